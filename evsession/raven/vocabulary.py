@@ -1,0 +1,52 @@
+"""RavenDB's names: paths, headers, metadata keys. Values only, so that client and server may share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from evsession.errors import ConfigurationError
+from evsession.wire.url import path
+
+__all__ = ["SERVER_METADATA", "Database"]
+
+COLLECTION = "@collection"
+ID = "@id"
+CHANGE_VECTOR = "@change-vector"
+LAST_MODIFIED = "@last-modified"
+METADATA = "@metadata"
+PROJECTION = "@projection"
+EMPTY_COLLECTION = "@empty"
+
+SERVER_METADATA = frozenset(
+    {
+        ID,
+        CHANGE_VECTOR,
+        LAST_MODIFIED,
+        "@flags",
+        "@counters",
+        "@timeseries",
+        "@index-score",
+        "@etag",
+        "Last-Modified",
+        "@attachments",
+        PROJECTION,
+    }
+)
+"""Metadata that the server owns. Most of it is ignored when sent back, but `@attachments` and `@projection` would be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database by name, with its quoted base path."""
+
+    name: str
+    base: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or any(c in self.name for c in "/\\?#") or not self.name.isprintable():
+            raise ConfigurationError(f"{self.name!r} cannot be the name of a database")
+        object.__setattr__(self, "base", path("databases", self.name))
+
+    def path(self, *segments: str) -> str:
+        """Return the quoted path of an endpoint of this database."""
+        return self.base + path(*segments)

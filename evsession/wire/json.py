@@ -1,0 +1,183 @@
+"""The one JSON codec, on msgspec. Knows JSON and what it cannot hold; knows nothing of documents' meaning.
+
+Three facts shape it. RavenDB destroys the escaped surrogate pair of a character beyond the basic plane (it comes back as two
+replacement characters; seen on 5.4, 6.2 and 7.1): msgspec writes raw UTF-8. msgspec writes NaN as ``null``, a set as a list
+and the key 1 as ``"1"``: `check` refuses them with their path. Integers of any size stay integers both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from evsession.errors import InvalidDocument, ProtocolError
+
+__all__ = ["JSON", "Raw", "check", "decode", "encode", "is_storable", "to_builtins"]
+
+JSON: TypeAlias = Any
+"""What JSON holds: dict, list, str, int, float, bool or None."""
+
+Raw = msgspec.Raw
+"""Bytes that are JSON already and are copied as they are."""
+
+MAX_DEPTH = 200
+"""Levels of nesting that a document may have; a document that contains itself is noticed by it."""
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+_ENCODED = (datetime, date, time, timedelta, Decimal, UUID, Enum, bytes, bytearray)
+
+
+def _hook(value: Any) -> Any:
+    """Take subclasses of str, int and float for what they are; msgspec wants exact types."""
+    for cls in (str, int, float):
+        if isinstance(value, cls):
+            return cls(value)
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_hook)
+_DECODER = msgspec.json.Decoder()
+
+
+def encode(value: JSON) -> bytes:
+    """Return the value as UTF-8 JSON.
+
+    Raises:
+        InvalidDocument: naming the path of what cannot be encoded.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        check(value)
+        raise InvalidDocument(f"cannot be stored: {error}") from error
+
+
+def decode(data: bytes | memoryview) -> JSON:
+    """Return the value that the JSON stands for.
+
+    Raises:
+        ProtocolError: if it is none.
+    """
+    try:
+        return _DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        start = bytes(data[:60]).decode("utf-8", "replace")
+        raise ProtocolError(f"the answer is not JSON: {error}; it starts with {start!r}") from error
+
+
+def to_builtins(value: Any) -> JSON:
+    """Return the dataclass, attrs object or Struct as plain JSON values."""
+    return msgspec.to_builtins(value, str_keys=True, enc_hook=_hook)
+
+
+def check(value: JSON) -> None:
+    """Refuse what JSON cannot hold or would change silently.
+
+    Raises:
+        InvalidDocument: with the `path` of the first culprit.
+    """
+    try:
+        _check(value, 0)
+    except _Unstorable as culprit:
+        where = _spell(culprit.path)
+        message = f"{where}: {culprit.reason}" if where else culprit.reason
+        error = InvalidDocument(f"cannot be stored: {message}")
+        error.path = where
+        raise error from None
+
+
+class _Unstorable(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.path: list[str | int] = []
+
+
+def _spell(path: list[str | int]) -> str:
+    """Spell the path outside in; a very deep one is cut, since it is a cycle."""
+    shown = path[::-1][:8]
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in shown)
+    return text.lstrip(".") + ("..." if len(path) > len(shown) else "")
+
+
+def _check(value: Any, depth: int) -> None:
+    # Runs over every document that is sent, so the common types are told by one look at the class.
+    if isinstance(value, dict):
+        if depth > MAX_DEPTH:
+            raise _Unstorable(f"it contains itself or nests deeper than {MAX_DEPTH} levels")
+        for name, item in value.items():
+            if name.__class__ is not str:
+                _check_name(name)
+            cls = item.__class__
+            if cls in _PLAIN and cls is not str:
+                continue
+            try:
+                _check_value(item, cls, depth)
+            except _Unstorable as culprit:
+                culprit.path.append(name)
+                raise
+    else:
+        _check_value(value, value.__class__, depth)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise _Unstorable(f"the name {name!r} is of type {type(name).__name__}; names are strings")
+
+
+def _check_value(value: Any, cls: type, depth: int) -> None:
+    if cls is str:
+        if not value.isascii():
+            _check_text(value)
+    elif cls is float:
+        if not math.isfinite(value):
+            raise _Unstorable(f"{value!r} has no form in JSON")
+    elif isinstance(value, dict):
+        _check(value, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        _check_items(value, depth + 1)
+    elif cls not in _PLAIN and not isinstance(value, (str, int, float, *_ENCODED)):
+        _check_object(value, depth)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise _Unstorable(f"{value!r} has no form in JSON")
+
+
+def _check_text(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _Unstorable(f"the text has half a surrogate pair at {error.start}, which has no form in UTF-8") from None
+
+
+def _check_items(value: list[Any] | tuple[Any, ...], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _Unstorable(f"it contains itself or nests deeper than {MAX_DEPTH} levels")
+    for index, item in enumerate(value):
+        cls = item.__class__
+        if cls in _PLAIN and cls is not str:
+            continue
+        try:
+            _check_value(item, cls, depth)
+        except _Unstorable as culprit:
+            culprit.path.append(index)
+            raise
+
+
+def _check_object(value: Any, depth: int) -> None:
+    if not is_storable(type(value)):
+        raise _Unstorable(f"a value of type {type(value).__name__} cannot be stored")
+    try:
+        plain = to_builtins(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _Unstorable(str(error)) from None
+    _check_value(plain, plain.__class__, depth)
+
+
+def is_storable(cls: type) -> bool:
+    """Return whether instances of the class are encoded field by field: dataclasses, attrs classes, Structs."""
+    return issubclass(cls, msgspec.Struct) or hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__attrs_attrs__")
