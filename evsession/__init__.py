@@ -1,1 +1,1 @@
-"""x"""
+"""Sessions on RavenDB and Neo4j for trio."""

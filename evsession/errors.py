@@ -118,7 +118,7 @@ class ConfigurationError(SessionError, AttributeError, ValueError):
     """An option, a convention or a connection argument is unknown, out of range or already frozen."""
 
 
-class InvalidDocument(SessionError, TypeError, ValueError):  # noqa: N818 - named as a state, like its siblings
+class InvalidDocument(SessionError, TypeError, ValueError):
     """A document that cannot be stored: the message names the path of the value, and nothing was sent.
 
     Attributes:

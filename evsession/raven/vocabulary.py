@@ -43,8 +43,10 @@ class Database:
     base: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or any(c in self.name for c in "/\\?#") or not self.name.isprintable():
-            raise ConfigurationError(f"{self.name!r} cannot be the name of a database")
+        # The server's own rule (seen on 7.1: "Only letters, digits and characters ('_', '-', '.') are allowed"); asking here
+        # names the culprit before anything is sent.
+        if not isinstance(self.name, str) or not self.name or not all(c.isalnum() or c in "_-." for c in self.name):
+            raise ConfigurationError(f"{self.name!r} cannot be the name of a database: letters, digits and '_', '-', '.' only")
         object.__setattr__(self, "base", path("databases", self.name))
 
     def path(self, *segments: str) -> str:

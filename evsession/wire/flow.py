@@ -12,4 +12,4 @@ __all__ = ["Flow"]
 T = TypeVar("T")
 
 Flow: TypeAlias = Generator[Request, Response, T]
-"""Yields a `Request`, receives its `Response`, returns the result. No clock, no socket, no trio: test it with next() and send()."""
+"""Yields a `Request`, receives its `Response`, returns the result. Neither clock nor socket: test it with next() and send()."""

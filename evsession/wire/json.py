@@ -92,7 +92,7 @@ def check(value: JSON) -> None:
         raise error from None
 
 
-class _Unstorable(Exception):  # noqa: N818 - never leaves this module
+class _Unstorable(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         self.path: list[str | int] = []
