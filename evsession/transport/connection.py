@@ -1,0 +1,194 @@
+"""One HTTP connection: h11 over a byte stream. Knows requests and answers as h11's events, no pool and no retry."""
+
+from __future__ import annotations
+
+import contextlib
+
+import h11
+
+from evsession.errors import ConnectionFailed, ProtocolError
+from evsession.transport.head import Heads
+from evsession.transport.nodes import Node
+from evsession.transport.streams import BROKEN, ByteStream
+from evsession.wire.message import Request
+
+__all__ = ["Connection"]
+
+PIECE = 65_536
+"""Bytes of a body that go out between two looks at whether the server has answered already."""
+
+MAX_INFORMATIONAL = 32
+"""1xx answers before the final one; a server that sends more of them never means to answer."""
+
+
+class Connection:
+    """One exchange at a time: `send_head`, `send_data`, `end_body`, `receive_head`, `receive`; then `make_idle`.
+
+    Any exception leaves it unfit for anything but `close`.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_ended",
+        "_h11",
+        "_heads",
+        "_informational",
+        "_stream",
+        "_unsent",
+        "head",
+        "idle_since",
+        "node",
+        "received",
+        "reused",
+    )
+
+    def __init__(self, stream: ByteStream, node: Node, heads: Heads, *, max_header_size: int) -> None:
+        self._stream = stream
+        self._heads = heads
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        self.node = node
+        self.idle_since = 0.0
+        self.reused = False
+        self._start()
+
+    def _start(self) -> None:
+        self.head: h11.Response | None = None
+        self.received = 0
+        self._informational = 0
+        self._unsent = False
+        self._ended = False
+        self._begin = self._stream.accepted
+
+    def __repr__(self) -> str:
+        state = self._h11.states
+        return f"<Connection to {self.node.url}: we are {state[h11.CLIENT]}, it is {state[h11.SERVER]}>"
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether any byte of this exchange's request may have reached the server."""
+        return self._stream.accepted > self._begin
+
+    async def is_stale(self) -> bool:
+        """Return whether an idle connection has ended, or holds bytes that belong to no request."""
+        try:
+            return await self._stream.poll() is not None
+        except BROKEN:
+            return True
+
+    def close(self) -> None:
+        """Close at once."""
+        self._stream.close()
+
+    def make_idle(self) -> bool:
+        """Return whether the connection is at the end of both bodies and fit for another request."""
+        connection = self._h11
+        if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE or self._unsent:
+            return False
+        if connection.trailing_data[0]:  # would be taken for the answer to the next request
+            return False
+        connection.start_next_cycle()
+        self.reused = True
+        self._start()
+        return True
+
+    async def send_request(self, request: Request) -> None:
+        """Send a whole request; stops early if the server answers before it has taken all of the body."""
+        head = self._h11.send(self._heads.build(request)) or b""
+        body = request.body
+        if body:
+            self._h11.send_with_data_passthrough(h11.Data(data=body))
+        self._h11.send(h11.EndOfMessage())
+        if len(body) <= PIECE:
+            self._unsent = not await self._push(head + body)
+            return
+        view = memoryview(body)
+        self._unsent = True
+        if await self._push(head + body[:PIECE]):
+            for start in range(PIECE, len(body), PIECE):
+                if await self.has_answer() or not await self._push(view[start : start + PIECE]):
+                    return
+            self._unsent = False
+
+    async def send_head(self, request: Request) -> None:
+        """Send the head of a request whose body follows in pieces."""
+        await self._push(self._h11.send(self._heads.build(request, streams_body=True)) or b"")
+
+    async def send_data(self, data: bytes) -> bool:
+        """Send a piece of the body; False if the server has answered instead of taking it."""
+        framed = self._h11.send(h11.Data(data=data)) or b""
+        return not await self.has_answer() and await self._push(framed)
+
+    async def end_body(self) -> None:
+        """Send the end of a body that went out in pieces."""
+        await self._push(self._h11.send(h11.EndOfMessage()) or b"")
+
+    async def _push(self, data: bytes | memoryview) -> bool:
+        """Send; False if the server has hung up, but not without an answer."""
+        try:
+            await self._stream.send_all(data)
+        except BROKEN:
+            # An error answer followed by a reset is how servers refuse a body that they do not want to read.
+            if self.has_sent:
+                with contextlib.suppress(*BROKEN, ConnectionFailed):
+                    await self.receive_head()
+            if self.head is None:
+                raise
+            return False
+        return True
+
+    async def has_answer(self) -> bool:
+        """Return whether the head of the answer has come; does not wait for it."""
+        while self.head is None:
+            event = self._event()
+            if event is not h11.NEED_DATA:
+                self._take_head(event)
+                continue
+            data = await self._stream.poll()
+            if data is None:
+                return False
+            self._feed(data)
+        return True
+
+    async def receive_head(self) -> h11.Response:
+        """Return the head of the final answer."""
+        while self.head is None:
+            self._take_head(await self._next_event())
+        return self.head
+
+    def _take_head(self, event: object) -> None:
+        if isinstance(event, h11.Response):
+            self.head = event
+            return
+        if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
+            raise ProtocolError(f"{self.node.url} answered with a change of protocol that was not asked for")
+        self._informational += 1
+        if self._informational > MAX_INFORMATIONAL:
+            raise ProtocolError(f"{self.node.url} sent {MAX_INFORMATIONAL} interim answers and no final one")
+
+    async def receive(self) -> bytes | None:
+        """Return the next piece of the answer's body, None at its end."""
+        event = await self._next_event()
+        if isinstance(event, h11.Data):
+            return event.data
+        return None
+
+    async def _next_event(self) -> object:
+        while True:
+            event = self._event()
+            if event is not h11.NEED_DATA:
+                return event
+            self._feed(await self._stream.receive_some())
+
+    def _feed(self, data: bytes) -> None:
+        self.received += len(data)
+        self._ended = not data
+        self._h11.receive_data(data)
+
+    def _event(self) -> object:
+        try:
+            return self._h11.next_event()
+        except h11.RemoteProtocolError as error:
+            if not self._ended:
+                raise
+            came = f"after {self.received} bytes of its answer" if self.received else "without an answer"
+            raise ConnectionFailed(f"{self.node.url} closed the connection {came}") from error

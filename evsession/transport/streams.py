@@ -1,0 +1,176 @@
+"""Byte streams under HTTP: a bare socket, and TLS over it. Knows what the kernel has taken, knows no HTTP.
+
+The bare socket is driven directly: against trio's SocketStream that saves 3-9 % of a request's CPU (one epoll_wait instead of
+three), and it can tell how many bytes the kernel took, which decides whether a request may be sent again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Protocol
+
+import trio
+
+__all__ = ["BROKEN", "ByteStream", "PlainStream", "TLSStream"]
+
+RECEIVE_SIZE = 65_536
+"""Reads beyond 128 KiB would make glibc map and unmap fresh pages for each of them."""
+
+BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""How a stream says that it is of no use any more."""
+
+Bytes = bytes | bytearray | memoryview
+
+
+class ByteStream(Protocol):
+    """What a connection needs of a stream."""
+
+    @property
+    def accepted(self) -> int:
+        """Bytes that were handed on so far and so may have reached the peer."""
+
+    async def send_all(self, data: Bytes) -> None:
+        """Send everything. A checkpoint only if it has to wait."""
+
+    async def receive_some(self) -> bytes:
+        """Wait for data and return it, ``b""`` at the end. Always a checkpoint; nothing is lost on cancellation."""
+
+    async def poll(self) -> bytes | None:
+        """Return what has come already, ``b""`` at the end, None if nothing has. Never waits for the peer."""
+
+    def close(self) -> None:
+        """Close at once. Whoever waits in it gets `trio.ClosedResourceError`."""
+
+
+class PlainStream:
+    """A connected socket, which it takes over."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Without it a body that follows its head in a second segment waits 40 ms for an acknowledgement.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        self._sock = sock
+        self.accepted = 0
+
+    async def send_all(self, data: Bytes) -> None:
+        """Send everything."""
+        view = memoryview(data)
+        while view:
+            self._check_open()
+            try:
+                count = self._sock.send(view)
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._sock)
+            else:
+                self.accepted += count
+                view = view[count:]
+
+    async def receive_some(self) -> bytes:
+        """Wait for data and return it."""
+        while True:
+            self._check_open()
+            # An answer is hardly ever there already, so waiting first saves a failing read and is the checkpoint.
+            await trio.lowlevel.wait_readable(self._sock)
+            with contextlib.suppress(BlockingIOError):
+                return self._sock.recv(RECEIVE_SIZE)
+
+    async def poll(self) -> bytes | None:
+        """Return what has come already."""
+        self._check_open()
+        try:
+            return self._sock.recv(RECEIVE_SIZE)
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._sock.fileno() >= 0:
+            with contextlib.suppress(RuntimeError):  # outside of trio nobody waits
+                trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+
+    def _check_open(self) -> None:
+        if self._sock.fileno() < 0:
+            raise trio.ClosedResourceError("the connection was closed")
+
+
+class _UnderTLS(trio.abc.Stream):
+    """The socket as `trio.SSLStream` sees it, with two differences.
+
+    It keeps a failure to send to itself until TLS has come back, since SSLStream would refuse to read after one, and what the
+    server said before it hung up would be lost. And it can be told not to wait for data.
+    """
+
+    def __init__(self, raw: PlainStream) -> None:
+        self.raw = raw
+        self.patient = True
+        self.failure: OSError | None = None
+
+    async def send_all(self, data: Bytes) -> None:
+        try:
+            await self.raw.send_all(data)
+        except OSError as error:
+            self.failure = error
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self.patient:
+            return await self.raw.receive_some()
+        data = await self.raw.poll()
+        if data is None:
+            raise trio.WouldBlock
+        return data
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        self.raw.close()
+        await trio.lowlevel.checkpoint()
+
+
+class TLSStream:
+    """TLS over a socket; call `handshake` first."""
+
+    def __init__(self, raw: PlainStream, context: ssl.SSLContext, host: str) -> None:
+        self._under = _UnderTLS(raw)
+        self._tls = trio.SSLStream(self._under, context, server_hostname=host)
+
+    @property
+    def accepted(self) -> int:
+        """Bytes on the wire so far, those of the handshake included."""
+        return self._under.raw.accepted
+
+    async def handshake(self) -> None:
+        """Agree on keys and check the server's certificate."""
+        await self._tls.do_handshake()
+        self._raise_failure()
+
+    async def send_all(self, data: Bytes) -> None:
+        """Send everything."""
+        await self._tls.send_all(data)
+        self._raise_failure()
+
+    async def receive_some(self) -> bytes:
+        """Wait for data and return it."""
+        return bytes(await self._tls.receive_some(RECEIVE_SIZE))
+
+    async def poll(self) -> bytes | None:
+        """Return what has come already. Session tickets, which TLS 1.3 servers send any time, are no data."""
+        self._under.patient = False
+        try:
+            return bytes(await self._tls.receive_some(RECEIVE_SIZE))
+        except trio.WouldBlock:
+            return None
+        finally:
+            self._under.patient = True
+
+    def close(self) -> None:
+        """Close at once, without TLS' farewell: HTTP's own framing tells a whole answer from a cut one."""
+        self._under.raw.close()
+
+    def _raise_failure(self) -> None:
+        if self._under.failure is not None:
+            raise self._under.failure
