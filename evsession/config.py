@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from evsession.errors import ConfigurationError
 
-__all__ = ["ID_STRATEGIES", "Conventions", "Options", "SessionOptions"]
+__all__ = ["ID_STRATEGIES", "Conventions", "Options", "SessionOptions", "check_separator", "check_strategy"]
 
 ID_STRATEGIES = ("auto", "server", "guid", "hilo")
 """How a key is made for a document without one, when it is not a callable; see `Conventions`."""
@@ -78,13 +78,15 @@ def _count(name: str, value: Any) -> int:
     return value
 
 
-def _separator(name: str, value: Any) -> str:
+def check_separator(name: str, value: Any) -> str:
+    """Return the value of the setting `name` if it can stand between a collection and an id."""
     if not isinstance(value, str) or not value or "|" in value or not value.isprintable():
         raise ConfigurationError(f"{name!r} must be a printable text without '|', not {value!r}")
     return value
 
 
-def _strategy(name: str, value: Any) -> Any:
+def check_strategy(name: str, value: Any) -> Any:
+    """Return the value of the setting `name` if it says how keys are made."""
     if not callable(value) and value not in ID_STRATEGIES:
         raise ConfigurationError(f"{name!r} must be one of {', '.join(ID_STRATEGIES)} or a function, not {value!r}")
     return value
@@ -105,7 +107,7 @@ class Conventions(_Settings):
     id_generation_strategy: str | Callable[[Any], str]
 
     _kind = "convention"
-    _fields = {"id_separator": ("/", _separator), "id_generation_strategy": ("auto", _strategy)}
+    _fields = {"id_separator": ("/", check_separator), "id_generation_strategy": ("auto", check_strategy)}
 
 
 class SessionOptions(_Settings):

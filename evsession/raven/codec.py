@@ -1,0 +1,253 @@
+"""Entities to JSON and back: what is stored of an object, and which object a row stands for.
+
+Knows documents, shapes of classes and snapshots. Knows no session: whether an entity has changed is asked by comparing
+`encode_entity` with `Snapshot.known`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.raven.document import Document, make, put_key, put_metadata
+from evsession.raven.merge import merge_bodies
+from evsession.raven.shapes import MARK, Kind, Shape, key_field_of, kind_of, shape_of
+from evsession.raven.untyped import check_untyped
+from evsession.raven.vocabulary import METADATA
+from evsession.wire.json import JSON, check, encode, encode_exact, from_builtins, plain_scalar, to_builtins
+
+__all__ = ["Snapshot", "decode_entity", "encode_entity", "key_of", "merge", "refill", "set_key", "set_metadata"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An entity as it was read.
+
+    Attributes:
+        known: Its JSON, as `encode_entity` gave it then.
+        raw: The server's row; the same object if the entity holds all of it.
+    """
+
+    known: bytes = field(repr=False)
+    raw: bytes = field(repr=False)
+
+
+def encode_entity(entity: Any) -> bytes:
+    """Return what is stored of the entity: a JSON object of its fields, without its key and its metadata.
+
+    Of plain classes all attributes are stored whose names do not start with an underscore; of declared classes the declared
+    fields, in their order, and sets sorted. What could not be read back is refused here, before anything is sent: values that
+    JSON lacks (NaN) or would change (a set where no type says so), and values against their type hint.
+
+    Raises:
+        InvalidDocument: with the `path` of the first culprit and the `key` of the document, if it has one.
+    """
+    try:
+        if isinstance(entity, dict):
+            if METADATA in entity:
+                raise _refuse(METADATA, "cannot be stored: @metadata is the server's; the session writes it")
+            return encode_exact(entity)
+        return _encode_object(entity)
+    except InvalidDocument as error:
+        raise _name_document(error, entity) from error.__cause__
+
+
+def _encode_object(entity: Any) -> bytes:
+    fields, shape = _take_apart(entity)
+    for name, node in shape.types.items():
+        if name in fields:
+            check_untyped(fields[name], node, name)
+    _check_extras(fields, shape)
+    plain = _plain(fields, shape)
+    data = encode(plain)
+    if b"null" in data:
+        check(plain)  # a NaN, or None
+    try:
+        from_builtins(plain, shape.mirror, _from_plain)
+    except InvalidDocument as error:
+        raise _refuse(error.path, f"cannot be stored: {error.message}") from error
+    return data
+
+
+def _plain(fields: dict[str, Any], shape: Shape) -> dict[str, JSON]:
+    plain: dict[str, JSON] = to_builtins(fields, _hook)
+    for name in shape.sets & fields.keys():
+        plain[name] = to_builtins(fields[name], _hook, in_order=True)
+    return plain
+
+
+def _take_apart(entity: Any) -> tuple[dict[str, Any], Shape]:
+    shape = shape_of(type(entity))
+    declared = {stored: getattr(entity, name) for name, stored in shape.names.items() if hasattr(entity, name)}
+    return ({**declared, **_public(entity)} if shape.kind is Kind.PLAIN else declared), shape
+
+
+def _public(entity: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(entity).items() if name[:1] != "_" and name != "id"}
+
+
+def _check_extras(fields: dict[str, Any], shape: Shape) -> None:
+    """Check the attributes of a plain object that no type hint describes, as strictly as those of a document."""
+    if shape.kind is Kind.PLAIN:
+        for name in fields.keys() - shape.names.keys():
+            check({name: fields[name]})
+
+
+def _hook(value: Any) -> Any:
+    """Let msgspec see marked plain objects as what they hold."""
+    cls = type(value)
+    if getattr(cls, MARK, None) is not None and kind_of(cls) is Kind.PLAIN:
+        return _take_apart(value)[0]
+    return plain_scalar(value)
+
+
+def _from_plain(cls: type, value: Any) -> Any:
+    """Make an object of a class that msgspec does not know by itself."""
+    if not isinstance(value, dict):
+        raise ValueError(f"Expected `object`, got `{type(value).__name__}`")
+    if issubclass(cls, Document):
+        return make(cls, value)
+    return cls(value) if issubclass(cls, dict) else _build(cls, value)
+
+
+def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> tuple[Any, Snapshot]:
+    """Return the entity that the row stands for, and the snapshot to compare it with later.
+
+    Objects are made without ``__init__``; ``__post_init__`` of dataclasses and validators of attrs run, as msgspec does it. A
+    field that the row lacks has the class's default. Fields that the class lacks are kept in the snapshot for `merge`.
+
+    Args:
+        row: The document without ``@metadata``. It is not kept.
+        cls: What to make of it; None for `Document`.
+        key: The document's key, which becomes the entity's.
+
+    Raises:
+        InvalidDocument: if the row does not fit the class: a field without a default is missing, or a value is of another type.
+    """
+    if cls is None or issubclass(cls, Document):
+        document = make(cls or Document, row)
+        put_key(document, key)
+        body = encode(row)
+        return document, Snapshot(body, body)
+    try:
+        entity = _build(cls, row, key)
+        if key is not None:
+            set_key(entity, key)
+        return entity, _snapshot(entity, row)
+    except InvalidDocument as error:
+        failure = InvalidDocument(f"{key or 'the document'} cannot be read as {cls.__qualname__}: {error.message}", key=key)
+        failure.path = error.path
+        raise failure from error
+
+
+def _snapshot(entity: Any, row: dict[str, JSON]) -> Snapshot:
+    return Snapshot(encode(_plain(*_take_apart(entity))), encode(row))
+
+
+def _build(cls: type, row: Mapping[str, JSON], key: str | None = None) -> Any:
+    shape = shape_of(cls)
+    if shape.kind is Kind.PLAIN:
+        return _build_plain(cls, shape, row)
+    if shape.key_name is not None:
+        row = {**row, shape.key_name: key or ""}
+    return from_builtins(row, cls, _from_plain)
+
+
+def _build_plain(cls: type, shape: Shape, row: Mapping[str, JSON]) -> Any:
+    typed = {name: value for name, value in row.items() if name in shape.names}
+    values = from_builtins(typed, shape.mirror, _from_plain)
+    for name in shape.names:
+        if name not in values and not hasattr(cls, name):
+            raise _refuse(name, f"{name}: there is neither a value nor a default")
+    entity: Any = object.__new__(cls)
+    # A field of the row that would hide a method or property of the class is left to `merge`.
+    others = {
+        name: row[name] for name in row if name not in typed and name[:1] != "_" and name != "id" and not hasattr(cls, name)
+    }
+    vars(entity).update({name: values.get(name, others.get(name)) for name in row if name in values or name in others})
+    return entity
+
+
+def merge(entity_bytes: bytes, snapshot: Snapshot) -> bytes:
+    """Return the body to send: `encode_entity`'s bytes with the fields of the row that the class does not know."""
+    return merge_bodies(entity_bytes, snapshot.known, snapshot.raw)
+
+
+def refill(entity: Any, row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> Snapshot:
+    """Overwrite the entity in place with a newer row and return the new snapshot; frozen objects, too.
+
+    Raises:
+        InvalidDocument: if the row does not fit the class; the entity is as before then.
+    """
+    fresh, snapshot = decode_entity(row, cls or type(entity), key=key_of(entity) if key is None else key)
+    if isinstance(entity, dict):
+        entity.clear()
+        entity.update(fresh)
+        return snapshot
+    shape = shape_of(type(entity))
+    if shape.kind is Kind.PLAIN:
+        for name in _public(entity):
+            del vars(entity)[name]
+        vars(entity).update(_public(fresh))
+    else:
+        for name in shape.names:
+            if hasattr(fresh, name):
+                _assign(entity, name, getattr(fresh, name))
+    return snapshot
+
+
+def _assign(entity: Any, name: str, value: Any) -> None:
+    if isinstance(entity, msgspec.Struct):
+        msgspec.structs.force_setattr(entity, name, value)
+    else:
+        object.__setattr__(entity, name, value)
+
+
+def key_of(entity: Any) -> str | None:
+    """Return the entity's key or id: the declared field, or else the attribute, ``id``; None for none, and for plain dicts.
+
+    Raises:
+        ConfigurationError: if it is not text.
+    """
+    if isinstance(entity, dict):
+        return entity.id if isinstance(entity, Document) else None
+    key = getattr(entity, "id", None) if key_field_of(type(entity)) else getattr(entity, "__dict__", {}).get("id")
+    if key is None or key == "":
+        return None
+    if not isinstance(key, str):
+        raise ConfigurationError(f"{type(entity).__qualname__}.id holds the document's key, which is text, not {key!r}")
+    return key
+
+
+def set_key(entity: Any, key: str | None) -> None:
+    """Say which key the entity has; objects that can hold none (plain dicts, slots without ``id``) stay as they are."""
+    if isinstance(entity, Document):
+        put_key(entity, key)
+    elif not isinstance(entity, dict) and key_field_of(type(entity)):
+        _assign(entity, "id", key)
+    elif hasattr(entity, "__dict__"):
+        vars(entity)["id"] = key
+
+
+def set_metadata(entity: Any, metadata: dict[str, JSON] | None) -> None:
+    """Give a `Document` what the server said about it; other entities hold no metadata."""
+    if isinstance(entity, Document):
+        put_metadata(entity, metadata)
+
+
+def _refuse(path: str, message: str) -> InvalidDocument:
+    error = InvalidDocument(message)
+    error.path = path
+    return error
+
+
+def _name_document(error: InvalidDocument, entity: Any) -> InvalidDocument:
+    """Return the error with the document's key and type in its text."""
+    key = key_of(entity)
+    named = InvalidDocument(f"{type(entity).__qualname__}{'' if key is None else f' {key!r}'}: {error.message}", key=key)
+    named.path = error.path
+    return named

@@ -1,0 +1,123 @@
+"""Keys of documents: which texts can be one, and what a new document asks the server for.
+
+Knows RavenDB's rules for document ids and the conventions. Knows no request; ranges of numbers are `evsession.raven.hilo`'s.
+
+Seen on 5.4, 6.2 and 7.1: ids differ by case in nothing; ``a|b``, ``per%cent``, ``..``, quotes, emoji and spaces at either end are
+kept as they are; ``x/`` and ``x|`` ask the server for the rest; a blank id counts as none, so the document gets a GUID; the limit
+is 512 bytes of UTF-8.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from enum import Enum
+from typing import Any, Literal
+
+from evsession.config import Conventions
+from evsession.errors import ConfigurationError
+from evsession.raven.codec import key_of
+from evsession.raven.types import TypeInfo
+
+__all__ = ["MAX_KEY_BYTES", "KeySource", "check_key", "check_new_key", "is_server_made", "key_from_id", "new_key"]
+
+MAX_KEY_BYTES = 512
+"""Of UTF-8; a longer one is a 500 (seen on 5.4, 6.2 and 7.1)."""
+
+
+class KeySource(Enum):
+    """Where a key is fetched before the save."""
+
+    HILO = "hilo"
+
+
+def check_key(key: object) -> str:
+    """Return the key if a document could have it.
+
+    Raises:
+        ConfigurationError: naming the key and what is wrong with it.
+    """
+    if not isinstance(key, str):
+        raise ConfigurationError(f"a key is text, not {key!r}")
+    if not key.strip():
+        raise ConfigurationError(f"a key is not blank, as {key!r} is")
+    try:
+        size = len(key) if key.isascii() else len(key.encode())
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"the key {key!r} has half a surrogate pair, which has no form in UTF-8") from None
+    if size > MAX_KEY_BYTES:
+        raise ConfigurationError(f"the key {key[:40]!r}... has {size} bytes; RavenDB takes {MAX_KEY_BYTES}", key=key)
+    if not key.isprintable() and any(unicodedata.category(character) == "Cc" for character in key):
+        raise ConfigurationError(f"the key {key!r} has a control character", key=key)
+    return key
+
+
+def check_new_key(key: object) -> str:
+    """Return the key if a document can be stored under it; as a new id, ``dogs/`` and ``dogs|`` ask the server for the rest.
+
+    Raises:
+        ConfigurationError: naming the key and what is wrong with it.
+    """
+    checked = check_key(key)
+    if checked[-1] in "/|":
+        raise ConfigurationError(
+            f"the key {checked!r} ends in {checked[-1]!r}, so the server would make the rest; set no id for that, and "
+            "id_generation_strategy 'server' or 'auto'",
+            key=checked,
+        )
+    return checked
+
+
+def is_server_made(key: str | None) -> bool:
+    """Return whether what `new_key` gave leaves the key, or the rest of it, to the server."""
+    return key is None or key[-1] in "/|"
+
+
+def key_from_id(id: str, collection: str | None, separator: str) -> str:
+    """Return the key of a document with this id: ``"Max"`` of the collection ``Dogs`` is ``dogs/max``, as in 2012.
+
+    An id that holds the separator, or begins as the keys of its collection do, is a whole key and taken as it is; so is every id
+    of a document without a collection.
+
+    Raises:
+        ConfigurationError: if no document can have the key.
+    """
+    if collection is None or separator in id or id.lower().startswith(collection.lower() + "/"):
+        return check_new_key(id)
+    check_key(id)
+    return check_new_key(f"{collection.lower()}{separator}{id.lower()}")
+
+
+def new_key(
+    entity: Any, info: TypeInfo | None, conventions: Conventions, *, collection: str | None = None
+) -> str | Literal[KeySource.HILO] | None:
+    """Return the id that a new document is sent with, `KeySource.HILO` if a number is to be fetched for it first.
+
+    In this order: the entity's own id, what the type's `key` function returns, the type's strategy, the session's. Options of the
+    type go before the conventions. Keys that the server makes have ``/`` whatever the separator is, as in 2012. Without a
+    collection there is nothing to put in front of a number, so the server makes a GUID.
+
+    Args:
+        entity: The new entity.
+        info: What was declared about its class, if anything.
+        conventions: The session's.
+        collection: Where it goes, if not where its class says.
+
+    Returns:
+        A whole key, ``"dogs|"`` (auto), ``"dogs/"`` (server), or None for a GUID.
+    """
+    if collection is None and info is not None:
+        collection = info.collection
+    separator = (info and info.id_separator) or conventions.id_separator
+    id = key_of(entity)
+    if id is None and info is not None and info.key is not None:
+        id = info.key(entity)
+    if id is not None:
+        return key_from_id(check_key(id), collection, separator)
+    strategy = (info and info.id_generation_strategy) or conventions.id_generation_strategy
+    if callable(strategy):
+        return check_new_key(strategy(entity))
+    if collection is None or strategy == "guid":
+        return None
+    if strategy == "hilo":
+        return KeySource.HILO
+    return f"{collection.lower()}{'|' if strategy == 'auto' else '/'}"

@@ -1,0 +1,213 @@
+"""How the instances of a class are taken apart and put together: which fields, which of them is the key, which types.
+
+Knows dataclasses, attrs classes, Structs, plain classes and their annotations. Knows no collection and no document.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from inspect import get_annotations
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from evsession.errors import ConfigurationError
+
+__all__ = ["MARK", "Kind", "Shape", "key_field_of", "kind_of", "shape_of"]
+
+MARK = "__evsession_type__"
+"""The attribute of a class that `evsession.raven.types` keeps its `TypeInfo` in."""
+
+_SHAPE = "__evsession_shape__"
+_KEY = "id"
+
+
+class Kind(Enum):
+    """The ways a class may hold its fields."""
+
+    DICT = "dict"
+    STRUCT = "struct"
+    FIELDS = "fields"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A class, looked through once.
+
+    Attributes:
+        cls: The class.
+        kind: How it holds its fields.
+        names: The declared fields and their names in JSON, without the key; for plain classes those with a type hint.
+        key: The attribute that holds the key, if one is declared. It is never part of the stored document.
+        key_name: The key's name in JSON.
+        mirror: A TypedDict of the declared fields, to check and convert values without making an instance.
+        types: msgspec's description of the declared fields, by name in JSON; only of those that hold untyped values.
+        sets: The names in JSON of the fields that hold sets somewhere.
+    """
+
+    cls: type
+    kind: Kind
+    names: dict[str, str]
+    key: str | None
+    key_name: str | None
+    mirror: Any
+    types: dict[str, inspect.Type]
+    sets: frozenset[str]
+
+
+def kind_of(cls: type) -> Kind:
+    """Return how the class holds its fields.
+
+    Raises:
+        ConfigurationError: if its instances cannot be stored field by field.
+    """
+    if issubclass(cls, dict):
+        return Kind.DICT
+    if issubclass(cls, msgspec.Struct):
+        if cls.__struct_config__.array_like:
+            raise ConfigurationError(f"{cls.__qualname__} is array_like; a document is an object")
+        return Kind.STRUCT
+    if hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__attrs_attrs__"):
+        return Kind.FIELDS
+    layout = [base for base in cls.__mro__[:-1] if not _is_plain(base)]
+    if layout:
+        raise ConfigurationError(
+            f"{cls.__qualname__} cannot be a document: {layout[0].__name__} keeps state outside the attributes of its instances; "
+            "declare a dataclass, an attrs class or a Struct"
+        )
+    return Kind.PLAIN
+
+
+def _is_plain(base: type) -> bool:
+    slots = base.__dict__.get("__slots__", ())
+    return bool(base.__flags__ & 1 << 9) and not issubclass(base, Enum) and not slots  # 1 << 9: made by a class statement
+
+
+def key_field_of(cls: type) -> str | None:
+    """Return ``"id"`` if the class declares such a field, which then holds the key."""
+    kind = kind_of(cls)
+    if kind is Kind.DICT:
+        return None
+    if kind is Kind.PLAIN:
+        return _KEY if any(_KEY in get_annotations(base) for base in cls.__mro__) else None
+    return _KEY if _KEY in _declared(cls, kind) else None
+
+
+def _declared(cls: Any, kind: Kind) -> dict[str, str]:
+    """Return the declared fields with their names in JSON."""
+    if kind is Kind.STRUCT:
+        return dict(zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True))
+    if "__attrs_attrs__" in dir(cls):
+        return {field.name: field.name for field in cls.__attrs_attrs__}
+    return {name: name for name, field in cls.__dataclass_fields__.items() if "ClassVar" not in repr(field._field_type)}
+
+
+def shape_of(cls: type) -> Shape:
+    """Return the shape of the class; it is kept on the class, so that it lives as long.
+
+    Raises:
+        ConfigurationError: if a field is of a type that no document can hold, or a type hint cannot be resolved.
+    """
+    known: Shape | None = cls.__dict__.get(_SHAPE)
+    if known is None:
+        known = _look_through(cls)
+        setattr(cls, _SHAPE, known)
+    return known
+
+
+def _look_through(cls: type) -> Shape:
+    kind, key = kind_of(cls), key_field_of(cls)
+    try:
+        hints = {name: hint for name, hint in typing.get_type_hints(cls, include_extras=True).items() if not _is_class_var(hint)}
+    except NameError as error:
+        raise ConfigurationError(f"{cls.__qualname__}: a type hint cannot be resolved: {error}") from error
+    names = {name: name for name in hints if not name.startswith("_")} if kind is Kind.PLAIN else _declared(cls, kind)
+    key_name = None if key is None else names.pop(key)
+    if key is not None:
+        _check_key_type(cls, hints.get(key, Any))
+    fields = {stored: hints.get(name, Any) for name, stored in names.items()}
+    try:
+        types = dict(zip(fields, inspect.multi_type_info(fields.values()), strict=True))
+        if kind is not Kind.PLAIN:
+            inspect.type_info(cls)
+    except (TypeError, NameError) as error:
+        raise ConfigurationError(f"{cls.__qualname__} cannot be a document: {error}") from error
+    untyped, sets = {}, set()
+    for stored, node in types.items():
+        nodes = list(_walk(node, set()))
+        for found in nodes:
+            _check_type(cls, stored, found)
+        if any(isinstance(found, inspect.AnyType) or _is_document(found) for found in nodes):
+            untyped[stored] = node
+        if any(isinstance(found, (inspect.SetType, inspect.FrozenSetType)) for found in nodes):
+            sets.add(stored)
+    mirror = typing.TypedDict("Fields", fields, total=False)  # type: ignore[misc]
+    return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets))
+
+
+def _is_class_var(hint: Any) -> bool:
+    return typing.get_origin(hint) is typing.ClassVar or hint is typing.ClassVar
+
+
+def _check_key_type(cls: type, hint: Any) -> None:
+    try:
+        msgspec.convert("dogs/1-A", hint)
+    except (msgspec.ValidationError, TypeError):
+        shown = re.sub(r"^<class '(.*)'>$", r"\1", str(hint))
+        raise ConfigurationError(
+            f"{cls.__qualname__}.id holds the document's key, which is text: declare it as 'str | None', not {shown}"
+        ) from None
+
+
+def _walk(node: inspect.Type, seen: set[int]) -> Iterator[inspect.Type]:
+    """Yield the node and all that it is made of; a recursive type once."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    for child in children_of(node):
+        yield from _walk(child, seen)
+
+
+def children_of(node: Any) -> list[inspect.Type]:
+    """Return the types that a type is made of."""
+    if isinstance(node, inspect.Metadata):
+        return [node.type]
+    if isinstance(node, inspect.UnionType):
+        return list(node.types)
+    if isinstance(node, inspect.TupleType):
+        return list(node.item_types)
+    if isinstance(node, inspect.DictType):
+        return [node.key_type, node.value_type]
+    if hasattr(node, "fields"):
+        return [field.type for field in node.fields]
+    return [node.item_type] if hasattr(node, "item_type") else []
+
+
+def _is_document(node: inspect.Type) -> bool:
+    return isinstance(node, inspect.CustomType) and issubclass(node.cls, dict)
+
+
+def _check_type(cls: type, field: str, node: inspect.Type) -> None:
+    where = f"{cls.__qualname__}.{field}"
+    if isinstance(node, inspect.CustomType):
+        if not issubclass(node.cls, dict) and getattr(node.cls, MARK, None) is None:
+            raise ConfigurationError(
+                f"{where} is of the type {node.cls.__qualname__}, which no document can hold; mark a class of yours with "
+                "@evsession.document, or declare the field as Any"
+            )
+    elif isinstance(node, (inspect.SetType, inspect.FrozenSetType)):
+        if any(
+            hasattr(part, "fields") or isinstance(part, (inspect.DictType, inspect.CustomType)) for part in _walk(node, set())
+        ):
+            raise ConfigurationError(f"{where} is a set of objects, which have no order to be told apart by; use a list")
+    elif isinstance(node, inspect.DataclassType) and node.cls is not cls and hasattr(node.cls, "__attrs_attrs__"):
+        hidden = [name for name in _declared(node.cls, Kind.FIELDS) if name.startswith("_")]
+        if hidden:
+            raise ConfigurationError(f"{where}: the field {node.cls.__qualname__}.{hidden[0]} would not be stored; rename it")

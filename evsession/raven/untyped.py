@@ -1,0 +1,74 @@
+"""Values that no type describes, inside of fields that have one: they may hold only what JSON keeps.
+
+Knows msgspec's descriptions of types. ``tags: set[str]`` comes back as a set, but a set in ``extra: dict[str, Any]`` would come
+back as a list: this finds the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import inspect
+
+from evsession.errors import InvalidDocument
+from evsession.wire.json import check
+
+__all__ = ["check_untyped"]
+
+
+def check_untyped(value: Any, node: Any, path: str) -> None:
+    """Refuse what JSON cannot hold in those parts of the value whose type is open.
+
+    Raises:
+        InvalidDocument: with the `path` of the first culprit.
+    """
+    if isinstance(node, (inspect.AnyType, inspect.CustomType)):
+        _check_open(value, path)
+        return
+    for part, inner, step in _parts(value, node):
+        check_untyped(part, inner, path + step)
+
+
+def _check_open(value: Any, path: str) -> None:
+    try:
+        check(value)
+    except InvalidDocument as error:
+        text = error.message.removeprefix("cannot be stored: ")
+        step = f".{error.path}" if error.path and error.path[0] != "[" else error.path
+        reason = text.removeprefix(f"{error.path}: ") if error.path else text
+        failure = InvalidDocument(f"cannot be stored: {path}{step}: {reason}")
+        failure.path = path + step
+        raise failure from None
+
+
+def _parts(value: Any, node: Any) -> Iterator[tuple[Any, Any, str]]:
+    """Yield the parts of the value with their types and the step that leads to each."""
+    if isinstance(node, inspect.Metadata):
+        yield value, node.type, ""
+    elif isinstance(node, inspect.UnionType):
+        for member in node.types:
+            if _fits(value, member):
+                yield value, member, ""
+    elif isinstance(node, inspect.DictType) and isinstance(value, Mapping):
+        for name, item in value.items():
+            yield item, node.value_type, f".{name}"
+    elif hasattr(node, "fields"):
+        for field in node.fields:
+            if hasattr(value, field.name):
+                yield getattr(value, field.name), field.type, f".{field.encode_name}"
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        types = getattr(node, "item_types", None) or [getattr(node, "item_type", None)] * len(value)
+        for index, (item, inner) in enumerate(zip(value, types, strict=False)):
+            yield item, inner, f"[{index}]"
+
+
+def _fits(value: Any, node: Any) -> bool:
+    """Return whether the value may be meant by this member of a union."""
+    if isinstance(node, (inspect.AnyType, inspect.CustomType)):
+        return True
+    if hasattr(node, "cls") and hasattr(node, "fields"):
+        return isinstance(value, node.cls)
+    if isinstance(node, inspect.DictType):
+        return isinstance(value, dict)
+    return isinstance(value, (list, tuple, set, frozenset)) and (hasattr(node, "item_type") or hasattr(node, "item_types"))
