@@ -15,7 +15,7 @@ import msgspec
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document, make, put_key, put_metadata
 from evsession.raven.merge import merge_bodies
-from evsession.raven.shapes import MARK, Kind, Shape, key_field_of, kind_of, shape_of
+from evsession.raven.shapes import MARK, Kind, Shape, kind_of, shape_of
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, check, encode, encode_exact, from_builtins, plain_scalar, to_builtins
@@ -215,7 +215,7 @@ def key_of(entity: Any) -> str | None:
     """
     if isinstance(entity, dict):
         return entity.id if isinstance(entity, Document) else None
-    key = getattr(entity, "id", None) if key_field_of(type(entity)) else getattr(entity, "__dict__", {}).get("id")
+    key = entity.id if _holds_key(entity) else None
     if key is None or key == "":
         return None
     if not isinstance(key, str):
@@ -223,11 +223,17 @@ def key_of(entity: Any) -> str | None:
     return key
 
 
+def _holds_key(entity: Any) -> bool:
+    if shape_of(type(entity)).key is not None:
+        return hasattr(entity, "id")
+    return "id" in getattr(entity, "__dict__", ())
+
+
 def set_key(entity: Any, key: str | None) -> None:
     """Say which key the entity has; objects that can hold none (plain dicts, slots without ``id``) stay as they are."""
     if isinstance(entity, Document):
         put_key(entity, key)
-    elif not isinstance(entity, dict) and key_field_of(type(entity)):
+    elif not isinstance(entity, dict) and shape_of(type(entity)).key is not None:
         _assign(entity, "id", key)
     elif hasattr(entity, "__dict__"):
         vars(entity)["id"] = key

@@ -118,6 +118,8 @@ def shape_of(cls: type) -> Shape:
     if known is None:
         known = _look_through(cls)
         setattr(cls, _SHAPE, known)
+    elif known.kind is Kind.PLAIN and kind_of(cls) is not Kind.PLAIN:
+        raise ConfigurationError(f"write @evsession.document above the other decorators of {cls.__qualname__}")
     return known
 
 
