@@ -17,7 +17,7 @@ from evsession.wire.json import decode
 from evsession.wire.message import Request
 from evsession.wire.url import target
 
-__all__ = ["HiLoNumber", "HiLoRange", "HiLoRanges", "hilo_keys_flow", "hilo_next_flow", "hilo_return_flow"]
+__all__ = ["HiLoNumber", "HiLoRange", "HiLoRanges", "hilo_key_flow", "hilo_keys_flow", "hilo_next_flow", "hilo_return_flow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +58,15 @@ class HiLoRanges:
     def _pool(self, tag: str) -> _Pool:
         return self._pools.setdefault(tag, _Pool())
 
-    def take(self, tag: str, count: int) -> list[HiLoNumber]:
-        """Return up to `count` numbers, those that are there."""
-        ranges, taken = self._pool(tag).ranges, list[HiLoNumber]()
-        while ranges and len(taken) < count:
-            first = ranges.popleft()
-            end = min(first.high, first.low + count - len(taken) - 1)
-            taken.extend(HiLoNumber(value, first.server_tag) for value in range(first.low, end + 1))
-            if end < first.high:
-                ranges.appendleft(HiLoRange(end + 1, first.high, first.server_tag))
-        return taken
-
-    def put_back(self, tag: str, numbers: list[HiLoNumber]) -> None:
-        """Take back numbers that were not used after all."""
-        for number in reversed(numbers):
-            ranges = self._pool(tag).ranges
-            first = ranges[0] if ranges else None
-            if first is not None and (first.low, first.server_tag) == (number.value + 1, number.server_tag):
-                ranges[0] = HiLoRange(number.value, first.high, first.server_tag)
-            else:
-                ranges.appendleft(HiLoRange(number.value, number.value, number.server_tag))
+    def take(self, tag: str) -> HiLoNumber | None:
+        """Return the next number, or None if a range is to be fetched first."""
+        ranges = self._pool(tag).ranges
+        if not ranges:
+            return None
+        first = ranges.popleft()
+        if first.low < first.high:
+            ranges.appendleft(HiLoRange(first.low + 1, first.high, first.server_tag))
+        return HiLoNumber(first.low, first.server_tag)
 
     def add(self, tag: str, fetched: HiLoRange, *, size: int, at: str) -> None:
         """Keep a range that the server has handed out."""
@@ -124,26 +113,22 @@ def hilo_next_flow(database: Database, tag: str, ranges: HiLoRanges) -> Flow[Non
         raise ProtocolError(f"the answer holds no range of numbers: {answer!r}", status_code=response.status) from error
 
 
-def hilo_keys_flow(
-    database: Database, collection: str, count: int, ranges: HiLoRanges, *, separator: str = "/"
-) -> Flow[list[str]]:
-    """Return that many new keys (``dogs/1-A``), from the ranges at hand and as many more as are needed.
+def hilo_key_flow(database: Database, collection: str, ranges: HiLoRanges, separator: str = "/") -> Flow[str]:
+    """Return a new key (``dogs/1-A``), from the ranges at hand if there is a number left.
 
-    The client makes these keys, so the separator of the conventions counts. Several flows may run at once: each takes its numbers
-    without waiting, and puts them back if it fails or is cancelled.
+    The client makes these keys, so the separator of the conventions counts. Any number of flows may run at once: a number is taken
+    in the step that returns the key, so none is lost when a flow fails or is cancelled, and none is given twice. Flows that find
+    the range empty at the same time fetch one each, and what they do not need is used later.
 
     Raises:
         SessionError: if the server refuses a range.
     """
-    numbers = ranges.take(collection, count)
-    try:
-        while len(numbers) < count:
-            yield from hilo_next_flow(database, collection, ranges)
-            numbers += ranges.take(collection, count - len(numbers))
-    except BaseException:
-        ranges.put_back(collection, numbers)
-        raise
-    return [f"{collection.lower()}{separator}{number.value}-{number.server_tag}" for number in numbers]
+    while (number := ranges.take(collection)) is None:
+        yield from hilo_next_flow(database, collection, ranges)
+    return f"{collection.lower()}{separator}{number.value}-{number.server_tag}"
+
+
+hilo_keys_flow = hilo_key_flow
 
 
 def hilo_return_flow(database: Database, ranges: HiLoRanges) -> Flow[None]:
