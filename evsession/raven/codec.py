@@ -15,7 +15,7 @@ import msgspec
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document, make, put_key, put_metadata
 from evsession.raven.merge import merge_bodies
-from evsession.raven.shapes import MARK, Kind, Shape, kind_of, shape_of
+from evsession.raven.shapes import MARK, Kind, Shape, kind_of, public_attributes, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, check, encode, encode_exact, from_builtins, plain_scalar, to_builtins
@@ -57,11 +57,9 @@ def encode_entity(entity: Any) -> bytes:
 
 
 def _encode_object(entity: Any) -> bytes:
-    fields, shape = _take_apart(entity)
-    for name, node in shape.types.items():
-        if name in fields:
-            check_untyped(fields[name], node, name)
-    _check_extras(fields, shape)
+    shape = shape_of(type(entity))
+    fields = take_apart(entity, shape)
+    check_untyped(fields, shape)
     plain = _plain(fields, shape)
     data = encode(plain)
     if b"null" in data:
@@ -80,28 +78,11 @@ def _plain(fields: dict[str, Any], shape: Shape) -> dict[str, JSON]:
     return plain
 
 
-def _take_apart(entity: Any) -> tuple[dict[str, Any], Shape]:
-    shape = shape_of(type(entity))
-    declared = {stored: getattr(entity, name) for name, stored in shape.names.items() if hasattr(entity, name)}
-    return ({**declared, **_public(entity)} if shape.kind is Kind.PLAIN else declared), shape
-
-
-def _public(entity: Any) -> dict[str, Any]:
-    return {name: value for name, value in vars(entity).items() if name[:1] != "_" and name != "id"}
-
-
-def _check_extras(fields: dict[str, Any], shape: Shape) -> None:
-    """Check the attributes of a plain object that no type hint describes, as strictly as those of a document."""
-    if shape.kind is Kind.PLAIN:
-        for name in fields.keys() - shape.names.keys():
-            check({name: fields[name]})
-
-
 def _hook(value: Any) -> Any:
     """Let msgspec see marked plain objects as what they hold."""
     cls = type(value)
     if getattr(cls, MARK, None) is not None and kind_of(cls) is Kind.PLAIN:
-        return _take_apart(value)[0]
+        return take_apart(value, shape_of(cls))
     return plain_scalar(value)
 
 
@@ -145,7 +126,8 @@ def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | N
 
 
 def _snapshot(entity: Any, row: dict[str, JSON]) -> Snapshot:
-    return Snapshot(encode(_plain(*_take_apart(entity))), encode(row))
+    shape = shape_of(type(entity))
+    return Snapshot(encode(_plain(take_apart(entity, shape), shape)), encode(row))
 
 
 def _build(cls: type, row: Mapping[str, JSON], key: str | None = None) -> Any:
@@ -190,9 +172,9 @@ def refill(entity: Any, row: dict[str, JSON], cls: type | None = None, *, key: s
         return snapshot
     shape = shape_of(type(entity))
     if shape.kind is Kind.PLAIN:
-        for name in _public(entity):
+        for name in public_attributes(entity):
             del vars(entity)[name]
-        vars(entity).update(_public(fresh))
+        vars(entity).update(public_attributes(fresh))
     else:
         for name in shape.names:
             if hasattr(fresh, name):

@@ -116,9 +116,9 @@ def hilo_next_flow(database: Database, tag: str, ranges: HiLoRanges) -> Flow[Non
 def hilo_key_flow(database: Database, collection: str, ranges: HiLoRanges, separator: str = "/") -> Flow[str]:
     """Return a new key (``dogs/1-A``), from the ranges at hand if there is a number left.
 
-    The client makes these keys, so the separator of the conventions counts. Any number of flows may run at once: a number is taken
-    in the step that returns the key, so none is lost when a flow fails or is cancelled, and none is given twice. Flows that find
-    the range empty at the same time fetch one each, and what they do not need is used later.
+    The client makes these keys, so the separator of the conventions counts. Any number of flows may run at once: a number is
+    taken in the step that returns the key, so none is lost when a flow fails or is cancelled, and none is given twice. Flows
+    that find the range empty at the same time fetch one each, and what they do not need is used later.
 
     Raises:
         SessionError: if the server refuses a range.

@@ -16,9 +16,9 @@ from typing import Any, Literal
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
 from evsession.raven.codec import key_of
-from evsession.raven.types import TypeInfo
+from evsession.raven.types import TypeInfo, info_of
 
-__all__ = ["MAX_KEY_BYTES", "KeySource", "check_key", "check_new_key", "is_server_made", "key_from_id", "new_key"]
+__all__ = ["MAX_KEY_BYTES", "KeySource", "check_key", "check_new_key", "is_server_made", "key_from_id", "new_key", "separator_of"]
 
 MAX_KEY_BYTES = 512
 """Of UTF-8; a longer one is a 500 (seen on 5.4, 6.2 and 7.1)."""
@@ -85,6 +85,12 @@ def key_from_id(id: str, collection: str | None, separator: str) -> str:
         return check_new_key(id)
     check_key(id)
     return check_new_key(f"{collection.lower()}{separator}{id.lower()}")
+
+
+def separator_of(entity: Any, conventions: Conventions) -> str:
+    """Return what stands between the collection and the rest of a key that is made here."""
+    info = info_of(entity)
+    return (info and info.id_separator) or conventions.id_separator
 
 
 def new_key(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from inspect import get_annotations
 from typing import Any
@@ -18,7 +18,7 @@ from msgspec import inspect
 
 from evsession.errors import ConfigurationError
 
-__all__ = ["MARK", "Kind", "Shape", "key_field_of", "kind_of", "shape_of"]
+__all__ = ["MARK", "Kind", "Shape", "key_field_of", "kind_of", "public_attributes", "shape_of", "take_apart"]
 
 MARK = "__evsession_type__"
 """The attribute of a class that `evsession.raven.types` keeps its `TypeInfo` in."""
@@ -103,9 +103,9 @@ def _declared(cls: Any, kind: Kind) -> dict[str, str]:
     """Return the declared fields with their names in JSON."""
     if kind is Kind.STRUCT:
         return dict(zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True))
-    if "__attrs_attrs__" in dir(cls):
+    if hasattr(cls, "__attrs_attrs__"):
         return {field.name: field.name for field in cls.__attrs_attrs__}
-    return {name: name for name, field in cls.__dataclass_fields__.items() if "ClassVar" not in repr(field._field_type)}
+    return {field.name: field.name for field in fields(cls)}
 
 
 def shape_of(cls: type) -> Shape:
@@ -133,9 +133,9 @@ def _look_through(cls: type) -> Shape:
     key_name = None if key is None else names.pop(key)
     if key is not None:
         _check_key_type(cls, hints.get(key, Any))
-    fields = {stored: hints.get(name, Any) for name, stored in names.items()}
+    typed = {stored: hints.get(name, Any) for name, stored in names.items()}
     try:
-        types = dict(zip(fields, inspect.multi_type_info(fields.values()), strict=True))
+        types = dict(zip(typed, inspect.multi_type_info(typed.values()), strict=True))
         if kind is not Kind.PLAIN:
             inspect.type_info(cls)
     except (TypeError, NameError) as error:
@@ -145,12 +145,23 @@ def _look_through(cls: type) -> Shape:
         nodes = list(_walk(node, set()))
         for found in nodes:
             _check_type(cls, stored, found)
-        if any(isinstance(found, inspect.AnyType) or _is_document(found) for found in nodes):
+        if any(isinstance(found, (inspect.AnyType, inspect.CustomType)) for found in nodes):
             untyped[stored] = node
         if any(isinstance(found, (inspect.SetType, inspect.FrozenSetType)) for found in nodes):
             sets.add(stored)
-    mirror = typing.TypedDict("Fields", fields, total=False)  # type: ignore[misc]
+    mirror = typing.TypedDict("Fields", typed, total=False)  # type: ignore[misc]
     return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets))
+
+
+def take_apart(entity: Any, shape: Shape) -> dict[str, Any]:
+    """Return the entity's fields by their names in JSON, without the key; a field that was never set is left out."""
+    declared = {stored: getattr(entity, name) for name, stored in shape.names.items() if hasattr(entity, name)}
+    return {**declared, **public_attributes(entity)} if shape.kind is Kind.PLAIN else declared
+
+
+def public_attributes(entity: Any) -> dict[str, Any]:
+    """Return those attributes of a plain object that are stored; its key is not."""
+    return {name: value for name, value in vars(entity).items() if name[:1] != "_" and name != _KEY}
 
 
 def _is_class_var(hint: Any) -> bool:
@@ -190,10 +201,6 @@ def children_of(node: Any) -> list[inspect.Type]:
     if hasattr(node, "fields"):
         return [field.type for field in node.fields]
     return [node.item_type] if hasattr(node, "item_type") else []
-
-
-def _is_document(node: inspect.Type) -> bool:
-    return isinstance(node, inspect.CustomType) and issubclass(node.cls, dict)
 
 
 def _check_type(cls: type, field: str, node: inspect.Type) -> None:

@@ -12,22 +12,41 @@ from typing import Any
 from msgspec import inspect
 
 from evsession.errors import InvalidDocument
+from evsession.raven.shapes import Kind, Shape, shape_of, take_apart
 from evsession.wire.json import check
 
 __all__ = ["check_untyped"]
 
 
-def check_untyped(value: Any, node: Any, path: str) -> None:
-    """Refuse what JSON cannot hold in those parts of the value whose type is open.
+def check_untyped(fields: Mapping[str, Any], shape: Shape, path: str = "") -> None:
+    """Refuse what JSON cannot hold in those parts of an object whose type is open.
+
+    Args:
+        fields: The object, taken apart.
+        shape: That of its class.
+        path: The way to the object, with a dot at its end.
 
     Raises:
         InvalidDocument: with the `path` of the first culprit.
     """
-    if isinstance(node, (inspect.AnyType, inspect.CustomType)):
+    for name, node in shape.types.items():
+        if name in fields:
+            _check(fields[name], node, path + name)
+    if shape.kind is Kind.PLAIN:
+        for name in fields.keys() - shape.names.keys():
+            _check_open(fields[name], path + name)
+
+
+def _check(value: Any, node: Any, path: str) -> None:
+    if isinstance(node, inspect.AnyType) or (isinstance(node, inspect.CustomType) and issubclass(node.cls, dict)):
         _check_open(value, path)
-        return
-    for part, inner, step in _parts(value, node):
-        check_untyped(part, inner, path + step)
+    elif isinstance(node, inspect.CustomType):
+        if isinstance(value, node.cls):
+            shape = shape_of(type(value))
+            check_untyped(take_apart(value, shape), shape, path + ".")
+    else:
+        for part, inner, step in _parts(value, node):
+            _check(part, inner, path + step)
 
 
 def _check_open(value: Any, path: str) -> None:
@@ -47,9 +66,9 @@ def _parts(value: Any, node: Any) -> Iterator[tuple[Any, Any, str]]:
     if isinstance(node, inspect.Metadata):
         yield value, node.type, ""
     elif isinstance(node, inspect.UnionType):
-        for member in node.types:
-            if _fits(value, member):
-                yield value, member, ""
+        open_ones = [member for member in node.types if isinstance(member, inspect.AnyType)]
+        for member in [member for member in node.types if _fits(value, member)] or open_ones:
+            yield value, member, ""
     elif isinstance(node, inspect.DictType) and isinstance(value, Mapping):
         for name, item in value.items():
             yield item, node.value_type, f".{name}"
@@ -65,9 +84,7 @@ def _parts(value: Any, node: Any) -> Iterator[tuple[Any, Any, str]]:
 
 def _fits(value: Any, node: Any) -> bool:
     """Return whether the value may be meant by this member of a union."""
-    if isinstance(node, (inspect.AnyType, inspect.CustomType)):
-        return True
-    if hasattr(node, "cls") and hasattr(node, "fields"):
+    if hasattr(node, "cls"):
         return isinstance(value, node.cls)
     if isinstance(node, inspect.DictType):
         return isinstance(value, dict)
