@@ -1,0 +1,192 @@
+"""Who listens to what. Keeps handlers and picks those for a failure; calling them is the runtime's.
+
+Knows pyee (the only import of it): its base emitter keeps the handlers and their order. Its `emit` is not used: `TrioEventEmitter`
+cannot run synchronous handlers on pyee 13 and would be fire-and-forget, and an unheard ``"error"`` would raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar, overload
+
+from pyee.base import EventEmitter
+
+from evsession.errors import ConfigurationError, SessionError
+
+__all__ = ["Events", "Handler", "Listening"]
+
+Handler: TypeAlias = Callable[..., object]
+"""A plain or async function of one argument: an error, or the value of the event."""
+
+H = TypeVar("H", bound=Handler)
+
+OBSERVATIONS = frozenset({"request", "response", "retry", "failover"})
+"""The events of the wire; see `WireEvent`."""
+
+
+class _Once:
+    """A handler that is forgotten when it is picked."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, *args: object) -> object:
+        return self.handler(*args)
+
+
+def event_name(event: object) -> str:
+    """Return the one spelling of an event: ``409`` and ``"409"`` are the same.
+
+    Raises:
+        ConfigurationError: for what can be no event.
+    """
+    if isinstance(event, bool) or not isinstance(event, (int, str)) or event == "":
+        raise ConfigurationError(f"{event!r} is not an event: give a status, a class such as '4xx', a code or a name")
+    if isinstance(event, int) or event.isdecimal():
+        if not 100 <= int(event) <= 599:
+            raise ConfigurationError(f"{event!r} is not an HTTP status (100 to 599)")
+        return str(int(event))
+    return event.lower() if len(event) == 3 and event[1:].lower() == "xx" else event
+
+
+class Events:
+    """The handlers of one store or session."""
+
+    __slots__ = ("_emitter", "observes")
+
+    def __init__(self) -> None:
+        self._emitter = EventEmitter()
+        self.observes = False
+        """Whether anybody watches the wire: asked for every request, so it is kept, not looked up."""
+
+    def _changed(self) -> None:
+        self.observes = not OBSERVATIONS.isdisjoint(self._emitter.event_names())
+
+    def copy(self) -> Events:
+        """Return the same handlers in a new set; a handler for once is for once in each."""
+        twin = Events()
+        for event in self._emitter.event_names():
+            for handler in self._emitter.listeners(event):
+                twin._emitter.add_listener(event, _Once(handler.handler) if isinstance(handler, _Once) else handler)
+        twin._changed()
+        return twin
+
+    def replace(self, event: int | str, handler: Handler) -> None:
+        """Let the handler be the only one of the event."""
+        name = event_name(event)
+        _check_handler(name, handler)
+        self.remove(name)
+        self._emitter.add_listener(name, handler)
+        self._changed()
+
+    def add(self, event: int | str, handler: Handler, *, once: bool = False) -> None:
+        """Add a handler beside those that are there."""
+        name = event_name(event)
+        _check_handler(name, handler)
+        self._emitter.add_listener(name, _Once(handler) if once else handler)
+        self._changed()
+
+    def remove(self, event: int | str, handler: Handler | None = None) -> None:
+        """Remove the handler, or all of them; nothing happens when it is not there."""
+        name = event_name(event)
+        for known in self._emitter.listeners(name):
+            if handler is None or handler in (known, getattr(known, "handler", None)):
+                self._emitter.remove_listener(name, known)
+        self._changed()
+
+    def has(self, event: str) -> bool:
+        """Return whether anybody listens to the event, by its one spelling."""
+        return event in self._emitter.event_names()
+
+    def pick(self, event: str) -> list[Handler]:
+        """Return the handlers to call now, in order, and forget those that were for once."""
+        handlers: list[Handler] = self._emitter.listeners(event)
+        for handler in handlers:
+            if isinstance(handler, _Once):
+                self._emitter.remove_listener(event, handler)
+                self._changed()
+        return handlers
+
+    def pick_for(self, error: BaseException) -> list[Handler]:
+        """Return the handlers of the most specific event that somebody listens to: code, status, class, ``"error"``."""
+        for event in failure_events(error):
+            if self.has(event):
+                return self.pick(event)
+        return []
+
+
+def failure_events(error: BaseException) -> list[str]:
+    """Return the events that a failure may fire, the most specific first."""
+    events = ["error"]
+    if isinstance(error, SessionError):
+        if error.status_code is not None:
+            events[:0] = [str(error.status_code), f"{error.status_code // 100}xx"]
+        if error.code is not None:
+            events.insert(0, error.code)
+    return events
+
+
+def _check_handler(event: str, handler: object) -> None:
+    if not callable(handler):
+        raise TypeError(f"the handler of {event!r} must be callable, not {handler!r}")
+
+
+class Listening:
+    """`on`, `once`, `off` and `add_listener`, for stores and sessions alike.
+
+    Failure events are an HTTP status (``409`` or ``"409"``), a class of them (``"4xx"``), a server code
+    (``"ConcurrencyException"``) and ``"error"``; the most specific one that has a handler fires, alone. ``"request"``,
+    ``"response"``, ``"retry"`` and ``"failover"`` observe the wire and get a `WireEvent`; ``"exception"`` gets what a callback or
+    handler raised. Synchronous handlers have run, and asynchronous ones have been started, before the callback is called.
+    """
+
+    _events: Events
+
+    def _check_listening(self) -> None:
+        """Raise if handlers cannot be changed now."""
+
+    @overload
+    def on(self, event: int | str) -> Callable[[H], H]: ...
+    @overload
+    def on(self, event: int | str, handler: H) -> H: ...
+    def on(self, event: int | str, handler: Any = None) -> Any:
+        """Let this handler be the one of the event, in place of those before; without a handler, a decorator.
+
+        Raises:
+            TypeError: the handler is not callable.
+            ConfigurationError: there can be no such event, or the store is initialized already.
+        """
+        return self._register(event, handler, self._events.replace)
+
+    @overload
+    def add_listener(self, event: int | str) -> Callable[[H], H]: ...
+    @overload
+    def add_listener(self, event: int | str, handler: H) -> H: ...
+    def add_listener(self, event: int | str, handler: Any = None) -> Any:
+        """Add a handler beside those before; without a handler, a decorator. Raises as `on` does."""
+        return self._register(event, handler, self._events.add)
+
+    @overload
+    def once(self, event: int | str) -> Callable[[H], H]: ...
+    @overload
+    def once(self, event: int | str, handler: H) -> H: ...
+    def once(self, event: int | str, handler: Any = None) -> Any:
+        """Add a handler that is told one time; one of a store, one time in each session. Raises as `on` does."""
+        return self._register(event, handler, lambda name, given: self._events.add(name, given, once=True))
+
+    def off(self, event: int | str, handler: Handler | None = None) -> None:
+        """Remove the handler, or all handlers of the event; nothing happens when there is none."""
+        self._check_listening()
+        self._events.remove(event, handler)
+
+    def _register(self, event: int | str, handler: Any, add: Callable[[int | str, Any], None]) -> Any:
+        self._check_listening()
+        event_name(event)
+
+        def register(given: H) -> H:
+            add(event, given)
+            return given
+
+        return register if handler is None else register(handler)

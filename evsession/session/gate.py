@@ -1,0 +1,112 @@
+"""Counting what is under way, and waiting until it has ended; and the turns that writers take."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import ContextVar
+
+import trio
+
+__all__ = ["Gate", "Pass", "Turn", "Turns"]
+
+
+class Gate:
+    """How much is under way in a session or store. A session's gate counts in its store's too."""
+
+    __slots__ = ("_lot", "_parent", "count")
+
+    def __init__(self, parent: Gate | None = None) -> None:
+        self.count = 0
+        self._parent = parent
+        self._lot = trio.lowlevel.ParkingLot()
+
+    def enter(self) -> None:
+        """Count one more."""
+        self.count += 1
+        if self._parent is not None:
+            self._parent.enter()
+
+    def leave(self) -> None:
+        """Count one less, and wake who waits for the last one."""
+        self.count -= 1
+        if self.count == 0:
+            self._lot.unpark_all()
+        if self._parent is not None:
+            self._parent.leave()
+
+    async def wait(self) -> None:
+        """Wait until nothing is under way, except the callback that asks."""
+        inside = INSIDE.get()
+        if inside is not None:
+            inside.give_back()
+        await trio.lowlevel.checkpoint()
+        while self.count:
+            await self._lot.park()
+
+
+class Pass:
+    """One thing under way; given back exactly once, whoever notices its end first."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self, gate: Gate) -> None:
+        gate.enter()
+        self._gate: Gate | None = gate
+
+    def give_back(self) -> None:
+        """Stop counting."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.leave()
+
+
+INSIDE: ContextVar[Pass | None] = ContextVar("evsession callback", default=None)
+"""The pass of the asynchronous callback that runs here. One that waits for its session's end must not wait for itself."""
+
+
+class Turn:
+    """A writer's place in the queue of its session."""
+
+    __slots__ = ("_event", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._event = trio.Event()
+
+    async def wait(self) -> None:
+        """Wait until every writer that was called before has ended."""
+        if self._turns.first() is not self:
+            await self._event.wait()
+
+    def release(self) -> None:
+        """Leave the queue, from any place in it."""
+        self._turns.leave(self)
+
+    def call(self) -> None:
+        """Let the writer run."""
+        self._event.set()
+
+
+class Turns:
+    """The writers of one session in call order; trio starts tasks in any order, so the place is taken when the call is made."""
+
+    __slots__ = ("_queue",)
+
+    def __init__(self) -> None:
+        self._queue: deque[Turn] = deque()
+
+    def take(self) -> Turn:
+        """Join the queue."""
+        turn = Turn(self)
+        self._queue.append(turn)
+        return turn
+
+    def first(self) -> Turn | None:
+        """Return whose turn it is."""
+        return self._queue[0] if self._queue else None
+
+    def leave(self, turn: Turn) -> None:
+        """Take the writer out of the queue and call the next one."""
+        self._queue.remove(turn)
+        if self._queue:
+            self._queue[0].call()

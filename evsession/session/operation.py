@@ -1,0 +1,333 @@
+"""One operation under way: the same object serves a callback, an awaiter, both or neither.
+
+Knows how to drive a flow through a transport, and in which order the end of it is told. Knows no document.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable, Generator
+from contextvars import copy_context
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import trio
+
+from evsession.config import SessionOptions
+from evsession.errors import OperationCancelled, OperationTimeout, ProtocolError, SessionError
+from evsession.session.callbacks import Callback, Shape, fit, shape_of
+from evsession.session.events import Events
+from evsession.session.gate import Gate, Pass
+from evsession.session.runtime import Runtime
+from evsession.wire.message import Request, Response
+from evsession.wire.transport import Trail, Transport, WireEvent
+
+__all__ = ["Notice", "Operation", "Owner", "Pause", "Steps"]
+
+T = TypeVar("T")
+
+
+class Pause(Protocol):
+    """Something that the steps wait for besides answers, such as their turn."""
+
+    async def wait(self) -> None:
+        """Return when the steps may go on."""
+
+
+class Notice:
+    """Something that handlers shall be told although nothing failed, such as a document that is not there."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: SessionError) -> None:
+        self.error = error
+
+
+Steps: TypeAlias = Generator[Request | Pause | Notice, Response | None, tuple[Any, ...]]
+"""What a session's method does: a flow that may also pause and tell. It returns all results that a callback can get."""
+
+LOGGER = logging.getLogger("evsession")
+
+
+class State(enum.Enum):
+    """Where an operation is: CREATED -> RUNNING -> DONE, or CREATED -> DONE if its store ended before."""
+
+    CREATED = enum.auto()
+    RUNNING = enum.auto()
+    DONE = enum.auto()
+
+
+class Owner(Protocol):
+    """The session or store that an operation belongs to."""
+
+    options: SessionOptions
+    _events: Events
+    _gate: Gate
+
+    def _running(self) -> tuple[Runtime, Transport]:
+        """Return what runs, or raise SessionClosed."""
+
+
+class Operation(Generic[T]):
+    """An operation that has been called: await it, give it a callback, do both, or neither. It starts by itself.
+
+    The request is fixed when the method is called. Awaited at once, it runs in the awaiting task, so that cancelling the task
+    cancels it; otherwise it runs in the store's nursery, and cancelling a task that awaits it later only stops the waiting.
+    Awaiting again gives the same answer. Bad input is told as the caller listens: a callback gets it as its error; without a
+    callback the call raises. Nothing has been sent then.
+
+    A failure that nobody hears (no callback, no awaiter, no handler) is logged once as a warning of the logger ``evsession``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_answered",
+        "_callback",
+        "_cancelled",
+        "_context",
+        "_done",
+        "_error",
+        "_heard",
+        "_owner",
+        "_pass",
+        "_request",
+        "_results",
+        "_runtime",
+        "_scope",
+        "_shape",
+        "_state",
+        "_step",
+        "_timed",
+        "_steps",
+        "_trail",
+        "_transport",
+        "_width",
+        "name",
+    )
+
+    def __init__(
+        self, owner: Owner, name: str, steps: Steps, callback: Callback | None, width: int, *, timed: bool = True
+    ) -> None:
+        self._state, self._heard = State.DONE, True  # until it is known that there is something to run
+        self._shape: Shape | None = None if callback is None else shape_of(callback)
+        self._runtime, self._transport = owner._running()
+        self.name = name
+        self._owner = owner
+        self._callback = callback
+        self._width = width
+        self._timed = timed
+        self._steps = steps
+        self._state = State.CREATED
+        self._heard = callback is not None
+        self._cancelled = False
+        self._results: tuple[Any, ...] | None = None
+        self._error: BaseException | None = None
+        self._done: trio.Event | None = None
+        self._scope: trio.CancelScope | None = None
+        self._request: Request | None = None
+        self._trail: Trail | None = None
+        self._answered = False
+        self._step: Request | Pause | Notice | None = None
+        self._prime()
+        self._context = copy_context()
+        self._pass = Pass(owner._gate)
+        self._runtime.submit(self)
+
+    def _prime(self) -> None:
+        """Run the steps up to the first request, which fixes it."""
+        try:
+            self._step = next(self._steps)
+        except StopIteration as stop:
+            self._results = stop.value
+        except SessionError as error:
+            error.operation = self.name
+            if self._callback is None:
+                self._state = State.DONE  # the caller has it; nothing is left to run
+                raise
+            self._error = error
+
+    # -- the public face -------------------------------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._outcome().__await__()
+
+    async def _outcome(self) -> T:
+        self._heard = True
+        if self._state is State.CREATED:
+            await self._run()
+        elif self._state is State.RUNNING:
+            if self._done is None:
+                self._done = trio.Event()
+            await self._done.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        if self._error is not None:
+            raise self._error
+        assert self._results is not None
+        answer: T = _awaited(self._results, self._width)
+        return answer
+
+    def cancel(self) -> None:
+        """Cancel the operation, unless it has ended already.
+
+        Its callback and awaiters get an `OperationCancelled`, which says whether a write may have happened.
+        """
+        if self._state is not State.DONE:
+            self._cancelled = True
+            if self._scope is not None:
+                self._scope.cancel()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the operation has ended and its callback has been called."""
+        return self._state is State.DONE
+
+    def __repr__(self) -> str:
+        outcome = f" {self._error!r}" if self._state is State.DONE and self._error is not None else ""
+        return f"<Operation {self.name} {self._state.name.lower()}{outcome}>"
+
+    # -- being run ---------------------------------------------------------------------------------------------------------
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Run in the nursery, in the context of the call, unless somebody awaits it already."""
+        if self._state is State.CREATED:
+            self._context.run(nursery.start_soon, self._run_detached)
+
+    async def _run_detached(self) -> None:
+        if self._state is State.CREATED:
+            try:
+                await self._run()
+            except Exception as error:
+                if error is not self._error:
+                    raise
+
+    def abandon(self) -> None:
+        """End an operation whose store ended before it was started."""
+        if self._state is State.CREATED:
+            self._settle(None, OperationCancelled("cancelled: the store ended before it was started"))
+
+    async def _run(self) -> None:
+        """Run to the end in this task, and tell the end."""
+        self._state = State.RUNNING
+        if self._cancelled:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return self._settle(None, self._interruption(cancelled=True))
+        timeout = self._owner.options.timeout
+        scope = self._scope = trio.CancelScope()
+        if timeout is not None and self._timed:
+            scope.deadline = trio.current_time() + timeout
+        results: tuple[Any, ...] | None = None
+        error: BaseException | None = None
+        try:
+            with scope:
+                results = await self._drive()
+        except Exception as raised:
+            error = raised
+        except BaseException:
+            self._settle(None, self._interruption(cancelled=True))
+            raise
+        if results is None and error is None:
+            error = self._interruption(cancelled=self._cancelled)
+        return self._settle(results, error)
+
+    async def _drive(self) -> tuple[Any, ...]:
+        """Carry requests to the transport and answers to the flow until it returns."""
+        step = self._step
+        if step is None:
+            await trio.lowlevel.checkpoint()
+            if self._error is not None:
+                raise self._error
+            assert self._results is not None
+            return self._results
+        observe = self._observe if self._owner._events.observes else None
+        while True:
+            answer: Response | None = None
+            if isinstance(step, Request):
+                self._request, self._answered = step, False
+                self._trail = trail = Trail(self.name, observe)
+                answer = await self._transport.send(step, trail)
+                self._answered = True
+            elif isinstance(step, Notice):
+                self._notify(step.error)
+            else:
+                await step.wait()
+            try:
+                step = self._steps.send(answer)
+            except StopIteration as stop:
+                results: tuple[Any, ...] = stop.value
+                return results
+
+    def _notify(self, error: SessionError) -> None:
+        for handler in self._owner._events.pick(str(error.status_code)):
+            self._call(handler, error)
+
+    def _observe(self, event: WireEvent) -> None:
+        for handler in self._owner._events.pick(event.name):
+            self._call(handler, event)
+
+    # -- telling the end -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, results: tuple[Any, ...] | None, error: BaseException | None) -> None:
+        """Tell the end in the promised order: handlers, callback, awaiters; then stop counting as under way."""
+        self._steps.close()
+        self._results, self._error = results, error
+        if error is not None:
+            self._complete(error)
+            if not isinstance(error, OperationCancelled):
+                self._announce(error)
+        self._state = State.DONE
+        callback, self._callback = self._callback, None
+        if callback is not None and self._shape is not None:
+            self._call(callback, error, *fit(results or (), self._width, self._shape))
+        if self._done is not None:
+            self._done.set()
+        self._trail = self._step = self._request = self._scope = None
+        self._pass.give_back()
+        if error is not None and not self._heard and not isinstance(error, OperationCancelled):
+            self._runtime.unheard.add(self)
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
+        self._runtime.call(self._owner._gate, self._owner._events, function, *args)
+
+    def _announce(self, error: BaseException) -> None:
+        handlers = self._owner._events.pick_for(error)
+        self._heard = self._heard or bool(handlers)
+        for handler in handlers:
+            self._call(handler, error)
+
+    def _complete(self, error: BaseException) -> None:
+        """Add to the error what only the operation knows."""
+        if not isinstance(error, SessionError):
+            return
+        error.operation = error.operation or self.name
+        request, trail = self._request, self._trail
+        if request is None or trail is None:
+            return
+        error.url = error.url or trail.url
+        error.key = error.key or request.key
+        # An answer that never came whole, or was nonsense, leaves open whether a write happened.
+        if request.writes and trail.sent and (not self._answered or isinstance(error, ProtocolError)):
+            error.uncertain = True
+
+    def _interruption(self, *, cancelled: bool) -> SessionError:
+        if cancelled:
+            return OperationCancelled(f"{self.name} was cancelled")
+        return OperationTimeout(f"{self.name} took longer than {self._owner.options.timeout} s")
+
+    def __del__(self) -> None:
+        # A program may still await an operation that has failed, so silence is only certain when nobody holds it any more.
+        if self._state is State.DONE and not self._heard:
+            self.log_unheard()
+
+    def log_unheard(self) -> None:
+        """Log the failure if nobody has heard of it."""
+        if not self._heard and self._error is not None:
+            self._heard = True
+            LOGGER.warning("%s failed and nobody listens: %r", self.name, self._error)
+
+
+def _awaited(results: tuple[Any, ...], width: int) -> Any:
+    """Return what an awaiter gets: nothing, the one result, or a tuple."""
+    if width == 1:
+        return results[0]
+    return results[:width] if width else None

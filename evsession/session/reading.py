@@ -1,0 +1,123 @@
+"""The steps of the session's reads: load, exists, query. Joins RavenDB's flows with what the session remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from evsession.errors import ConfigurationError, SessionError
+from evsession.raven.codec import encode_entity
+from evsession.raven.documents import Loaded, exists_flow, load_flow, load_many_flow
+from evsession.raven.includes import referred_keys
+from evsession.raven.keys import check_key
+from evsession.raven.queries import Query, query_flow
+from evsession.raven.vocabulary import Database
+from evsession.session.operation import Notice, Steps
+from evsession.session.queryable import Queryable
+from evsession.session.workspace import Workspace
+from evsession.unitofwork.identity_map import fold
+from evsession.wire.json import JSON, decode
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Reads of one session.
+
+    Args:
+        database: What to read from.
+        workspace: What is known already, and learns what comes.
+    """
+
+    def __init__(self, database: Database, workspace: Workspace) -> None:
+        self._database = database
+        self._workspace = workspace
+
+    def load(self, key: str, paths: Sequence[str], cls: type | None, *, cache: bool) -> Steps:
+        """Load one document; results are the document (or None) and what it includes."""
+        check_key(key)
+        if cache:
+            known = self._workspace.find(key)
+            included = None if known is None else self._known_includes([known], paths)
+            if included is not None:
+                return known, included
+        loaded = yield from load_flow(self._database, key, paths)
+        entities = self._admit(loaded, cls, fresh=not cache)
+        if entities[0] is None:
+            yield _missing(key)
+        return entities[0], self._includes(entities, loaded, paths)
+
+    def load_many(self, keys: Iterable[str], paths: Sequence[str], cls: type | None, *, cache: bool) -> Steps:
+        """Load documents; results are those found, in the order asked, and what they include."""
+        asked = [check_key(key) for key in keys]
+        distinct = {fold(key): key for key in reversed(asked)}
+        known = {name: self._workspace.find(key) for name, key in distinct.items()} if cache else {}
+        unknown = [distinct[name] for name in dict.fromkeys(map(fold, asked)) if known.get(name) is None]
+        found = [entity for entity in known.values() if entity is not None]
+        included = self._known_includes(found, paths)
+        if unknown or included is None:
+            wanted = unknown if included is not None else list(dict.fromkeys(distinct[fold(key)] for key in asked))
+            loaded = yield from load_many_flow(self._database, wanted, paths)
+            entities = self._admit(loaded, cls, fresh=not cache)
+            known.update(zip(map(fold, wanted), entities, strict=True))
+            for key, entity in zip(wanted, entities, strict=True):
+                if entity is None:
+                    yield _missing(key)
+            included = self._includes([*found, *entities], loaded, paths)
+        documents = [known[fold(key)] for key in asked]
+        return Queryable(document for document in documents if document is not None), included
+
+    def query(self, query: Query, cls: type | None) -> Steps:
+        """Run a query; results are the documents and the statistics."""
+        page = yield from query_flow(self._database, query)
+        for row in page.includes.values():
+            if row is not None:
+                self._workspace.admit(row)
+        return Queryable(self._workspace.admit(row, cls) for row in page.rows), page.statistics
+
+    def exists(self, key: str) -> Steps:
+        """Ask for a document's existence."""
+        check_key(key)
+        found = yield from exists_flow(self._database, key)
+        return (found,)
+
+    def _admit(self, loaded: Loaded, cls: type | None, *, fresh: bool) -> list[Any]:
+        rows = [None if row is None else self._workspace.admit(row, cls, fresh=fresh) for row in loaded.rows]
+        for row in loaded.includes.values():
+            if row is not None:
+                self._workspace.admit(row, fresh=fresh)
+        return rows
+
+    def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:
+        """Return the included documents; RavenDB leaves out of ``Includes`` those that are results themselves."""
+        keys = [*self._references(entities, paths), *loaded.includes]
+        included = {fold(key): self._workspace.find(key) for key in keys}
+        return Queryable(entity for entity in included.values() if entity is not None)
+
+    def _known_includes(self, entities: Iterable[Any], paths: Sequence[str]) -> Queryable[Any] | None:
+        """Return what the entities include if all of that is known, else None."""
+        included = {fold(key): self._workspace.find(key) for key in self._references(entities, paths)}
+        return None if None in included.values() else Queryable(included.values())
+
+    @staticmethod
+    def _references(entities: Iterable[Any], paths: Sequence[str]) -> Iterator[str]:
+        for entity in entities if paths else ():
+            row: JSON = entity if isinstance(entity, dict) else None if entity is None else decode(encode_entity(entity))
+            for path in paths:
+                yield from referred_keys(row, path)
+
+
+def _missing(key: str) -> Notice:
+    """Return what the handlers of 404 are told of a document that is not there."""
+    return Notice(SessionError(f"there is no document {key!r}", status_code=404, operation="load", key=key))
+
+
+def check_type(cls: object) -> type | None:
+    """Return the class that loaded documents shall have, or None for that of their collection.
+
+    Raises:
+        ConfigurationError: it is no class.
+    """
+    if cls is not None and not isinstance(cls, type):
+        raise ConfigurationError(f"type must be a class, not {cls!r}")
+    return cls

@@ -1,0 +1,151 @@
+"""The running part of a store: its nursery, the start of operations that nobody awaits, and what becomes of raised exceptions.
+
+Knows trio and callables; knows neither sessions nor requests.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import trio
+
+from evsession.session.events import Events
+from evsession.session.gate import INSIDE, Gate, Pass
+
+__all__ = ["Runtime", "Startable", "unwrap"]
+
+
+class Startable(Protocol):
+    """Something that waits to be started in the nursery unless somebody takes it over before."""
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Start in the nursery, unless it runs already."""
+
+    def abandon(self) -> None:
+        """End without having run, since nothing runs any more."""
+
+
+class Runtime:
+    """What runs while a store is open.
+
+    An operation is started by one task for all, woken at most once per turn of trio's loop: an operation that is awaited at once
+    never gets a task of its own, and starting one costs no system call (`TrioToken.run_sync_soon` costs one).
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self._waiting: list[Startable] = []
+        self._starter: trio.lowlevel.Task | None = None
+        self._crashes: list[BaseException] = []
+        self.unheard: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Operations that failed and that nobody has heard of yet, but somebody still holds."""
+
+    def submit(self, startable: Startable) -> None:
+        """Have it started at the next turn of the loop."""
+        self._waiting.append(startable)
+        starter, self._starter = self._starter, None
+        if starter is not None:
+            trio.lowlevel.reschedule(starter)
+
+    async def _start_all(self) -> None:
+        while True:
+            waiting, self._waiting = self._waiting, []
+            for startable in waiting:
+                startable.start(self._nursery)
+            if not self._waiting:
+                self._starter = trio.lowlevel.current_task()
+                await trio.lowlevel.wait_task_rescheduled(self._starter_cancelled)
+
+    def _starter_cancelled(self, _: Any) -> trio.lowlevel.Abort:
+        self._starter = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def call(self, gate: Gate, events: Events, function: Callable[..., object], *args: object) -> None:
+        """Call a handler or callback; a coroutine that it returns runs in the nursery and counts as under way.
+
+        What it raises goes to the ``"exception"`` handlers, else it ends the store.
+        """
+        try:
+            result = function(*args)
+        except Exception as error:
+            self.crash(error, gate, events)
+        else:
+            if inspect.iscoroutine(result):
+                self._spawn(result, Pass(gate), gate, events)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, object], ticket: Pass, gate: Gate, events: Events) -> None:
+        try:
+            self._nursery.start_soon(self._finish, coroutine, ticket, gate, events)
+        except RuntimeError:  # the nursery has ended: this is the callback of an operation that was abandoned
+            coroutine.close()
+            ticket.give_back()
+
+    async def _finish(self, coroutine: Coroutine[Any, Any, object], ticket: Pass, gate: Gate, events: Events) -> None:
+        INSIDE.set(ticket)
+        try:
+            await coroutine
+        except Exception as error:
+            self.crash(error, gate, events)
+        finally:
+            ticket.give_back()
+
+    def crash(self, error: Exception, gate: Gate, events: Events) -> None:
+        """Tell the ``"exception"`` handlers; without one, stop everything and let the error out of the store."""
+        handlers = events.pick("exception")
+        if not handlers:
+            self._crashes.append(error)
+            self._nursery.cancel_scope.cancel()
+        for handler in handlers:
+            # A handler of exceptions that raises is not told of it itself.
+            self.call(gate, Events(), handler, error)
+
+    def _end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for startable in waiting:
+            startable.abandon()
+        for operation in list(self.unheard):
+            operation.log_unheard()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls) -> AsyncIterator[Runtime]:
+        """Run until the body ends. A single failure leaves as itself, never wrapped in a group."""
+        runtime: Runtime | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                runtime = cls(nursery)
+                nursery.start_soon(runtime._start_all)
+                yield runtime
+                nursery.cancel_scope.cancel()
+        except BaseException as error:
+            crashes = runtime._crashes if runtime is not None else []
+            raise unwrap(error, crashes) from None
+        finally:
+            if runtime is not None:
+                runtime._end()
+        if runtime._crashes:
+            raise unwrap(runtime._crashes[0], runtime._crashes)
+
+
+def unwrap(error: BaseException, crashes: list[BaseException]) -> BaseException:
+    """Return what to raise: the one real failure if there is one, else the group of them.
+
+    A cancellation that only followed from a failure is dropped, as trio does when an exception replaces it.
+    """
+    failures = [leaf for leaf in _leaves(error) if not isinstance(leaf, trio.Cancelled)]
+    failures += [crash for crash in crashes if not any(crash is known for known in failures)]
+    if len(failures) == 1:
+        return failures[0]
+    if not failures:
+        return _leaves(error)[0]
+    return error if isinstance(error, BaseExceptionGroup) and not crashes else BaseExceptionGroup("several failures", failures)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

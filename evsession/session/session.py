@@ -1,0 +1,361 @@
+"""The document session: every method that programs call, and nothing of how it is done.
+
+Knows which steps belong to which method. The steps are in `reading` and `writing`, their driving is `Operation`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+from weakref import WeakSet
+
+from evsession.config import Conventions, SessionOptions
+from evsession.errors import SessionClosed, SessionError
+from evsession.raven.documents import Row
+from evsession.raven.hilo import HiLoRanges
+from evsession.raven.includes import include_paths
+from evsession.raven.patches import Patch, legacy_patch
+from evsession.raven.queries import Query, collection_query, index_query, raw_query
+from evsession.raven.results import Statistics
+from evsession.raven.specs import Specs
+from evsession.raven.types import collection_of
+from evsession.raven.vocabulary import Database
+from evsession.session.callbacks import Callback, shift
+from evsession.session.events import Events, Listening
+from evsession.session.gate import Gate
+from evsession.session.operation import Operation, Steps
+from evsession.session.queryable import Queryable
+from evsession.session.reading import Reader, check_type
+from evsession.session.runtime import Runtime
+from evsession.session.stream import Stream
+from evsession.session.workspace import Workspace, check_storable
+from evsession.session.writing import Writer
+from evsession.wire.transport import Transport
+
+__all__ = ["Session"]
+
+E = TypeVar("E")
+Params = Mapping[str, Any]
+
+
+class Session(Listening):
+    """A conversation with one database: it remembers what it loaded, notices what changed, and writes that in one batch.
+
+    Open one with `Store.open_session`, best in ``async with``: leaving waits for the session's operations, then closes it.
+    Operations run concurrently and end in any order; saves take turns in call order. A session is for one trio run, and keeps what
+    it loaded for as long as it is open, so open one per unit of work.
+
+    Each method that asks the server returns an `Operation`. Its callback is always the last argument, also when optional ones before
+    it are left out.
+
+    Attributes:
+        conventions: The session's own copy of the store's `Conventions`; free to change.
+        options: The session's own copy of `SessionOptions`; free to change.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        conventions: Conventions,
+        options: SessionOptions,
+        events: Events,
+        gate: Gate,
+        ranges: HiLoRanges,
+        running: Any,
+    ) -> None:
+        self.conventions = conventions
+        self.options = options
+        self._database = database
+        self._events = events
+        self._gate = gate
+        self._is_open = True
+        self._streams: WeakSet[Stream] = WeakSet()
+        self._store_running = running
+        self._workspace = Workspace()
+        self._reader = Reader(database, self._workspace)
+        self._writer = Writer(database, self._workspace, ranges)
+
+    # -- reading -----------------------------------------------------------------------------------------------------------
+
+    # Calls with `type` come first, since without it the same arguments give Any.
+    @overload
+    def load(  # type: ignore[overload-overlap]  # a str is a sequence of str to the checker, but never to `load`
+        self, key: str, includes: None = None, callback: Callback | None = None, *, type: type[E]
+    ) -> Operation[E | None]: ...
+    @overload
+    def load(  # type: ignore[overload-overlap]
+        self, key: str, includes: str | Sequence[str], callback: Callback | None = None, *, type: type[E]
+    ) -> Operation[tuple[E | None, Queryable[Any]]]: ...
+    @overload
+    def load(
+        self, key: Sequence[str], includes: None = None, callback: Callback | None = None, *, type: type[E]
+    ) -> Operation[Queryable[E]]: ...
+    @overload
+    def load(
+        self, key: Sequence[str], includes: str | Sequence[str], callback: Callback | None = None, *, type: type[E]
+    ) -> Operation[tuple[Queryable[E], Queryable[Any]]]: ...
+    @overload
+    def load(self, key: str, includes: Callback | None = None, callback: Callback | None = None) -> Operation[Any]: ...
+    @overload
+    def load(
+        self, key: str, includes: str | Sequence[str], callback: Callback | None = None
+    ) -> Operation[tuple[Any, Queryable[Any]]]: ...
+    @overload
+    def load(
+        self, key: Sequence[str], includes: Callback | None = None, callback: Callback | None = None
+    ) -> Operation[Queryable[Any]]: ...
+    @overload
+    def load(
+        self, key: Sequence[str], includes: str | Sequence[str], callback: Callback | None = None
+    ) -> Operation[tuple[Queryable[Any], Queryable[Any]]]: ...
+    def load(self, key: Any, includes: Any = None, callback: Callback | None = None, *, type: Any = None) -> Operation[Any]:
+        """Load a document by its key, or several in one request.
+
+        The result is the document, or None where there is none; for several keys a `Queryable` of those found, in the order asked. With
+        `includes` (a path such as ``"owner.id"``, or several) a second result is the `Queryable` of documents that are referred
+        to there, from the same request. All of them are remembered: loading one again gives the same object and sends nothing. A
+        missing document is no error, but a handler of 404 is told of it. A callback may always take both results.
+
+        Args:
+            key: A key or several. Keys are compared without regard to case, as on the server.
+            includes: Paths of fields that hold keys; lists are gone through.
+            callback: Called with the error and the results.
+            type: The class to make of the document instead of the one declared for its collection.
+
+        Raises:
+            ConfigurationError: a key that can be none, or an include that is no path.
+        """
+        callback, includes = shift(callback, includes)
+        paths = include_paths(includes)
+        cls = check_type(type)
+        cache = self.options.cache
+        if isinstance(key, Iterable) and not isinstance(key, (str, bytes, Mapping)):
+            steps = self._reader.load_many(list(key), paths, cls, cache=cache)
+        else:
+            steps = self._reader.load(key, paths, cls, cache=cache)
+        return Operation(self, "load", steps, callback, 2 if paths else 1)
+
+    def exists(self, key: str, callback: Callback | None = None) -> Operation[bool]:
+        """Ask whether the document exists, without loading it. A missing database is an error, not False."""
+        return Operation(self, "exists", self._reader.exists(key), callback, 1)
+
+    def query(
+        self, type: str | type[E], params: Any = None, specs: Any = None, callback: Callback | None = None, **more: Any
+    ) -> Operation[tuple[Queryable[E], Statistics]]:
+        """Query the documents of a type; results are a `Queryable` and `Statistics`.
+
+        Args:
+            type: The name of a type (``"Dog"``) or a document class.
+            params: Field and value each; all must hold. Values may be Lucene-style: ``"5 TO 12"``, ``"[5 TO 12}"``, ``"Lab*"``,
+                ``"*dor"``, ``"(a OR b)"``, a list. Text is compared without regard to case, numbers as numbers. They are translated
+                to RQL with parameters, so they mean the same on every server version.
+            specs: `projections`, `sort`, `start`, `page_size`, `include`, `wait_for_non_stale`; or the same as keywords.
+            callback: Called with the error, the documents and the statistics.
+            **more: Single specs.
+
+        Raises:
+            QueryError: a value that starts like a Lucene form but is none; or the server refuses the query.
+            ConfigurationError: an unknown spec, or one out of range.
+        """
+        callback, params, specs = shift(callback, params, specs)
+        steps = self._query(
+            lambda: collection_query(collection_of(type)[0], params, Specs.of(specs, **more)), collection_of(type)[1]
+        )
+        return Operation(self, "query", steps, callback, 2)
+
+    def index(
+        self, name: str, params: Any = None, specs: Any = None, callback: Callback | None = None, **more: Any
+    ) -> Operation[tuple[Queryable[Any], Statistics]]:
+        """Query a static index by its name; everything else is as in `query`.
+
+        Raises:
+            QueryError: no such index; or an un-indexed field, which its `field` names.
+        """
+        callback, params, specs = shift(callback, params, specs)
+        return Operation(
+            self, "index", self._query(lambda: index_query(name, params, Specs.of(specs, **more)), None), callback, 2
+        )
+
+    def raw(self, rql: str, params: Any = None, callback: Callback | None = None) -> Operation[tuple[Queryable[Any], Statistics]]:
+        """Run RQL as it is, with parameters (``$name``) as they are; results are as in `query`.
+
+        RavenDB compares the whole part of an integer parameter: give ``5.0``, not ``5``, where fractions matter (seen on 5.4 - 7.1).
+        """
+        callback, params = shift(callback, params)
+        return Operation(self, "raw", self._query(lambda: raw_query(rql, params), None), callback, 2)
+
+    def _query(self, build: Any, cls: type | None) -> Steps:
+        query: Query = build()
+        return (yield from self._reader.query(query, cls))
+
+    def stream(
+        self,
+        source: str | type[Any],
+        params: Any = None,
+        specs: Any = None,
+        callback: Callback | None = None,
+        *,
+        on_document: Any = None,
+        **more: Any,
+    ) -> Any:
+        """Read a result of any size in constant memory: ``async for dog in session.stream(Dog, {"breed": "Labrador"})``.
+
+        The documents are not remembered. With a callback or `on_document` it is an `Operation` instead, which calls
+        ``on_document(document)`` for each and ends with the callback, whose result is their number.
+
+        Args:
+            source: The name of a type, a document class, or RQL (a text that starts with ``from`` or ``declare``).
+            params: As in `query`, or the parameters of the RQL.
+            specs: As in `query`, but no includes: RavenDB has none in streams.
+            callback: Called with the error and the number of documents.
+            on_document: A function of one document, plain or async; an async one holds the stream until it is done.
+            **more: Single specs.
+        """
+        callback, params, specs = shift(callback, params, specs)
+        stream = Stream(self, self._database, self._workspace, *_stream_query(source, params, specs, more))
+        if callback is None and on_document is None:
+            self._streams.add(stream)
+            return stream
+        return stream.consume(on_document, callback)
+
+    # -- writing -----------------------------------------------------------------------------------------------------------
+
+    def store(
+        self,
+        document: Any,
+        *,
+        key: str | None = None,
+        collection: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Have the next `save` write this document, or each of a list. Sends nothing; edits made until then are saved, too.
+
+        A plain dict becomes a `Document` when it is saved: load it again by its key to go on editing.
+
+        Args:
+            document: A `Document`, an instance of a class marked with `document`, a dict, or a list of these.
+            key: The whole key; without it, one is made from the document's id or by the id generation strategy.
+            collection: The collection, in place of the type's.
+            metadata: Further metadata, such as ``{"@expires": "2030-01-01T00:00:00Z"}``.
+
+        Raises:
+            TypeError: for anything else.
+            KeyConflict: another object of this session has the key.
+            ConfigurationError: a key that can be none.
+        """
+        self._check_open()
+        documents = document if isinstance(document, (list, tuple)) else [document]
+        if key is not None and len(documents) != 1:
+            raise TypeError("one key cannot be for several documents")
+        for one in documents:
+            check_storable(one)
+        for one in documents:
+            self._workspace.store(one, key, collection, metadata)
+        return self
+
+    def save(self, callback: Callback | None = None) -> Operation[list[str]]:
+        """Write every new and every changed document in one atomic request; the result is the list of their keys.
+
+        Changed documents come first, then new ones, each in the order the session met them. With nothing to save the list is empty and
+        nothing is sent. When it fails nothing is written, and saving again sends the same. What is saved is what there was at the
+        call; later edits wait for the next save.
+
+        Raises:
+            InvalidDocument: a document holds what JSON cannot; its `key` and `path` say where.
+            KeyConflict: two documents have one key.
+            ConcurrencyError: with ``options.use_optimistic_concurrency``, a document changed since it was loaded; `key` names it.
+        """
+        steps = self._writer.save(self.conventions, checks=self.options.use_optimistic_concurrency)
+        return Operation(self, "save", steps, callback, 1)
+
+    def delete(self, document: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:
+        """Delete at once: a document, a key, or a list of documents, keys and ``{"key": ..., "etag": ...}`` as one atomic batch.
+
+        Deleting what is not there is no error. An etag (the change vector, ``document.metadata["@change-vector"]``) that is given is
+        always checked; that of a loaded document is checked with ``options.use_optimistic_concurrency``.
+
+        Raises:
+            ConcurrencyError: an etag does not match, or there is no document to match it; nothing is deleted.
+            ConfigurationError: a document without a key.
+        """
+        callback, etag = shift(callback, etag)
+        several = isinstance(document, (list, tuple))
+        if several and etag is not None:
+            raise TypeError("one etag cannot be for several documents: give {'key': ..., 'etag': ...} for each")
+        targets = list(document) if several else [document]
+        steps = self._writer.delete(targets, etag, checks=self.options.use_optimistic_concurrency)
+        return Operation(self, "delete", steps, callback, 0)
+
+    def patch(self, key: str, patches: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:
+        """Change a document on the server without loading it.
+
+        If the session knows the document and it has no unsaved edits, it takes the result.
+
+        Args:
+            key: The document's key.
+            patches: A `Patch`, or 2012's list such as ``[{"Type": "Inc", "Name": "age", "Value": 1}]``: Set, Unset, Inc, Add, Insert,
+                Remove, Modify (with Nested), Copy, Rename, each optionally with PrevVal. All are done, or none.
+            etag: The change vector that the document must have.
+            callback: Called with the error.
+
+        Raises:
+            SessionError: status 404, there is no such document.
+            ConcurrencyError: the etag, or a PrevVal, does not match.
+            PatchError: the server cannot apply it.
+            ConfigurationError: a patch that can be none, named by its place in the list.
+        """
+        callback, etag = shift(callback, etag)
+        return Operation(self, "patch", self._patch(key, patches, etag), callback, 0)
+
+    def _patch(self, key: str, patches: Any, etag: str | None) -> Steps:
+        patch = patches if isinstance(patches, Patch) else legacy_patch(patches)
+        return (yield from self._writer.patch(key, patch, etag))
+
+    # -- life --------------------------------------------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """Wait until the session has nothing in flight: no operation, callback or handler.
+
+        Called in a callback, it waits for everything but that callback. Cancelling it only stops the waiting.
+        """
+        await self._gate.wait()
+
+    async def aclose(self) -> None:
+        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten."""
+        try:
+            if self._is_open:
+                await self.drain()
+        finally:
+            self._is_open = False
+            for stream in list(self._streams):
+                stream.close()
+
+    async def __aenter__(self) -> Session:
+        self._check_open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise SessionClosed("this session is closed; open another one")
+
+    def _running(self) -> tuple[Runtime, Transport]:
+        self._check_open()
+        running: tuple[Runtime, Transport] = self._store_running()
+        return running
+
+    def __repr__(self) -> str:
+        state = "open" if self._is_open else "closed"
+        return f"<Session {self._database.name!r} {state}, {len(self._workspace)} documents, {self._gate.count} in flight>"
+
+
+def _stream_query(source: Any, params: Any, specs: Any, more: Mapping[str, Any]) -> tuple[Query, type | None]:
+    if isinstance(source, str) and source.lstrip().lower().startswith(("from ", "declare ")):
+        if specs is not None or more:
+            raise TypeError("RQL says everything itself: specs go with a type")
+        return raw_query(source, params), None
+    collection, cls = collection_of(source)
+    return collection_query(collection, params, Specs.of(specs, **more)), cls

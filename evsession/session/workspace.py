@@ -1,0 +1,291 @@
+"""What a session remembers, joined to what a row means: rows become entities here, and entities become commands.
+
+Knows the identity map and the codec. Does no I/O, and never waits: every change of what is remembered is one synchronous step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from evsession.config import Conventions
+from evsession.errors import ConfigurationError, InvalidDocument, KeyConflict
+from evsession.raven.batches import MUST_BE_NEW, Put, Written, document_body
+from evsession.raven.codec import Snapshot, decode_entity, encode_entity, key_of, merge, refill, set_key, set_metadata
+from evsession.raven.document import Document
+from evsession.raven.keys import KeySource, check_new_key, is_server_made, new_key
+from evsession.raven.types import info_of, is_storable_entity, type_of_collection
+from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
+from evsession.unitofwork.identity_map import IdentityMap, fold
+from evsession.unitofwork.tracking import Tracked
+from evsession.wire.json import JSON
+
+__all__ = ["Staged", "Workspace", "check_storable", "own_metadata"]
+
+Row: TypeAlias = dict[str, JSON]
+Known: TypeAlias = Tracked[Snapshot]
+
+
+@dataclass(slots=True)
+class Staged:
+    """One document as it was when save was called.
+
+    Attributes:
+        known: What is remembered of it; by the time it is sent, an earlier save may have changed that.
+        content: Its fields at the time of the call.
+        key: The key to send, for a new one.
+        body: What was sent: the content with the fields of the server that the entity's class does not know.
+    """
+
+    known: Known
+    content: bytes
+    key: str | KeySource | None = None
+    body: bytes = b""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it still differs from the database as far as that is known; an earlier save may have sent the same."""
+        return self.known.snapshot is None or self.known.snapshot.known != self.content
+
+
+class Workspace:
+    """The entities of one session."""
+
+    def __init__(self) -> None:
+        self._map: IdentityMap[Snapshot] = IdentityMap()
+        self._saving: dict[int, int] = {}
+        """How many saves under way hold each entity: its snapshot is about to change, so it counts as changed."""
+
+    # -- reading -----------------------------------------------------------------------------------------------------------
+
+    def find(self, key: str) -> Any | None:
+        """Return the entity with this key, or None."""
+        known = self._map.get(key)
+        return None if known is None else self._presentable(known)
+
+    def _presentable(self, known: Known) -> Any:
+        """Return the entity; a plain dict that was stored becomes a `Document` when it is asked for by its key."""
+        if type(known.entity) is dict:
+            document = Document(known.entity)
+            self._map.replace(known, document)
+            if known.key is not None:
+                set_key(document, known.key)
+        return known.entity
+
+    def of(self, entity: Any) -> Known | None:
+        """Return what is known of this object."""
+        return self._map.of(entity)
+
+    def admit(self, row: Row, cls: type | None = None, *, fresh: bool = False) -> Any:
+        """Return the entity that the row stands for: the one that is known, or a new one that is known from now on.
+
+        A known entity keeps its values, whether they were edited or are only old. With `fresh` one without edits takes the row's.
+        A row without an identity (a projection, a reduction) becomes a `Document` that is not remembered.
+        """
+        metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
+        key = metadata.get(ID)
+        if key is None or metadata.get(PROJECTION):
+            return self._untracked(row, metadata)
+        known = self._map.get(key)
+        if known is not None:
+            if fresh:
+                self.renew(known, row, metadata)
+            return self._presentable(known)
+        entity, snapshot = decode_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=key)
+        set_metadata(entity, metadata)
+        self._map.add(Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata))
+        return entity
+
+    def _untracked(self, row: Row, metadata: dict[str, JSON]) -> Document:
+        document = Document(row)
+        set_metadata(document, metadata)
+        return document
+
+    def materialize(self, row: Row, cls: type | None = None) -> Any:
+        """Return the row as an entity that nobody remembers, for streams."""
+        metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
+        if metadata.get(ID) is None or metadata.get(PROJECTION):
+            return self._untracked(row, metadata)
+        entity, _ = decode_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=metadata[ID])
+        set_metadata(entity, metadata)
+        return entity
+
+    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
+        """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version."""
+        if known.snapshot is None or self._has_edits(known):
+            return
+        known.snapshot = refill(known.entity, row)
+        known.facts = {**known.facts, **metadata}
+        known.version = known.facts.get(CHANGE_VECTOR)
+        set_metadata(known.entity, known.facts)
+
+    @staticmethod
+    def _has_edits(known: Known) -> bool:
+        return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
+
+    # -- writing -----------------------------------------------------------------------------------------------------------
+
+    def store(self, entity: Any, key: str | None, collection: str | None, metadata: Mapping[str, JSON] | None) -> None:
+        """Remember a new entity until the next save.
+
+        Raises:
+            KeyConflict: another object of this session has the key.
+        """
+        if self._map.of(entity) is not None:
+            return
+        facts = {**own_metadata(entity), **(metadata or {})}
+        if collection is not None:
+            facts[COLLECTION] = collection
+        if key is not None:
+            check_new_key(key)
+            set_key(entity, key)
+        version = entity.metadata.get(CHANGE_VECTOR) if isinstance(entity, Document) else None
+        self._map.add(Tracked(entity, key, version, None, facts))
+
+    def freeze(self, conventions: Conventions) -> list[Staged]:
+        """Return every new and every changed entity as it is now: changed ones first, each group in the order it was met.
+
+        Raises:
+            InvalidDocument: an entity cannot be stored; nothing is changed.
+            KeyConflict: two new entities claim one key, or one claims that of another; nothing is changed.
+        """
+        changed, new = [], []
+        for known in self._map:
+            if known.snapshot is None:
+                new.append(self._stage_new(known, conventions))
+            else:
+                content = self._content(known)
+                if content != known.snapshot.known or id(known) in self._saving:
+                    changed.append(Staged(known, content))
+        self._refuse_conflicts(new)
+        staged = [*changed, *new]
+        for item in staged:
+            self._saving[id(item.known)] = self._saving.get(id(item.known), 0) + 1
+        return staged
+
+    def release(self, staged: Sequence[Staged]) -> None:
+        """Note that a save has ended, however it did."""
+        for item in staged:
+            count = self._saving.pop(id(item.known)) - 1
+            if count:
+                self._saving[id(item.known)] = count
+
+    def _stage_new(self, known: Known, conventions: Conventions) -> Staged:
+        content = self._content(known)
+        info = info_of(known.entity)
+        collection = known.facts.get(COLLECTION)
+        if collection is None and info is not None:
+            collection = known.facts[COLLECTION] = info.collection
+        key = known.key or new_key(known.entity, info, conventions, collection=collection)
+        return Staged(known, content, key)
+
+    def _content(self, known: Known) -> bytes:
+        try:
+            return encode_entity(known.entity)
+        except InvalidDocument as error:
+            error.key = error.key or known.key
+            raise
+
+    def _refuse_conflicts(self, new: list[Staged]) -> None:
+        claimed: dict[str, Known] = {}
+        for item in new:
+            if not isinstance(item.key, str) or is_server_made(item.key):
+                continue
+            rival = self._map.get(item.key) or claimed.setdefault(fold(item.key), item.known)
+            if rival is not item.known:
+                raise KeyConflict(f"{item.key!r} is the key of two objects in this session", key=item.key)
+
+    def command(self, item: Staged, key: str | None, *, checks: bool) -> Put:
+        """Return the command that writes the entity as it was staged."""
+        known = item.known
+        metadata = {name: value for name, value in known.facts.items() if name not in SERVER_METADATA}
+        item.body = item.content if known.snapshot is None else merge(item.content, known.snapshot)
+        if known.snapshot is not None:
+            key, version = known.key, known.version
+        else:
+            # A key that the server makes is new by itself; a document of another session brings its version along.
+            version = None if is_server_made(key) else known.version or MUST_BE_NEW
+        return Put(key, version if checks else None, document_body(item.body, metadata))
+
+    def apply(self, batch: Sequence[Staged], written: Sequence[Written]) -> list[str]:
+        """Take note of a batch that was written: keys, versions, and what is in the database now.
+
+        An edit that was made after the call stays an edit, since the snapshot is what was sent.
+        """
+        for item, result in zip(batch, written, strict=True):
+            known = item.known
+            known.snapshot = Snapshot(item.content, item.body)
+            known.version = result.change_vector
+            known.facts = {
+                **known.facts,
+                ID: result.key,
+                CHANGE_VECTOR: result.change_vector,
+                LAST_MODIFIED: result.last_modified,
+                COLLECTION: result.collection or known.facts.get(COLLECTION),
+            }
+            if self._map.of(known.entity) is known:
+                self._map.rekey(known, result.key)
+                entity = self._presentable(known)
+                set_key(entity, result.key)
+                set_metadata(entity, known.facts)
+        return [result.key for result in written]
+
+    # -- deleting ----------------------------------------------------------------------------------------------------------
+
+    def address(self, target: Any) -> tuple[str | None, str | None]:
+        """Return key and version of what a program names: a key, a document, or ``{"key": ..., "etag": ...}``."""
+        if isinstance(target, str):
+            return target, None
+        known = self._map.of(target)
+        if known is not None:
+            return known.key or key_of(known.entity), known.version
+        if type(target) is dict and "key" in target:
+            if unknown := set(target) - {"key", "etag"}:
+                raise ConfigurationError(f"what to delete is named by 'key' and 'etag', not by {sorted(unknown)}")
+            return target["key"], target.get("etag")
+        if not is_storable_entity(target):
+            raise TypeError(f"a {type(target).__name__} cannot be deleted: give a key, a document or a list of these")
+        version = target.metadata.get(CHANGE_VECTOR) if isinstance(target, Document) else None
+        return key_of(target), version
+
+    def forget(self, key: str) -> None:
+        """Forget the entity of a document that is gone."""
+        known = self._map.get(key)
+        if known is not None:
+            self._map.remove(known)
+
+    def discard(self, entity: Any) -> bool:
+        """Take back a `store` that was not saved; return whether there was one."""
+        known = self._map.of(entity)
+        if known is None or known.snapshot is not None:
+            return False
+        self._map.remove(known)
+        return True
+
+    def known_as(self, key: str) -> Known | None:
+        """Return what is known under this key."""
+        return self._map.get(key)
+
+    def __len__(self) -> int:
+        return len(self._map)
+
+
+def check_storable(entity: object) -> None:
+    """Refuse what can be no document.
+
+    Raises:
+        TypeError: it is nothing that can be stored.
+    """
+    if not is_storable_entity(entity):
+        kind = type(entity).__name__
+        raise TypeError(f"a {kind} cannot be stored: give a Document, a dict or an instance of a class marked with @document")
+    if isinstance(entity, Document) and entity.metadata.get(PROJECTION):
+        raise TypeError("the result of a projection cannot be stored: it is not the whole document")
+
+
+def own_metadata(entity: object) -> dict[str, JSON]:
+    """Return the metadata of a document that was loaded elsewhere, less what belongs to the server."""
+    if not isinstance(entity, Document):
+        return {}
+    return {name: value for name, value in entity.metadata.items() if name not in SERVER_METADATA}

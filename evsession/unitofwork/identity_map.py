@@ -1,0 +1,100 @@
+"""One object per key and session. Knows entities by identity and keys by their folded text; does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+from evsession.errors import KeyConflict
+from evsession.unitofwork.tracking import Tracked
+
+__all__ = ["IdentityMap"]
+
+S = TypeVar("S")
+
+
+def fold(key: str) -> str:
+    """Return what two keys of the same document have in common.
+
+    RavenDB compares keys without regard to case, letter by letter: ``straße`` and ``strasse`` are two documents, and so are
+    ``İ`` and its two-letter lower case (seen on 7.1).
+    """
+    if key.isascii():
+        return key.lower()
+    return "".join(lower if len(lower := letter.lower()) == 1 else letter for letter in key)
+
+
+class IdentityMap(Generic[S]):
+    """The entities that a session knows, in the order in which it met them.
+
+    Holds its entities strongly: what was loaded stays known until it is removed.
+    """
+
+    __slots__ = ("_by_entity", "_by_key")
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, Tracked[S]] = {}
+        self._by_entity: dict[int, Tracked[S]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_entity)
+
+    def __iter__(self) -> Iterator[Tracked[S]]:
+        return iter(self._by_entity.values())
+
+    def get(self, key: str) -> Tracked[S] | None:
+        """Return what is known under this key."""
+        return self._by_key.get(fold(key))
+
+    def of(self, entity: Any) -> Tracked[S] | None:
+        """Return what is known of this very object."""
+        return self._by_entity.get(id(entity))
+
+    def add(self, tracked: Tracked[S]) -> None:
+        """Learn an entity.
+
+        Raises:
+            KeyConflict: if its key belongs to another object; nothing is changed then.
+        """
+        if tracked.key is not None:
+            folded = fold(tracked.key)
+            known = self._by_key.setdefault(folded, tracked)
+            if known.entity is not tracked.entity:
+                raise KeyConflict(f"{tracked.key!r} is the key of another object in this session", key=tracked.key)
+            self._by_key[folded] = tracked
+        self._by_entity[id(tracked.entity)] = tracked
+
+    def rekey(self, tracked: Tracked[S], key: str | None) -> None:
+        """Give a known entity its key.
+
+        Raises:
+            KeyConflict: if the key belongs to another object; nothing is changed then.
+        """
+        if key is not None:
+            known = self._by_key.get(fold(key))
+            if known is not None and known is not tracked:
+                raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
+        self._drop_key(tracked)
+        tracked.key = key
+        if key is not None:
+            self._by_key[fold(key)] = tracked
+
+    def remove(self, tracked: Tracked[S]) -> None:
+        """Forget an entity; nothing happens if it is unknown."""
+        self._drop_key(tracked)
+        self._by_entity.pop(id(tracked.entity), None)
+
+    def _drop_key(self, tracked: Tracked[S]) -> None:
+        if tracked.key is not None and self._by_key.get(fold(tracked.key)) is tracked:
+            del self._by_key[fold(tracked.key)]
+
+    def replace(self, tracked: Tracked[S], entity: Any) -> None:
+        """Let another object take the place of the one that was known; it counts as met last."""
+        del self._by_entity[id(tracked.entity)]
+        tracked.entity = entity
+        self._by_entity[id(entity)] = tracked
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._by_key.clear()
+        self._by_entity.clear()

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Makes .venv, installs the test extra, and runs everything that must pass: formatting, linting, types, layers, tests, coverage.
+# Real servers are used if EVSESSION_TEST_RAVENDB names one (http://127.0.0.1:8080); without it their tests are skipped, loudly.
+set -eu
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+if [ ! -x .venv/bin/python ]; then
+    "$PYTHON" -m venv .venv || {
+        echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
+        exit 1
+    }
+fi
+# The marker saves the check by pip when nothing that it reads has changed.
+if [ ! -e .venv/.test-extra ] || [ -n "$(find setup.cfg pyproject.toml -newer .venv/.test-extra)" ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+    touch .venv/.test-extra
+fi
+PATH="$PWD/.venv/bin:$PATH"
+export PATH
+
+[ $# -eq 0 ] || exec python -m pytest "$@"
+
+ruff format --check .
+ruff check .
+flake8 evsession examples tests
+mypy
+lint-imports
+coverage erase
+coverage run -m pytest
+coverage report --include='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*' --fail-under=100
+coverage report --omit='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*'
