@@ -21,9 +21,13 @@ MAX_INFORMATIONAL = 32
 """1xx answers before the final one; a server that sends more of them never means to answer."""
 
 
-class Connection:
-    """One exchange at a time: `send_head`, `send_data`, `end_body`, `receive_head`, `receive`; then `make_idle`.
+_END = h11.EndOfMessage()
 
+
+class Connection:
+    """One exchange at a time.
+
+    `send_request`, or `send_head`, `send_data`, `end_body`; then `receive_head`, `next_event` and `receive`; then `make_idle`.
     Any exception leaves it unfit for anything but `close`.
     """
 
@@ -40,6 +44,7 @@ class Connection:
         "node",
         "received",
         "reused",
+        "url",
     )
 
     def __init__(self, stream: ByteStream, node: Node, heads: Heads, *, max_header_size: int) -> None:
@@ -47,6 +52,7 @@ class Connection:
         self._heads = heads
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
         self.node = node
+        self.url = node.url
         self.idle_since = 0.0
         self.reused = False
         self._start()
@@ -61,12 +67,16 @@ class Connection:
 
     def __repr__(self) -> str:
         state = self._h11.states
-        return f"<Connection to {self.node.url}: we are {state[h11.CLIENT]}, it is {state[h11.SERVER]}>"
+        return f"<Connection to {self.url}: we are {state[h11.CLIENT]}, it is {state[h11.SERVER]}>"
 
     @property
     def has_sent(self) -> bool:
         """Whether any byte of this exchange's request may have reached the server."""
         return self._stream.accepted > self._begin
+
+    def is_quiet(self) -> bool:
+        """Return whether an idle connection is certainly as it was left; False if only `is_stale` can tell."""
+        return self._stream.is_quiet()
 
     async def is_stale(self) -> bool:
         """Return whether an idle connection has ended, or holds bytes that belong to no request."""
@@ -97,7 +107,7 @@ class Connection:
         body = request.body
         if body:
             self._h11.send_with_data_passthrough(h11.Data(data=body))
-        self._h11.send(h11.EndOfMessage())
+        self._h11.send(_END)
         if len(body) <= PIECE:
             self._unsent = not await self._push(head + body)
             return
@@ -120,7 +130,7 @@ class Connection:
 
     async def end_body(self) -> None:
         """Send the end of a body that went out in pieces."""
-        await self._push(self._h11.send(h11.EndOfMessage()) or b"")
+        await self._push(self._h11.send(_END) or b"")
 
     async def _push(self, data: bytes | memoryview) -> bool:
         """Send; False if the server has hung up, but not without an answer."""
@@ -139,10 +149,12 @@ class Connection:
     async def has_answer(self) -> bool:
         """Return whether the head of the answer has come; does not wait for it."""
         while self.head is None:
-            event = self._event()
+            event = self.next_event()
             if event is not h11.NEED_DATA:
                 self._take_head(event)
                 continue
+            if self._stream.is_quiet():
+                return False
             data = await self._stream.poll()
             if data is None:
                 return False
@@ -152,7 +164,11 @@ class Connection:
     async def receive_head(self) -> h11.Response:
         """Return the head of the final answer."""
         while self.head is None:
-            self._take_head(await self._next_event())
+            event = self.next_event()
+            if event is h11.NEED_DATA:
+                self._feed(await self._stream.receive_some())
+            else:
+                self._take_head(event)
         return self.head
 
     def _take_head(self, event: object) -> None:
@@ -160,35 +176,26 @@ class Connection:
             self.head = event
             return
         if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
-            raise ProtocolError(f"{self.node.url} answered with a change of protocol that was not asked for")
+            raise ProtocolError(f"{self.url} answered with a change of protocol that was not asked for")
         self._informational += 1
         if self._informational > MAX_INFORMATIONAL:
-            raise ProtocolError(f"{self.node.url} sent {MAX_INFORMATIONAL} interim answers and no final one")
+            raise ProtocolError(f"{self.url} sent {MAX_INFORMATIONAL} interim answers and no final one")
 
-    async def receive(self) -> bytes | None:
-        """Return the next piece of the answer's body, None at its end."""
-        event = await self._next_event()
-        if isinstance(event, h11.Data):
-            return event.data
-        return None
-
-    async def _next_event(self) -> object:
-        while True:
-            event = self._event()
-            if event is not h11.NEED_DATA:
-                return event
-            self._feed(await self._stream.receive_some())
+    async def receive(self) -> None:
+        """Wait for more of the answer; then `next_event` may have something."""
+        self._feed(await self._stream.receive_some())
 
     def _feed(self, data: bytes) -> None:
         self.received += len(data)
         self._ended = not data
         self._h11.receive_data(data)
 
-    def _event(self) -> object:
+    def next_event(self) -> object:
+        """Return what h11 made of the data received so far, or NEED_DATA. Of the body: any number of Data, EndOfMessage."""
         try:
             return self._h11.next_event()
         except h11.RemoteProtocolError as error:
             if not self._ended:
                 raise
             came = f"after {self.received} bytes of its answer" if self.received else "without an answer"
-            raise ConnectionFailed(f"{self.node.url} closed the connection {came}") from error
+            raise ConnectionFailed(f"{self.url} closed the connection {came}") from error

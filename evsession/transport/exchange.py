@@ -121,44 +121,49 @@ class HTTPExchange(Gate):
         if self._response is None:
             await self.finish()
         with self:
-            return await self._piece(PIECE)
+            while not self._is_complete:
+                piece = self._piece_nowait(PIECE)
+                if piece is None:
+                    await self._live().receive()
+                elif piece:
+                    return piece
+        return b""
 
     async def read(self) -> bytes:
         """Return the rest of the response's body, within the limit for bodies."""
-        response = await self.finish()
+        return (await self.read_response()).body
+
+    async def read_response(self) -> Response:
+        """Return the whole response."""
+        response = self._response or await self.finish()
         limit = self._options.max_body_size
         pieces: list[bytes] = []
         size = 0
         with self:
             if self._request.method != "HEAD" and int(response.header(b"content-length") or 0) > limit:
                 raise ProtocolError(f"the body has {response.header(b'content-length')} bytes, max_body_size is {limit}")
-            while piece := await self._piece(limit - size + 1):
+            while not self._is_complete:
+                piece = self._piece_nowait(limit - size + 1)
+                if piece is None:
+                    await self._live().receive()
+                    continue
                 size += len(piece)
                 if size > limit:
                     raise ProtocolError(f"the body is larger than max_body_size, {limit} bytes")
                 pieces.append(piece)
-        return b"".join(pieces)
+        return Response(response.status, response.headers, b"".join(pieces))
 
-    async def read_response(self) -> Response:
-        """Return the whole response."""
-        body = await self.read()
-        head = await self.finish()
-        return Response(head.status, head.headers, body)
-
-    async def _piece(self, limit: int) -> bytes:
-        """Return the next piece; a decoded one has at most `limit` bytes."""
-        while not self._is_complete:
-            decoder = self._decoder
-            if decoder is not None and decoder.pending:
-                piece = decoder.feed(b"", limit)
-            else:
-                data = await self._live().receive()
-                if data is None:
-                    self._end()
-                    break
-                piece = self._decode(data, limit)
-            if piece:
-                return piece
+    def _piece_nowait(self, limit: int) -> bytes | None:
+        """Return the next piece of at most `limit` decoded bytes, None if it has not come; it may be empty, and is at the end."""
+        decoder = self._decoder
+        if decoder is not None and decoder.pending:
+            return decoder.feed(b"", limit)
+        event = self._live().next_event()
+        if event is h11.NEED_DATA:
+            return None
+        if isinstance(event, h11.Data):
+            return self._decode(event.data, limit)
+        self._end()
         return b""
 
     def _decode(self, data: bytes, limit: int) -> bytes:

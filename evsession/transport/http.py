@@ -90,8 +90,12 @@ class HTTPTransport:
         try:
             while connection is not None:
                 # For the second attempt neither this one nor its neighbours are trusted.
-                if attempt == 1 and not self._pool.is_expired(connection) and not await connection.is_stale():
-                    trail.url = connection.node.url + request.target
+                if (
+                    attempt == 1
+                    and self._pool.is_fresh(connection)
+                    and (connection.is_quiet() or not await connection.is_stale())
+                ):
+                    trail.url = connection.url + request.target
                     return connection
                 connection.close()
                 connection = self._pool.replace(connection, by_new=attempt > 1)

@@ -128,9 +128,9 @@ class Pool(Generic[C]):
         else:
             self._slots += 1
 
-    def is_expired(self, connection: C) -> bool:
-        """Return whether the connection was idle for too long."""
-        return connection.idle_since + self._expiry <= trio.current_time()
+    def is_fresh(self, connection: C) -> bool:
+        """Return whether the connection was not idle for too long."""
+        return trio.current_time() < connection.idle_since + self._expiry
 
     def drop_idle(self, is_unwanted: Callable[[C], bool]) -> None:
         """Close the idle connections that are unwanted."""

@@ -7,8 +7,10 @@ three), and it can tell how many bytes the kernel took, which decides whether a 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -37,6 +39,9 @@ class ByteStream(Protocol):
     async def receive_some(self) -> bytes:
         """Wait for data and return it, ``b""`` at the end. Always a checkpoint; nothing is lost on cancellation."""
 
+    def is_quiet(self) -> bool:
+        """Return whether certainly nothing has come; False if only `poll` can tell."""
+
     async def poll(self) -> bytes | None:
         """Return what has come already, ``b""`` at the end, None if nothing has. Never waits for the peer."""
 
@@ -53,20 +58,23 @@ class PlainStream:
             # Without it a body that follows its head in a second segment waits 40 ms for an acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         self._sock = sock
+        self._closed = False
         self.accepted = 0
+        self.is_quiet = _look_at(sock)
 
     async def send_all(self, data: Bytes) -> None:
         """Send everything."""
-        view = memoryview(data)
-        while view:
+        while data:
             self._check_open()
             try:
-                count = self._sock.send(view)
+                count = self._sock.send(data)
             except BlockingIOError:
                 await trio.lowlevel.wait_writable(self._sock)
-            else:
-                self.accepted += count
-                view = view[count:]
+                continue
+            self.accepted += count
+            if count == len(data):
+                return
+            data = memoryview(data)[count:]
 
     async def receive_some(self) -> bytes:
         """Wait for data and return it."""
@@ -74,8 +82,10 @@ class PlainStream:
             self._check_open()
             # An answer is hardly ever there already, so waiting first saves a failing read and is the checkpoint.
             await trio.lowlevel.wait_readable(self._sock)
-            with contextlib.suppress(BlockingIOError):
+            try:
                 return self._sock.recv(RECEIVE_SIZE)
+            except BlockingIOError:
+                continue
 
     async def poll(self) -> bytes | None:
         """Return what has come already."""
@@ -87,14 +97,24 @@ class PlainStream:
 
     def close(self) -> None:
         """Close at once."""
-        if self._sock.fileno() >= 0:
+        if not self._closed:
+            self._closed = True
             with contextlib.suppress(RuntimeError):  # outside of trio nobody waits
                 trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
 
     def _check_open(self) -> None:
-        if self._sock.fileno() < 0:
+        if self._closed:
             raise trio.ClosedResourceError("the connection was closed")
+
+
+def _look_at(sock: socket.socket) -> Callable[[], bool]:
+    """Return a function that tells whether nothing has come, at a third of the price of a read that fails."""
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: False
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return lambda: not poll.poll(0)
 
 
 class _UnderTLS(trio.abc.Stream):
@@ -156,6 +176,10 @@ class TLSStream:
     async def receive_some(self) -> bytes:
         """Wait for data and return it."""
         return bytes(await self._tls.receive_some(RECEIVE_SIZE))
+
+    def is_quiet(self) -> bool:
+        """Return False: what lies in TLS' own buffers cannot be seen from outside."""
+        return False
 
     async def poll(self) -> bytes | None:
         """Return what has come already. Session tickets, which TLS 1.3 servers send any time, are no data."""
