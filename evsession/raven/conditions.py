@@ -1,0 +1,70 @@
+"""Conditions on one field, as values. Know neither the notation they came from nor the query they go to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["AnyOf", "Condition", "Equals", "Exists", "OneOf", "Pattern", "Prefix", "Range", "Scalar", "Suffix"]
+
+Scalar: TypeAlias = "str | float | int | bool | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The field is this value."""
+
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The field is one of these values, which are of one kind: texts, floats, or integers too large for floats."""
+
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The field lies between the ends; None is an open end, but not both are."""
+
+    low: str | float | int | None
+    high: str | float | int | None
+    with_low: bool = True
+    with_high: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The field begins with this text, which is not empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """The field ends with this text, which is not empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The whole field matches this regular expression of .NET."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The document has the field; null counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the conditions holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+Condition: TypeAlias = "Equals | OneOf | Range | Prefix | Suffix | Pattern | Exists | AnyOf"
