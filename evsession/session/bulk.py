@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import trio
@@ -21,7 +22,7 @@ from evsession.raven.vocabulary import COLLECTION, Database
 from evsession.session.operation import Owner
 from evsession.session.streaming import Streaming
 from evsession.session.workspace import check_storable, own_metadata
-from evsession.wire.flow import Flow
+from evsession.wire.flow import Flow, run_flow
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail
 
@@ -40,12 +41,13 @@ class BulkInsert(Streaming):
     """Documents on their way to the server: ``async with store.bulk_insert() as insert: await insert.store(document)``.
 
     `store` waits while the server is slower than the program, so memory stays flat. Leaving the block waits until the server has
-    everything; leaving it by an exception stops the insert. It is not atomic: what the server had taken before a failure stays, so
-    the error is `uncertain`. Documents are overwritten without any check. One task at a time.
+    everything; leaving it by an exception stops the insert. It is not atomic: what the server had taken before a failure stays,
+    so the error is `uncertain`. Documents are overwritten without any check. One task at a time.
 
     A document without a key gets one by the id generation strategy; ``"auto"`` means ``"hilo"`` here, since RavenDB makes no
     identities in a bulk insert (it answers 500, seen on 5.4 - 7.1). A program
-    may take its time between documents: the server waits for more than a minute without a sign (seen on 5.4 - 7.1). ``options.timeout`` limits each wait for the server.
+    may take its time between documents: the server waits for more than a minute without a sign (seen on 5.4 - 7.1).
+    ``options.timeout`` limits each wait for the server.
 
     Attributes:
         count: How many documents were given so far.
@@ -165,21 +167,14 @@ class BulkInsert(Streaming):
         """Drop the connection, so that the server never sees the end of the array, and tell it to stop."""
         self.close()
         with trio.move_on_after(ABORT_TIMEOUT, shield=True):
-            try:
+            # The program's own exception is on its way, and the server stops by itself at the broken body.
+            with suppress(SessionError):
                 await self._transport.send(kill_request(self._database, self._number), Trail(self.name))
-            except SessionError:
-                pass  # the program's own exception is on its way; the server stops by itself at the broken body
 
     async def _run(self, flow: Flow[T]) -> T:
-        """Run a flow beside the insert; one that asks nothing costs no waiting."""
-        try:
-            request = next(flow)
-            async with self._guarded():
-                while True:
-                    request = flow.send(await self._ask(request))
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+        """Run a flow beside the insert."""
+        async with self._guarded():
+            return await run_flow(flow, self._ask)
 
     async def _ask(self, request: Request) -> Response:
         return await self._wait(lambda: self._transport.send(request, self._trail))

@@ -1,7 +1,8 @@
 """Who listens to what. Keeps handlers and picks those for a failure; calling them is the runtime's.
 
-Knows pyee (the only import of it): its base emitter keeps the handlers and their order. Its `emit` is not used: `TrioEventEmitter`
-cannot run synchronous handlers on pyee 13 and would be fire-and-forget, and an unheard ``"error"`` would raise.
+Knows pyee (the only import of it): its base emitter keeps the handlers and their order. Its `emit` is not used:
+`TrioEventEmitter` cannot run synchronous handlers on pyee 13 and would be fire-and-forget, and an unheard ``"error"`` would
+raise.
 """
 
 from __future__ import annotations

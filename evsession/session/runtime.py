@@ -6,6 +6,7 @@ Knows trio and callables; knows neither sessions nor requests.
 from __future__ import annotations
 
 import inspect
+import sys
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -15,6 +16,9 @@ import trio
 
 from evsession.session.events import Events
 from evsession.session.gate import INSIDE, Gate, Pass
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 __all__ = ["Runtime", "Startable", "unwrap"]
 
@@ -41,6 +45,7 @@ class Runtime:
         self._waiting: list[Startable] = []
         self._starter: trio.lowlevel.Task | None = None
         self._crashes: list[BaseException] = []
+        self.is_ended = False
         self.unheard: weakref.WeakSet[Any] = weakref.WeakSet()
         """Operations that failed and that nobody has heard of yet, but somebody still holds."""
 
@@ -104,6 +109,8 @@ class Runtime:
             self.call(gate, Events(), handler, error)
 
     def _end(self) -> None:
+        """Tell those that were never started. What their callbacks start in turn is refused, or this would never end."""
+        self.is_ended = True
         waiting, self._waiting = self._waiting, []
         for startable in waiting:
             startable.abandon()

@@ -10,8 +10,7 @@ from typing import Any, TypeVar, overload
 from weakref import WeakSet
 
 from evsession.config import Conventions, SessionOptions
-from evsession.errors import SessionClosed, SessionError
-from evsession.raven.documents import Row
+from evsession.errors import SessionClosed
 from evsession.raven.hilo import HiLoRanges
 from evsession.raven.includes import include_paths
 from evsession.raven.patches import Patch, legacy_patch
@@ -42,11 +41,11 @@ class Session(Listening):
     """A conversation with one database: it remembers what it loaded, notices what changed, and writes that in one batch.
 
     Open one with `Store.open_session`, best in ``async with``: leaving waits for the session's operations, then closes it.
-    Operations run concurrently and end in any order; saves take turns in call order. A session is for one trio run, and keeps what
-    it loaded for as long as it is open, so open one per unit of work.
+    Operations run concurrently and end in any order; saves take turns in call order. A session is for one trio run, and keeps
+    what it loaded for as long as it is open, so open one per unit of work.
 
-    Each method that asks the server returns an `Operation`. Its callback is always the last argument, also when optional ones before
-    it are left out.
+    Each method that asks the server returns an `Operation`. Its callback is always the last argument, also when optional ones
+    before it are left out.
 
     Attributes:
         conventions: The session's own copy of the store's `Conventions`; free to change.
@@ -112,10 +111,11 @@ class Session(Listening):
     def load(self, key: Any, includes: Any = None, callback: Callback | None = None, *, type: Any = None) -> Operation[Any]:
         """Load a document by its key, or several in one request.
 
-        The result is the document, or None where there is none; for several keys a `Queryable` of those found, in the order asked. With
-        `includes` (a path such as ``"owner.id"``, or several) a second result is the `Queryable` of documents that are referred
-        to there, from the same request. All of them are remembered: loading one again gives the same object and sends nothing. A
-        missing document is no error, but a handler of 404 is told of it. A callback may always take both results.
+        The result is the document, or None where there is none; for several keys a `Queryable` of those found, in the order
+        asked. With `includes` (a path such as ``"owner.id"``, or several) a second result is the `Queryable` of documents that
+        are referred to there, from the same request. All of them are remembered: loading one again gives the same object and
+        sends nothing. A missing document is no error, but a handler of 404 is told of it. A callback may always take both
+        results.
 
         Args:
             key: A key or several. Keys are compared without regard to case, as on the server.
@@ -148,8 +148,8 @@ class Session(Listening):
         Args:
             type: The name of a type (``"Dog"``) or a document class.
             params: Field and value each; all must hold. Values may be Lucene-style: ``"5 TO 12"``, ``"[5 TO 12}"``, ``"Lab*"``,
-                ``"*dor"``, ``"(a OR b)"``, a list. Text is compared without regard to case, numbers as numbers. They are translated
-                to RQL with parameters, so they mean the same on every server version.
+                ``"*dor"``, ``"(a OR b)"``, a list. Text is compared without regard to case, numbers as numbers. They are
+                translated to RQL with parameters, so they mean the same on every server version.
             specs: `projections`, `sort`, `start`, `page_size`, `include`, `wait_for_non_stale`; or the same as keywords.
             callback: Called with the error, the documents and the statistics.
             **more: Single specs.
@@ -180,7 +180,8 @@ class Session(Listening):
     def raw(self, rql: str, params: Any = None, callback: Callback | None = None) -> Operation[tuple[Queryable[Any], Statistics]]:
         """Run RQL as it is, with parameters (``$name``) as they are; results are as in `query`.
 
-        RavenDB compares the whole part of an integer parameter: give ``5.0``, not ``5``, where fractions matter (seen on 5.4 - 7.1).
+        RavenDB compares the whole part of an integer parameter: give ``5.0``, not ``5``, where fractions matter (seen on 5.4 -
+        7.1).
         """
         callback, params = shift(callback, params)
         return Operation(self, "raw", self._query(lambda: raw_query(rql, params), None), callback, 2)
@@ -257,9 +258,9 @@ class Session(Listening):
     def save(self, callback: Callback | None = None) -> Operation[list[str]]:
         """Write every new and every changed document in one atomic request; the result is the list of their keys.
 
-        Changed documents come first, then new ones, each in the order the session met them. With nothing to save the list is empty and
-        nothing is sent. When it fails nothing is written, and saving again sends the same. What is saved is what there was at the
-        call; later edits wait for the next save.
+        Changed documents come first, then new ones, each in the order the session met them. With nothing to save the list is
+        empty and nothing is sent. When it fails nothing is written, and saving again sends the same. What is saved is what
+        there was at the call; later edits wait for the next save.
 
         Raises:
             InvalidDocument: a document holds what JSON cannot; its `key` and `path` say where.
@@ -272,8 +273,8 @@ class Session(Listening):
     def delete(self, document: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:
         """Delete at once: a document, a key, or a list of documents, keys and ``{"key": ..., "etag": ...}`` as one atomic batch.
 
-        Deleting what is not there is no error. An etag (the change vector, ``document.metadata["@change-vector"]``) that is given is
-        always checked; that of a loaded document is checked with ``options.use_optimistic_concurrency``.
+        Deleting what is not there is no error. An etag (the change vector, ``document.metadata["@change-vector"]``) that is
+        given is always checked; that of a loaded document is checked with ``options.use_optimistic_concurrency``.
 
         Raises:
             ConcurrencyError: an etag does not match, or there is no document to match it; nothing is deleted.
@@ -294,8 +295,8 @@ class Session(Listening):
 
         Args:
             key: The document's key.
-            patches: A `Patch`, or 2012's list such as ``[{"Type": "Inc", "Name": "age", "Value": 1}]``: Set, Unset, Inc, Add, Insert,
-                Remove, Modify (with Nested), Copy, Rename, each optionally with PrevVal. All are done, or none.
+            patches: A `Patch`, or 2012's list such as ``[{"Type": "Inc", "Name": "age", "Value": 1}]``: Set, Unset, Inc, Add,
+                Insert, Remove, Modify (with Nested), Copy, Rename, each optionally with PrevVal. All are done, or none.
             etag: The change vector that the document must have.
             callback: Called with the error.
 

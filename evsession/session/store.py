@@ -25,7 +25,7 @@ from evsession.session.operation import Operation, Steps
 from evsession.session.runtime import Runtime
 from evsession.session.session import Session
 from evsession.transport import HTTPTransport, build_ssl_context, parse_urls
-from evsession.wire.flow import Flow
+from evsession.wire.flow import Flow, run_flow
 from evsession.wire.transport import Trail, Transport
 
 __all__ = ["Store"]
@@ -47,8 +47,8 @@ class State(enum.Enum):
 class Store(Listening):
     """One RavenDB server or cluster and its database.
 
-    Set conventions, options and handlers, then enter ``async with store`` (a trio program) or call `run` (a program of callbacks).
-    Leaving waits until every operation and callback is done. A store may be run again afterwards.
+    Set conventions, options and handlers, then enter ``async with store`` (a trio program) or call `run` (a program of
+    callbacks). Leaving waits until every operation and callback is done. A store may be run again afterwards.
 
     Attributes:
         conventions: `Conventions` for all sessions, frozen by `initialize`.
@@ -72,8 +72,8 @@ class Store(Listening):
         """Describe the connection; nothing is opened yet.
 
         Args:
-            urls: ``"http://127.0.0.1:8080"``, or several of one cluster: the first that can be reached is used, and the next one when
-                connecting fails. Without a port it is 8080 for http and 443 for https.
+            urls: ``"http://127.0.0.1:8080"``, or several of one cluster: the first that can be reached is used, and the next
+                one when connecting fails. Without a port it is 8080 for http and 443 for https.
             database: The name of the database; sessions need one.
             host: In place of `urls`, a host name or address, for plain http.
             port: The port of `host`; 8080.
@@ -85,7 +85,8 @@ class Store(Listening):
             options: `Options`, or a mapping of some.
 
         Raises:
-            ConfigurationError: nothing says where the server is, two things do, or something can be no URL, name, file or setting.
+            ConfigurationError: nothing says where the server is, two things do, or something can be no URL, name, file or
+                setting.
         """
         self._nodes = () if transport is not None else parse_urls(_urls(urls, host, port))
         if transport is not None and (urls, host, port) != (None, None, None):
@@ -148,13 +149,11 @@ class Store(Listening):
         try:
             async with Runtime.open() as runtime:
                 self._live, self._state = (runtime, transport), State.RUNNING
-                try:
-                    yield
-                    await self._gate.wait()
-                    await self._return_ranges(transport)
-                finally:
-                    self._live, self._state = None, State.READY
+                yield
+                await self._gate.wait()
+                await self._return_ranges(transport)
         finally:
+            self._live, self._state = None, State.READY
             with trio.CancelScope(shield=True):
                 await transport.aclose()
 
@@ -181,12 +180,12 @@ class Store(Listening):
         with trio.move_on_after(RETURN_TIMEOUT):
             for name, ranges in self._ranges.items():
                 try:
-                    await _run_flow(hilo_return_flow(Database(name), ranges), transport)
+                    await run_flow(hilo_return_flow(Database(name), ranges), lambda request: transport.send(request, Trail("close")))
                 except SessionError:
                     continue
 
     def _running(self) -> tuple[Runtime, Transport]:
-        if self._live is None:
+        if self._live is None or self._live[0].is_ended:
             raise SessionClosed(f"this store is {self._state.value}: use 'async with store' or store.run(main)")
         return self._live
 
@@ -295,13 +294,3 @@ def _steps(build: Callable[[], Flow[object]]) -> Steps:
     """Return the steps of an operation without results; bad arguments are found when its request is made."""
     yield from build()
     return ()
-
-
-async def _run_flow(flow: Flow[T], transport: Transport) -> T:
-    try:
-        request = next(flow)
-        while True:
-            request = flow.send(await transport.send(request, Trail("close")))
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
