@@ -90,9 +90,7 @@ def _from_plain(cls: type, value: Any) -> Any:
     """Make an object of a class that msgspec does not know by itself."""
     if not isinstance(value, dict):
         raise ValueError(f"Expected `object`, got `{type(value).__name__}`")
-    if issubclass(cls, Document):
-        return make(cls, value)
-    return cls(value) if issubclass(cls, dict) else _build(cls, value)
+    return make(cls, value) if issubclass(cls, dict) else _build(cls, value)
 
 
 def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> tuple[Any, Snapshot]:
@@ -109,9 +107,9 @@ def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | N
     Raises:
         InvalidDocument: if the row does not fit the class: a field without a default is missing, or a value is of another type.
     """
-    if cls is None or issubclass(cls, Document):
+    if cls is None or issubclass(cls, dict):
         document = make(cls or Document, row)
-        put_key(document, key)
+        set_key(document, key)
         body = encode(row)
         return document, Snapshot(body, body)
     try:

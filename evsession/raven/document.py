@@ -19,6 +19,7 @@ from evsession.wire.json import JSON
 __all__ = ["Document", "DocumentType", "make", "put_key", "put_metadata"]
 
 D = TypeVar("D", bound="Document")
+M = TypeVar("M", bound=dict[str, JSON])
 
 _NOTHING: Mapping[str, JSON] = MappingProxyType({})
 _STATE = frozenset({"_id", "_key", "_metadata"})
@@ -147,8 +148,8 @@ def _check_id(value: Any) -> None:
         raise ConfigurationError(f"the id of a document is text that is not empty, or None, not {value!r}")
 
 
-def make(cls: type[D], row: Mapping[str, JSON]) -> D:
-    """Return a document with the fields of the row, without calling `__init__`; made for every row that is read."""
+def make(cls: type[M], row: Mapping[str, JSON]) -> M:
+    """Return a document (or another kind of dict) with the fields of the row, without calling `__init__`; made for every row that is read."""
     made = cls.__new__(cls)
     dict.update(made, row)
     return made

@@ -136,8 +136,6 @@ def _look_through(cls: type) -> Shape:
     typed = {stored: hints.get(name, Any) for name, stored in names.items()}
     try:
         types = dict(zip(typed, inspect.multi_type_info(typed.values()), strict=True))
-        if kind is not Kind.PLAIN:
-            inspect.type_info(cls)
     except (TypeError, NameError) as error:
         raise ConfigurationError(f"{cls.__qualname__} cannot be a document: {error}") from error
     untyped, sets = {}, set()
@@ -216,6 +214,9 @@ def _check_type(cls: type, field: str, node: inspect.Type) -> None:
             hasattr(part, "fields") or isinstance(part, (inspect.DictType, inspect.CustomType)) for part in _walk(node, set())
         ):
             raise ConfigurationError(f"{where} is a set of objects, which have no order to be told apart by; use a list")
+    elif isinstance(node, inspect.DictType):
+        if children_of(node.key_type):
+            raise ConfigurationError(f"{where} is a dict whose keys have no form as text")
     elif isinstance(node, inspect.DataclassType) and node.cls is not cls and hasattr(node.cls, "__attrs_attrs__"):
         hidden = [name for name in _declared(node.cls, Kind.FIELDS) if name.startswith("_")]
         if hidden:

@@ -139,12 +139,22 @@ def from_builtins(value: JSON, cls: Any, hook: Callable[[type, Any], Any] | None
     try:
         return msgspec.convert(value, cls, str_keys=True, dec_hook=hook)
     except (msgspec.ValidationError, RecursionError) as error:
-        text, _, steps = str(error).partition(" - at `$")
-        missing = _MISSING.search(text)
-        path = (steps.rstrip("`") + (f".{missing[1]}" if missing else "")).lstrip(".")
-        failure = InvalidDocument(f"{path}: {text}" if path else text)
-        failure.path = path
-        raise failure from error
+        raise _misfit(error) from error
+
+
+def _misfit(error: Exception) -> InvalidDocument:
+    """Return msgspec's complaint with the path spelled as everywhere here."""
+    text, _, steps = str(error).partition(" - at `$")
+    missing = _MISSING.search(text)
+    path = steps.rstrip("`") + (f".{missing[1]}" if missing else "")
+    if isinstance(error.__cause__, InvalidDocument):  # of an object inside, by the hook
+        inner = error.__cause__
+        path += f".{inner.path}" if inner.path else ""
+        text = inner.message.removeprefix(f"{inner.path}: ")
+    path = path.lstrip(".")
+    failure = InvalidDocument(f"{path}: {text}" if path else text)
+    failure.path = path
+    return failure
 
 
 def check(value: JSON) -> None:

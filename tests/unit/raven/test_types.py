@@ -180,6 +180,7 @@ def declared(**hints: Any) -> type:
         (declared(a=frozenset[tuple[Point, int]]), "set of objects"),
         (declared(a=Point | Parrot), "unions"),
         (declared(a=dict[str, Private]), "Private._x would not be stored"),
+        (declared(a=dict[tuple[int, int], str]), "keys"),
         (Enum("Colour", "RED"), "Colour cannot be a document"),
         (type("Listed", (list,), {}), "Listed cannot be a document: list"),
         (type("Slotted", (), {"__slots__": ("a",)}), "Slotted cannot be a document"),
@@ -195,7 +196,7 @@ def test_what_cannot_be_decoded_is_refused_at_once(cls: Any, reason: str) -> Non
 
 def test_bases_without_state_are_fine() -> None:
     @document
-    class Base(ABC):  # noqa: B024
+    class Base(ABC):
         name: str
 
     @document
