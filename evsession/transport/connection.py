@@ -23,6 +23,14 @@ MAX_INFORMATIONAL = 32
 
 _END = h11.EndOfMessage()
 
+_FINAL = (b"2", b"3", b"4", b"5")
+_SOME_REQUEST = h11.Request(method="GET", target="/", headers=[("Host", "-")])
+"""What h11 is told of a request that was written without it, once that matters.
+
+It reads a final answer to a request that it never saw, but takes an interim one, or the end of the connection, for something
+else. Not telling it saves an eighth of a small request's CPU.
+"""
+
 
 class Connection:
     """One exchange at a time.
@@ -37,6 +45,7 @@ class Connection:
         "_h11",
         "_heads",
         "_informational",
+        "_max_header_size",
         "_stream",
         "_unsent",
         "head",
@@ -50,7 +59,7 @@ class Connection:
     def __init__(self, stream: ByteStream, node: Node, heads: Heads, *, max_header_size: int) -> None:
         self._stream = stream
         self._heads = heads
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        self._max_header_size = max_header_size
         self.node = node
         self.url = node.url
         self.idle_since = 0.0
@@ -58,6 +67,8 @@ class Connection:
         self._start()
 
     def _start(self) -> None:
+        # A fresh one costs less than a new cycle of the old one.
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._max_header_size)
         self.head: h11.Response | None = None
         self.received = 0
         self._informational = 0
@@ -91,46 +102,51 @@ class Connection:
 
     def make_idle(self) -> bool:
         """Return whether the connection is at the end of both bodies and fit for another request."""
-        connection = self._h11
-        if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE or self._unsent:
+        parser = self._h11
+        if self._unsent or self._ended or parser.their_state is not h11.DONE or parser.our_state is h11.SEND_BODY:
             return False
-        if connection.trailing_data[0]:  # would be taken for the answer to the next request
+        if parser.trailing_data[0]:  # would be taken for the answer to the next request
             return False
-        connection.start_next_cycle()
         self.reused = True
         self._start()
         return True
 
     async def send_request(self, request: Request) -> None:
         """Send a whole request; stops early if the server answers before it has taken all of the body."""
-        head = self._h11.send(self._heads.build(request)) or b""
         body = request.body
-        if body:
-            self._h11.send_with_data_passthrough(h11.Data(data=body))
-        self._h11.send(_END)
+        if request.method == "HEAD":  # h11 must know it, to expect no body
+            head = self._speak(self._heads.event(request), *([h11.Data(data=body)] if body else []), _END)
+            body = b""
+        else:
+            head = self._heads.write(request)
         if len(body) <= PIECE:
-            self._unsent = not await self._push(head + body)
-            return
-        view = memoryview(body)
+            self._unsent = not await self._push(head + body if body else head)
+        else:
+            await self._send_large(head, memoryview(body))
+
+    async def _send_large(self, head: bytes, body: memoryview) -> None:
         self._unsent = True
         if await self._push(head + body[:PIECE]):
             for start in range(PIECE, len(body), PIECE):
-                if await self.has_answer() or not await self._push(view[start : start + PIECE]):
+                if await self.has_answer() or not await self._push(body[start : start + PIECE]):
                     return
             self._unsent = False
 
     async def send_head(self, request: Request) -> None:
         """Send the head of a request whose body follows in pieces."""
-        await self._push(self._h11.send(self._heads.build(request, streams_body=True)) or b"")
+        await self._push(self._speak(self._heads.event(request, streams_body=True)))
 
     async def send_data(self, data: bytes) -> bool:
         """Send a piece of the body; False if the server has answered instead of taking it."""
-        framed = self._h11.send(h11.Data(data=data)) or b""
+        framed = self._speak(h11.Data(data=data))
         return not await self.has_answer() and await self._push(framed)
 
     async def end_body(self) -> None:
         """Send the end of a body that went out in pieces."""
-        await self._push(self._h11.send(_END) or b"")
+        await self._push(self._speak(_END))
+
+    def _speak(self, *events: h11.Event) -> bytes:
+        return b"".join(self._h11.send(event) or b"" for event in events)
 
     async def _push(self, data: bytes | memoryview) -> bool:
         """Send; False if the server has hung up, but not without an answer."""
@@ -175,9 +191,7 @@ class Connection:
         if isinstance(event, h11.Response):
             self.head = event
             return
-        if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
-            raise ProtocolError(f"{self.url} answered with a change of protocol that was not asked for")
-        self._informational += 1
+        self._informational += 1  # h11 refuses 101, since nobody offered to change the protocol
         if self._informational > MAX_INFORMATIONAL:
             raise ProtocolError(f"{self.url} sent {MAX_INFORMATIONAL} interim answers and no final one")
 
@@ -186,6 +200,8 @@ class Connection:
         self._feed(await self._stream.receive_some())
 
     def _feed(self, data: bytes) -> None:
+        if not self.received and self._h11.our_state is h11.IDLE and data[9:10] not in _FINAL:
+            self._speak(_SOME_REQUEST, _END)
         self.received += len(data)
         self._ended = not data
         self._h11.receive_data(data)

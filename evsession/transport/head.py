@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import h11
 
 from evsession.errors import ConfigurationError
@@ -17,56 +19,64 @@ _BODYLESS = frozenset({"GET", "HEAD", "DELETE"})
 """Methods that say nothing about a body if they have none; the others then send ``Content-Length: 0``."""
 
 _KEPT = 64
-"""Validated sets of headers to keep. Most requests of a store have one of two or three sets."""
+"""Sets of headers to keep written. Most requests of a store have one of two or three sets."""
 
-_PLAIN, _EMPTY, _CHUNKED = range(3)
+_TARGET = re.compile(r"/[\x21-\x7e]*")
 
 
 class Heads:
-    """Builds h11's events for the requests to one node.
+    """Writes the heads of requests to one node.
 
-    h11 spends 20 microseconds on checking headers; for requests without a body they are the same every time.
+    h11 checks and writes each set of headers once; after that only the request line and the length of the body are put to it.
+    Building and writing every head through h11 costs a fifth of a small request's CPU.
     """
 
     __slots__ = ("_base", "_known")
 
     def __init__(self, node: Node, user_agent: str) -> None:
         self._base = [("Host", node.authority), ("User-Agent", user_agent)]
-        self._known: dict[tuple[int, tuple[tuple[str, str], ...]], h11.Request] = {}
+        self._known: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
 
-    def build(self, request: Request, *, streams_body: bool = False) -> h11.Request:
-        """Return the head.
+    def write(self, request: Request) -> bytes:
+        """Return the head of a request with a whole body, as bytes.
 
         Raises:
-            ConfigurationError: if the request sets a framing header, or its target is no path.
-            h11.LocalProtocolError: if method, target or a header holds what HTTP cannot carry, such as a line end.
+            ConfigurationError: if the request sets a framing header, or its target is no quoted path.
+            h11.LocalProtocolError: if the method or a header holds what HTTP cannot carry, such as a line end.
             UnicodeError: if one of them is not ASCII.
         """
-        if not request.target.startswith("/"):
-            raise ConfigurationError(f"the target {request.target!r} does not start with a slash")
-        if request.body and not streams_body:
-            headers = [*self._given(request), ("Content-Length", str(len(request.body)))]
-            return h11.Request(method=request.method, target=request.target, headers=headers)
-        framing = _CHUNKED if streams_body else _PLAIN if request.method in _BODYLESS else _EMPTY
-        known = self._known.get((framing, request.headers))
-        if known is not None:
-            return h11.Request(method=request.method, target=request.target, headers=known.headers)
-        return self._build_and_keep(request, framing)
+        written = self._known.get((request.method, request.headers)) or self._write_headers(request)
+        line = f"{request.method} {_checked(request.target)} HTTP/1.1\r\n".encode("ascii")
+        if request.body or request.method not in _BODYLESS:
+            return b"%b%bContent-Length: %d\r\n\r\n" % (line, written, len(request.body))
+        return b"%b%b\r\n" % (line, written)
 
-    def _build_and_keep(self, request: Request, framing: int) -> h11.Request:
+    def event(self, request: Request, *, streams_body: bool = False) -> h11.Request:
+        """Return the head as h11's event; raises as `write` does."""
         headers = self._given(request)
-        if framing == _CHUNKED:
+        if streams_body:
             headers.append(("Transfer-Encoding", "chunked"))
-        elif framing == _EMPTY:
-            headers.append(("Content-Length", "0"))
-        event = h11.Request(method=request.method, target=request.target, headers=headers)
+        elif request.body:
+            headers.append(("Content-Length", str(len(request.body))))
+        return h11.Request(method=request.method, target=_checked(request.target), headers=headers)
+
+    def _write_headers(self, request: Request) -> bytes:
+        event = h11.Request(method=request.method, target="/", headers=self._given(request))
+        head = h11.Connection(h11.CLIENT).send(event) or b""
+        written = head.partition(b"\r\n")[2][:-2]
         if len(self._known) >= _KEPT:
             self._known.clear()
-        self._known[framing, request.headers] = event
-        return event
+        self._known[request.method, request.headers] = written
+        return written
 
     def _given(self, request: Request) -> list[tuple[str, str]]:
         for name, _ in request.headers:
             if name.lower() in _OURS:
                 raise ConfigurationError(f"the header {name!r} is set by the transport")
         return [*self._base, *request.headers]
+
+
+def _checked(target: str) -> str:
+    if _TARGET.fullmatch(target) is None:
+        raise ConfigurationError(f"the target {target!r} is not a quoted path")
+    return target

@@ -106,15 +106,14 @@ class Pool(Generic[C]):
 
     def release(self, connection: C) -> None:
         """Take back a connection that is fit for another request, and its slot."""
+        connection.idle_since = now = trio.current_time()
         if self.closed:
             connection.close()
             self.free(connection)
         elif self._waiters:
             self._hand_over(connection)
         else:
-            now = trio.current_time()
             self._busy.discard(connection)
-            connection.idle_since = now
             self._idle.append(connection)
             if self._idle[0].idle_since + self._expiry <= now:
                 self._close_expired(now)
