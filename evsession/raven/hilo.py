@@ -17,7 +17,7 @@ from evsession.wire.json import decode
 from evsession.wire.message import Request
 from evsession.wire.url import target
 
-__all__ = ["HiLoNumber", "HiLoRange", "HiLoRanges", "hilo_key_flow", "hilo_keys_flow", "hilo_next_flow", "hilo_return_flow"]
+__all__ = ["HiLoNumber", "HiLoRange", "HiLoRanges", "hilo_key_flow", "hilo_next_flow", "hilo_return_flow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,6 @@ def hilo_key_flow(database: Database, collection: str, ranges: HiLoRanges, separ
     while (number := ranges.take(collection)) is None:
         yield from hilo_next_flow(database, collection, ranges)
     return f"{collection.lower()}{separator}{number.value}-{number.server_tag}"
-
-
-hilo_keys_flow = hilo_key_flow
 
 
 def hilo_return_flow(database: Database, ranges: HiLoRanges) -> Flow[None]:
