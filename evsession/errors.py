@@ -201,7 +201,7 @@ class QueryError(SessionError):
 
 
 class PatchError(SessionError):
-    """The server cannot apply the patch to this document; nothing was written."""
+    """The patch is none, or the server cannot apply it to this document; nothing was written."""
 
 
 class DatabaseMissing(SessionError):

@@ -303,8 +303,7 @@ class Session(Listening):
         Raises:
             SessionError: status 404, there is no such document.
             ConcurrencyError: the etag, or a PrevVal, does not match.
-            PatchError: the server cannot apply it.
-            ConfigurationError: a patch that can be none, named by its place in the list.
+            PatchError: it is no patch (the message names its place in the list), or the server cannot apply it.
         """
         callback, etag = shift(callback, etag)
         return Operation(self, "patch", self._patch(key, patches, etag), callback, 0)

@@ -164,6 +164,10 @@ class Workspace:
             self._saving[id(item.known)] = self._saving.get(id(item.known), 0) + 1
         return staged
 
+    def name(self, known: Known, key: str) -> None:
+        """Give a new entity a key that was made here; it keeps it if the save fails, so that saving again sends the same."""
+        self._map.rekey(known, key)
+
     def release(self, staged: Sequence[Staged]) -> None:
         """Note that a save has ended, however it did."""
         for item in staged:

@@ -57,8 +57,9 @@ class Writer:
         for item in batch:
             if item.key is KeySource.HILO and item.known.key is None:
                 collection, separator = item.known.facts[COLLECTION], separator_of(item.known.entity, conventions)
-                item.key = yield from hilo_key_flow(self._database, collection, self._ranges, separator)
-        return [None if isinstance(item.key, KeySource) else item.key for item in batch]
+                key = yield from hilo_key_flow(self._database, collection, self._ranges, separator)
+                self._workspace.name(item.known, key)
+        return [item.known.key or (None if isinstance(item.key, KeySource) else item.key) for item in batch]
 
     def _send(self, commands: Sequence[Put]) -> Flow[list[Written]]:
         for _ in range(IDENTITY_TRIES - 1):
