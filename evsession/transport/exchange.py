@@ -66,8 +66,9 @@ class HTTPExchange(Gate):
 
     def __del__(self) -> None:
         if self._connection is not None:
-            warnings.warn(f"{self!r} was never read to its end or closed", ResourceWarning, source=self, stacklevel=2)
+            forgotten = f"{self!r} was never read to its end or closed"
             self.close()
+            warnings.warn(forgotten, ResourceWarning, source=self, stacklevel=2)
 
     def close(self) -> None:
         """Drop what is left at once: the connection is closed and its slot freed. Does nothing once the exchange is over."""

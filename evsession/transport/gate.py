@@ -48,6 +48,8 @@ def _reason(error: BaseException) -> str:
         return "; ".join(dict.fromkeys(map(_reason, several))) if several else _reason(cause)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate was refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "the server closed the connection without a word of TLS"
     if isinstance(error, ssl.SSLError):
         hint = " (does the server ask for a client certificate?)" if _is_certificate_alert(error) else ""
         return f"TLS failed: {error.reason or error.strerror or error}{hint}"

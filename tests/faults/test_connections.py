@@ -61,7 +61,7 @@ async def test_connect_timeout_moves_on(free_url: str, monkeypatch: pytest.Monke
 
 
 async def test_failover_goes_on_and_wraps(free_url: str) -> None:
-    async with ScriptedServer([answer(b"a")]) as first, ScriptedServer([forever(answer(b"b"))]) as second:
+    async with ScriptedServer([forever(answer(b"a"))]) as first, ScriptedServer([forever(answer(b"b"))]) as second:
         async with transport_to([free_url, first.url, second.url]) as transport:
             trail = Watched()
             assert (await transport.send(GET, trail)).body == b"a"
@@ -316,9 +316,8 @@ async def test_closing_ends_everything_and_may_be_repeated() -> None:
                 assert slots(transport)["waiting"] == 1
                 await transport.aclose()
                 await transport.aclose()
-            assert [failure.uncertain for failure in failures] == [False, True]
-            with pytest.raises(SessionClosed):
-                await idle.read()
+            assert sorted(failure.uncertain for failure in failures) == [False, True]
+            assert await idle.read() == b"ok", "what had come already is not lost"
             with pytest.raises(SessionClosed):
                 await transport.send(GET, Trail())
 
@@ -344,13 +343,6 @@ async def test_closing_while_a_connection_is_opened(monkeypatch: pytest.MonkeyPa
             await server.wait_connections(1)
             await transport.aclose()
             closed.set()
-
-
-async def test_a_connection_that_comes_back_after_closing_is_closed() -> None:
-    async with ScriptedServer([forever(answer(b"ok"))]) as server, transport_to(server.url) as transport:
-        exchange = await transport.open(GET, Trail())
-        await transport.aclose()
-        assert await exchange.read() == b"ok", "it had come already"
 
 
 async def test_a_forgotten_exchange_frees_its_slot_and_warns() -> None:
