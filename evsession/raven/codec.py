@@ -175,8 +175,7 @@ def refill(entity: Any, row: dict[str, JSON], cls: type | None = None, *, key: s
         vars(entity).update(public_attributes(fresh))
     else:
         for name in shape.names:
-            if hasattr(fresh, name):
-                _assign(entity, name, getattr(fresh, name))
+            _assign(entity, name, getattr(fresh, name))
     return snapshot
 
 

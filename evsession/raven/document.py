@@ -149,7 +149,7 @@ def _check_id(value: Any) -> None:
 
 
 def make(cls: type[M], row: Mapping[str, JSON]) -> M:
-    """Return a document (or another kind of dict) with the fields of the row, without calling `__init__`; made for every row that is read."""
+    """Return a document (or another dict) with the fields of the row, without calling `__init__`; one is made for every row."""
     made = cls.__new__(cls)
     dict.update(made, row)
     return made

@@ -73,9 +73,9 @@ def _parts(value: Any, node: Any) -> Iterator[tuple[Any, Any, str]]:
         for name, item in value.items():
             yield item, node.value_type, f".{name}"
     elif hasattr(node, "fields"):
+        held = value if isinstance(value, Mapping) else {field.name: getattr(value, field.name, None) for field in node.fields}
         for field in node.fields:
-            if hasattr(value, field.name):
-                yield getattr(value, field.name), field.type, f".{field.encode_name}"
+            yield held.get(field.name), field.type, f".{field.encode_name}"
     elif isinstance(value, (list, tuple, set, frozenset)):
         types = getattr(node, "item_types", None) or [getattr(node, "item_type", None)] * len(value)
         for index, (item, inner) in enumerate(zip(value, types, strict=False)):

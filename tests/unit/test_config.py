@@ -25,6 +25,10 @@ def test_defaults() -> None:
     )
 
 
+def test_no_limit() -> None:
+    assert Options(timeout=None, connect_timeout=None).connect_timeout is None
+
+
 def test_values_are_set_from_a_mapping_keywords_or_attributes() -> None:
     options = Options({"timeout": 3}, cache=False)
     options.max_connections = 5

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 import attrs
 import msgspec
@@ -152,6 +153,36 @@ class Stone:
 
 class Nested(dict[str, Any]):
     pass
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Pair(NamedTuple):
+    a: int
+    b: Any
+
+
+class Row(TypedDict, total=False):
+    a: int
+    b: Any
+
+
+@document
+@dataclass
+class Late:
+    a: int = 1
+    b: int = field(init=False)
+
+
+@document
+@dataclass
+class Outer:
+    collar: Collar
+    tiger: Tiger | None = None
+    pair: Pair | None = None
+    row: Row = field(default_factory=Row)
 
 
 @document
@@ -375,8 +406,24 @@ def test_open_values_inside_of_types() -> None:
         (Drawer(mixed=[{1}]), "mixed[0]"),
         (Drawer(either={"a": {1}}), "either.a"),
     ]:
-        assert thrown(lambda drawer=drawer: encode_entity(drawer)).path == path
+        assert thrown(partial(encode_entity, drawer)).path == path
     assert thrown(lambda: encode_entity(Drawer(many=5))).path == "many"  # type: ignore[arg-type]
+
+
+def test_tuples_with_names_and_dicts_with_types() -> None:
+    outer = Outer(collar(colour=Colour.RED), Tiger("x"), Pair(1, [2]), {"a": 1, "b": {"c": 1}})
+    entity, _ = decode_entity(decode(encode_entity(outer)), Outer)
+    assert (entity.tiger, entity.pair, entity.row) == (outer.tiger, outer.pair, outer.row)
+    assert encode_entity(Outer(outer.collar))
+    assert thrown(lambda: encode_entity(Outer(outer.collar, pair=Pair(1, {2})))).path == "pair.b"
+    assert thrown(lambda: encode_entity(Outer(outer.collar, row={"b": {2}}))).path == "row.b"
+    assert thrown(lambda: encode_entity(Outer(5))).path == "collar"  # type: ignore[arg-type]
+    unset = object.__new__(Outer)
+    assert encode_entity(unset) == b'{"tiger":null,"pair":null}'
+
+
+def test_subclasses_of_text_are_text() -> None:
+    assert encode_entity(hound(name=Text("x"))) == encode_entity(hound())
 
 
 def test_fields_that_were_never_set_are_left_out() -> None:
@@ -536,14 +583,10 @@ def test_a_failed_refill_changes_nothing() -> None:
 
 
 def test_init_false_fields_without_value_are_left_alone() -> None:
-    @document
-    @dataclass
-    class Late:
-        a: int = 1
-        b: int = field(init=False)
-
     late = Late()
     assert encode_entity(late) == b'{"a":1}'
+    refill(late, {"a": 2, "b": 3})
+    assert late.b == 3
 
 
 def test_keys_of_entities() -> None:
@@ -553,10 +596,12 @@ def test_keys_of_entities() -> None:
     assert key_of(Cat("x")) is None
     assert key_of(Stone(1)) is None
     assert key_of(Bag()) is None
-    for entity in (Document(), hound(), Cat("x"), Fox(full_name="x"), Tiger("x"), Bag()):
+    with_key: list[Any] = [Document(), hound(), Cat("x"), Fox(full_name="x"), Tiger("x"), Bag()]
+    for entity in with_key:
         set_key(entity, "k/1")
-        assert key_of(entity) == entity.id == "k/1"  # type: ignore[attr-defined]
-    for entity in ({}, Stone(1)):
+        assert key_of(entity) == entity.id == "k/1"
+    without: list[Any] = [{}, Stone(1)]
+    for entity in without:
         set_key(entity, "k/1")
         assert key_of(entity) is None
     with pytest.raises(ConfigurationError, match="holds the document's key"):

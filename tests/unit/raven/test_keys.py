@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
 from evsession.raven.document import Document, DocumentType
-from evsession.raven.keys import KeySource, check_key, check_new_key, is_server_made, key_from_id, new_key
+from evsession.raven.keys import KeySource, check_key, check_new_key, is_server_made, key_from_id, new_key, separator_of
 from evsession.raven.types import info_of
 
 GOOD = [
@@ -150,3 +150,10 @@ def test_a_collection_beside_the_types() -> None:
 @pytest.mark.parametrize(("key", "made"), [(None, True), ("dogs|", True), ("dogs/", True), ("dogs/max", False)])
 def test_server_made(key: str | None, made: bool) -> None:
     assert is_server_made(key) is made
+
+
+def test_the_separator_of_a_type() -> None:
+    own = DocumentType("Dog", id_separator="-")
+    assert separator_of(own(), Conventions()) == "-"
+    assert separator_of(Dog(), Conventions(id_separator="::")) == "::"
+    assert separator_of({}, Conventions()) == "/"
