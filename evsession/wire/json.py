@@ -25,6 +25,7 @@ __all__ = [
     "Raw",
     "check",
     "decode",
+    "decode_object",
     "encode",
     "encode_exact",
     "from_builtins",
@@ -83,6 +84,18 @@ def decode(data: bytes | memoryview) -> JSON:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         start = bytes(data[:60]).decode("utf-8", "replace")
         raise ProtocolError(f"the answer is not JSON: {error}; it starts with {start!r}") from error
+
+
+def decode_object(data: bytes) -> dict[str, JSON]:
+    """Return the object that the JSON stands for.
+
+    Raises:
+        ProtocolError: if it is none.
+    """
+    value = decode(data)
+    if not isinstance(value, dict):
+        raise ProtocolError(f"the answer is a {type(value).__name__}, not a JSON object")
+    return value
 
 
 def encode_exact(value: JSON) -> bytes:

@@ -18,7 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evsession.errors import InvalidDocument, ProtocolError
-from evsession.wire.json import MAX_DEPTH, Raw, check, decode, encode, encode_exact, from_builtins, is_storable, to_builtins
+from evsession.wire.json import (
+    MAX_DEPTH,
+    Raw,
+    check,
+    decode,
+    decode_object,
+    encode,
+    encode_exact,
+    from_builtins,
+    is_storable,
+    to_builtins,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -270,3 +281,10 @@ def test_what_does_not_fit_is_named(value: Any, cls: Any, path: str, text: str) 
 def test_storable_classes() -> None:
     assert all(is_storable(cls) for cls in (Point, Pair, Record))
     assert not any(is_storable(cls) for cls in (int, dict, object))
+
+
+def test_answers_that_must_be_objects() -> None:
+    assert decode_object(b'{"a":1}') == {"a": 1}
+    for body in (b"[]", b"1", b"null"):
+        with pytest.raises(ProtocolError, match="not a JSON object"):
+            decode_object(body)
