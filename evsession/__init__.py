@@ -59,6 +59,7 @@ __all__ = [
     "OperationTimeout",
     "Options",
     "Patch",
+    "PatchError",
     "ProtocolError",
     "QueryError",
     "Queryable",

@@ -16,7 +16,7 @@
     |-- ConcurrencyError        the document is not the one that was loaded, 409    (server)
     |-- ConstraintError         a constraint of the database refused the write      (server)
     |-- QueryError              the server cannot run this query                    (server)
-    |-- PatchError              the server cannot apply this patch                  (server)
+    |-- PatchError              no patch, or one that cannot be applied             (server)
     |-- DatabaseMissing         there is no database of this name                   (server)
     |-- AuthenticationError     unknown or insufficient credentials, 401, 403       (server)
     `-- TransientError          the same request may succeed later                  (server)

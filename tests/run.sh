@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 if [ ! -x .venv/bin/python ]; then
     "$PYTHON" -m venv .venv || {
+        rm -rf .venv # what is left has no pip
         echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
         exit 1
     }

@@ -15,7 +15,7 @@ from evsession.errors import ConcurrencyError, ProtocolError
 from evsession.raven.errors import error_from
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import JSON, Raw, decode, encode
+from evsession.wire.json import JSON, Raw, decode_object, encode
 from evsession.wire.message import Request
 
 __all__ = ["MUST_BE_NEW", "Delete", "Put", "Written", "batch_flow"]
@@ -75,14 +75,17 @@ def batch_flow(database: Database, commands: Sequence[Put | Delete]) -> Flow[lis
     response = yield Request("POST", database.path("bulk_docs"), body, headers=_HEADERS, writes=True, key=key)
     if response.status != 201:
         raise error_from(response, key=key, writes=True)
-    results = decode(response.body).get("Results")
+    results = decode_object(response.body).get("Results")
     if not isinstance(results, list) or len(results) != len(commands):
         raise ProtocolError(f"the answer does not list {len(commands)} results", status_code=response.status)
-    return [_written(result) for result in results]
+    try:
+        return [_written(result) for result in results]
+    except (KeyError, TypeError) as error:
+        raise ProtocolError(f"a result of the batch has no key: {error}", status_code=response.status) from error
 
 
 def _written(result: Mapping[str, JSON]) -> Written:
-    if result.get("Type") == "PUT":
+    if "Type" in result and result["Type"] == "PUT":
         return Written(result[ID], result.get(CHANGE_VECTOR), result.get(LAST_MODIFIED), result.get(COLLECTION))
     return Written(result["Id"])
 

@@ -1,7 +1,7 @@
 """Bulk insert: one request whose body is a JSON array that goes on for as long as documents come.
 
-Knows the requests and the form of an item. The server confirms only at the end; ids that end in ``|`` and null ids are refused with
-500 (seen on 5.4, 6.2 and 7.1).
+Knows the requests and the form of an item. The server confirms only at the end; ids that end in ``|`` and null ids are refused
+with 500 (seen on 5.4, 6.2 and 7.1).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from evsession.errors import ProtocolError
 from evsession.raven.errors import error_from
 from evsession.raven.vocabulary import Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import Raw, decode, encode
+from evsession.wire.json import Raw, decode_object, encode
 from evsession.wire.message import Request
 from evsession.wire.url import target
 
@@ -34,7 +34,7 @@ def operation_id_flow(database: Database) -> Flow[int]:
     response = yield Request("GET", database.path("operations", "next-operation-id"))
     if response.status != 200:
         raise error_from(response)
-    number = decode(response.body).get("Id")
+    number = decode_object(response.body).get("Id")
     if not isinstance(number, int):
         raise ProtocolError("the answer holds no operation id", status_code=response.status)
     return number

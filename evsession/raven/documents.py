@@ -9,7 +9,7 @@ from evsession.errors import ProtocolError
 from evsession.raven.errors import error_from
 from evsession.raven.vocabulary import Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import JSON, decode, encode
+from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Request, Response
 from evsession.wire.url import target
 
@@ -27,18 +27,17 @@ class Loaded:
 
 
 def load_flow(database: Database, key: str, includes: Sequence[str] = ()) -> Flow[Loaded]:
-    """Load one document; a missing one is 404 with an empty body, also when includes are asked (seen on 5.4 - 7.1)."""
+    """Load one document; a missing one is 404 without a body, also when includes are asked (seen on 5.4 - 7.1)."""
     query = [("id", key), *(("include", path) for path in includes)]
     response = yield Request("GET", target(database.path("docs"), query), key=key)
-    if response.status == 404 and not response.body:
-        return Loaded([None])
     return _parse(response, 1, key)
 
 
 def load_many_flow(database: Database, keys: Sequence[str], includes: Sequence[str] = ()) -> Flow[Loaded]:
     """Load documents in the order asked, None for each that is missing.
 
-    Keys must be distinct. Without keys nothing is asked: RavenDB 6.2 and 7.1 answer an empty list with the whole database.
+    Keys must be distinct. Without keys nothing is asked: RavenDB 6.2 and 7.1 answer an empty list with the whole database. A list
+    of one missing key is answered as a single load is, by 404 without a body (seen on 5.4 - 7.1).
     """
     if not keys:
         return Loaded([])
@@ -48,10 +47,12 @@ def load_many_flow(database: Database, keys: Sequence[str], includes: Sequence[s
 
 
 def _parse(response: Response, expected: int, key: str | None) -> Loaded:
+    if expected == 1 and response.status == 404 and not response.body:
+        return Loaded([None])
     if response.status != 200:
         raise error_from(response, key=key)
-    answer = decode(response.body)
-    rows = answer.get("Results") if isinstance(answer, dict) else None
+    answer = decode_object(response.body)
+    rows = answer.get("Results")
     if not isinstance(rows, list) or len(rows) != expected:
         raise ProtocolError(f"the answer does not list {expected} results", status_code=response.status, key=key)
     return Loaded(rows, answer.get("Includes") or {})

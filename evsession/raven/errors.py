@@ -179,7 +179,14 @@ def _name_and_text(body: dict[str, Any]) -> tuple[str | None, str]:
         cause = _CAUSE.match(detail)  # the innermost one of the first lines, before the trace
         return (short_name(cause[1]), f"{text} {cause[2]}") if cause else (code, text)
     twice = _SAID_TWICE.fullmatch(text)  # 5.4 repeats the message of a failed script
-    return code, twice["text"] if twice else text
+    return code, _without_script_stack(twice["text"] if twice else text)
+
+
+def _without_script_stack(text: str) -> str:
+    """Return the message of JavaScript's own errors in place of ``{"message": ..., "stack": ...}``."""
+    head, brace, tail = text.partition('{"message":')
+    thrown = refusal((brace + tail).encode()) if brace else {}
+    return head + thrown["message"] if isinstance(thrown.get("message"), str) and "stack" in thrown else text
 
 
 def _classify(response: Response, code: str | None, text: str, fallback: type[SessionError]) -> type[SessionError]:

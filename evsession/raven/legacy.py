@@ -21,6 +21,9 @@ function same(a,b){return JSON.stringify([a])===JSON.stringify([b]);}
 function bad(m){throw 'legacy-patch: '+m;}
 function none(x){return x===undefined||x===null;}
 function list(x,n){if(none(x))return [];if(!Array.isArray(x))bad(n+' is not an array');return x;}
+function copy(x){
+ if(none(x)||typeof x!=='object')return x;
+ var r=Array.isArray(x)?[]:{};for(var k in x)r[k]=copy(x[k]);return r;}
 function run(o,ops){
  for(var i=0;i<ops.length;i++){var c=ops[i],n=c.Name,a;
   if(typeof o!=='object'||o===null||Array.isArray(o))bad(n+' belongs to something that is not an object');
@@ -41,7 +44,7 @@ function run(o,ops){
    else if(c.AllPositions){for(var k=0;k<cur.length;k++)run(cur[k],c.Nested);}
    else{if(none(c.Position))bad(n+' is an array, so Position or AllPositions is needed');
     if(c.Position>=cur.length)bad(n+' has no position '+c.Position);run(cur[c.Position],c.Nested);}break;
-  case 'Copy':if(has)o[c.Value]=cur;break;
+  case 'Copy':if(has)o[c.Value]=copy(cur);break;
   case 'Rename':if(has){delete o[n];o[c.Value]=cur;}break;
   }}}
 run(this,args.ops);

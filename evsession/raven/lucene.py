@@ -178,7 +178,7 @@ def _closing_parenthesis(text: str) -> int | None:
     for token in re.finditer(r'\\.|"(?:[^"\\]|\\.)*"|[()]', text, re.DOTALL):
         depth += {"(": 1, ")": -1}.get(token[0], 0)
         if depth == 0:
-            return token.start() if token[0] == ")" else None
+            return token.start()
     return None
 
 

@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 from evsession.errors import ConfigurationError
-from evsession.raven.conditions import AnyOf, Condition, Equals, Exists, OneOf, Pattern, Prefix, Range, Scalar, Suffix
+from evsession.raven.conditions import AnyOf, Condition, Equals, OneOf, Pattern, Prefix, Range, Scalar, Suffix
 
 __all__ = ["ID_FIELD", "Parameters", "check_name", "clause", "field_name", "is_plain", "javascript", "quoted"]
 
@@ -120,14 +120,20 @@ def clause(field: str, condition: Condition, parameters: Parameters) -> str:
             return f"regex({name}, {parameters.add(expression)})"
         case Range():
             return _range(name, condition, parameters)
-        case Exists():
-            return "true" if name == ID_FIELD else f"exists({name})"
+    return "true" if name == ID_FIELD else f"exists({name})"
 
 
 def _range(name: str, condition: Range, parameters: Parameters) -> str:
-    """Leave an open end out: comparing with null is an error of the server."""
-    ends = [
-        f"{name} {'>=' if condition.with_low else '>'} {parameters.add(condition.low)}" if condition.low is not None else "",
-        f"{name} {'<=' if condition.with_high else '<'} {parameters.add(condition.high)}" if condition.high is not None else "",
-    ]
-    return f"({' and '.join(ends)})" if all(ends) else "".join(ends)
+    """Leave an open end out: comparing with null is an error of the server.
+
+    On 5.4 (Lucene) null and the empty text are terms like ``NULL_VALUE``, which lie between other texts: they are left out.
+    """
+    low, high = condition.low, condition.high
+    parts = []
+    if low is not None:
+        parts.append(f"{name} {'>=' if condition.with_low else '>'} {parameters.add(low)}")
+    if high is not None:
+        parts.append(f"{name} {'<=' if condition.with_high else '<'} {parameters.add(high)}")
+    if (isinstance(low, str) or isinstance(high, str)) and name != ID_FIELD:
+        parts += [f"{name} != null"] + ([f"{name} != ''"] if low else [])
+    return f"({' and '.join(parts)})" if len(parts) > 1 else parts[0]

@@ -119,20 +119,25 @@ def _sort_keys(value: object) -> tuple[SortKey, ...]:
 
 def _sort_key(value: object) -> SortKey:
     if isinstance(value, SortKey):
-        return value
+        return _checked(value.field, value.kind, value.descending)
     kind: object = None
     if isinstance(value, tuple) and len(value) == 2:
         value, kind = value
     name = check_name(value, "a field to sort by")
     if kind is None and (typed := _TYPED.fullmatch(name)):
         name, kind = typed.groups()
-    if kind is not None and (not isinstance(kind, str) or kind.lower() not in _KINDS):
-        raise ConfigurationError(f"{name!r} cannot be sorted as {kind!r}; known are {', '.join(_KINDS.values())}")
-    descending = name.startswith("-")
-    name = name.removeprefix("-")
-    if not name:
+    return _checked(name.removeprefix("-"), kind, name.startswith("-"))
+
+
+def _checked(name: object, kind: object, descending: bool) -> SortKey:
+    field = check_name(name, "a field to sort by")
+    if not field:
         raise ConfigurationError("a field to sort by has no name")
-    return SortKey(name, None if kind is None else _KINDS[kind.lower()], descending)
+    if kind is None:
+        return SortKey(field, None, descending)
+    if not isinstance(kind, str) or kind.lower() not in _KINDS:
+        raise ConfigurationError(f"{field!r} cannot be sorted as {kind!r}; known are {', '.join(_KINDS.values())}")
+    return SortKey(field, _KINDS[kind.lower()], descending)
 
 
 def _count(value: object, what: str) -> int:

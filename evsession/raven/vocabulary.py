@@ -45,10 +45,14 @@ class Database:
     def __post_init__(self) -> None:
         # The server's own rule (seen on 7.1: "Only letters, digits and characters ('_', '-', '.') are allowed"); asking here
         # names the culprit before anything is sent.
-        if not isinstance(self.name, str) or not self.name or not all(c.isalnum() or c in "_-." for c in self.name):
+        if not _is_name(self.name):
             raise ConfigurationError(f"{self.name!r} cannot be the name of a database: letters, digits and '_', '-', '.' only")
         object.__setattr__(self, "base", path("databases", self.name))
 
     def path(self, *segments: str) -> str:
         """Return the quoted path of an endpoint of this database."""
         return self.base + path(*segments)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != "" and all(c.isalnum() or c in "_-." for c in value)

@@ -60,9 +60,12 @@ class State(enum.Enum):
 class Owner(Protocol):
     """The session or store that an operation belongs to."""
 
-    options: SessionOptions
     _events: Events
     _gate: Gate
+
+    @property
+    def options(self) -> SessionOptions:
+        """Its settings; the time limit counts here."""
 
     def _running(self) -> tuple[Runtime, Transport]:
         """Return what runs, or raise SessionClosed."""

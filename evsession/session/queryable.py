@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from evsession.raven.codec import key_of
 from evsession.unitofwork.identity_map import fold
@@ -12,6 +12,7 @@ from evsession.unitofwork.identity_map import fold
 __all__ = ["Queryable"]
 
 E = TypeVar("E")
+T = TypeVar("T")
 Predicate = Callable[[E], object]
 
 
@@ -80,7 +81,11 @@ class Queryable(list[E]):
                 return item
         return None
 
-    def select(self, what: str | Callable[[E], Any]) -> Queryable[Any]:
+    @overload
+    def select(self, what: str) -> Queryable[Any]: ...
+    @overload
+    def select(self, what: Callable[[E], T]) -> Queryable[T]: ...
+    def select(self, what: Any) -> Queryable[Any]:
         """Return a field of each document by its name (None where it is missing), or what the function makes of each."""
         if callable(what):
             return Queryable(map(what, self))

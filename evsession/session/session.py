@@ -69,7 +69,7 @@ class Session(Listening):
         self._events = events
         self._gate = gate
         self._is_open = True
-        self._streams: WeakSet[Stream] = WeakSet()
+        self._streams: WeakSet[Stream[Any]] = WeakSet()
         self._store_running = running
         self._workspace = Workspace()
         self._reader = Reader(database, self._workspace)
@@ -80,7 +80,7 @@ class Session(Listening):
     # Calls with `type` come first, since without it the same arguments give Any.
     @overload
     def load(  # type: ignore[overload-overlap]  # a str is a sequence of str to the checker, but never to `load`
-        self, key: str, includes: None = None, callback: Callback | None = None, *, type: type[E]
+        self, key: str, includes: Callback | None = None, callback: Callback | None = None, *, type: type[E]
     ) -> Operation[E | None]: ...
     @overload
     def load(  # type: ignore[overload-overlap]
@@ -88,7 +88,7 @@ class Session(Listening):
     ) -> Operation[tuple[E | None, Queryable[Any]]]: ...
     @overload
     def load(
-        self, key: Sequence[str], includes: None = None, callback: Callback | None = None, *, type: type[E]
+        self, key: Sequence[str], includes: Callback | None = None, callback: Callback | None = None, *, type: type[E]
     ) -> Operation[Queryable[E]]: ...
     @overload
     def load(
@@ -140,9 +140,17 @@ class Session(Listening):
         """Ask whether the document exists, without loading it. A missing database is an error, not False."""
         return Operation(self, "exists", self._reader.exists(key), callback, 1)
 
+    @overload
     def query(
-        self, type: str | type[E], params: Any = None, specs: Any = None, callback: Callback | None = None, **more: Any
-    ) -> Operation[tuple[Queryable[E], Statistics]]:
+        self, type: str, params: Any = None, specs: Any = None, callback: Callback | None = None, **more: Any
+    ) -> Operation[tuple[Queryable[Any], Statistics]]: ...
+    @overload
+    def query(
+        self, type: type[E], params: Any = None, specs: Any = None, callback: Callback | None = None, **more: Any
+    ) -> Operation[tuple[Queryable[E], Statistics]]: ...
+    def query(
+        self, type: Any, params: Any = None, specs: Any = None, callback: Callback | None = None, **more: Any
+    ) -> Operation[Any]:
         """Query the documents of a type; results are a `Queryable` and `Statistics`.
 
         Args:
@@ -190,9 +198,30 @@ class Session(Listening):
         query: Query = build()
         return (yield from self._reader.query(query, cls))
 
+    @overload
+    def stream(self, source: str, params: Any = None, specs: Any = None, **more: Any) -> Stream[Any]: ...
+    @overload
+    def stream(self, source: type[E], params: Any = None, specs: Any = None, **more: Any) -> Stream[E]: ...
+    @overload
     def stream(
         self,
-        source: str | type[Any],
+        source: Any,
+        params: Any = None,
+        specs: Any = None,
+        callback: Callback | None = None,
+        *,
+        on_document: Any,
+        **more: Any,
+    ) -> Operation[int]: ...
+    @overload
+    def stream(
+        self, source: Any, params: Any = None, specs: Any = None, *, callback: Callback, **more: Any
+    ) -> Operation[int]: ...
+    @overload
+    def stream(self, source: Any, params: Any, specs: Any, callback: Callback, **more: Any) -> Operation[int]: ...
+    def stream(
+        self,
+        source: Any,
         params: Any = None,
         specs: Any = None,
         callback: Callback | None = None,
@@ -214,7 +243,7 @@ class Session(Listening):
             **more: Single specs.
         """
         callback, params, specs = shift(callback, params, specs)
-        stream = Stream(self, self._database, self._workspace, *_stream_query(source, params, specs, more))
+        stream: Stream[Any] = Stream(self, self._database, self._workspace, *_stream_query(source, params, specs, more))
         if callback is None and on_document is None:
             self._streams.add(stream)
             return stream

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from inspect import isawaitable
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import trio
 
@@ -99,7 +99,7 @@ class Store(Listening):
         self._own_transport = transport
         self._database = None if database is None else Database(database)
         self.conventions = conventions if isinstance(conventions, Conventions) else Conventions(conventions)
-        self.options: SessionOptions = options if isinstance(options, Options) else Options(options)
+        self.options = options if isinstance(options, Options) else Options(options)
         self._events = Events()
         self._gate = Gate()
         self._ranges: dict[str, HiLoRanges] = {}
@@ -143,9 +143,7 @@ class Store(Listening):
     @asynccontextmanager
     async def _run_scope(self) -> AsyncIterator[None]:
         self.initialize()
-        transport = self._own_transport or HTTPTransport(
-            [node.url for node in self._nodes], self._http_options, self._ssl_context
-        )
+        transport = self._own_transport or HTTPTransport([node.url for node in self._nodes], self.options, self._ssl_context)
         try:
             async with Runtime.open() as runtime:
                 self._live, self._state = (runtime, transport), State.RUNNING
@@ -157,18 +155,17 @@ class Store(Listening):
             with trio.CancelScope(shield=True):
                 await transport.aclose()
 
-    @property
-    def _http_options(self) -> Options:
-        assert isinstance(self.options, Options)
-        return self.options
-
-    def run(self, main: Callable[..., Awaitable[T] | T], *args: Any) -> T:
+    @overload
+    def run(self, main: Callable[..., Awaitable[T]], *args: Any) -> T: ...
+    @overload
+    def run(self, main: Callable[..., T], *args: Any) -> T: ...
+    def run(self, main: Callable[..., Any], *args: Any) -> Any:
         """Start trio, run `main`, and return its result once every operation and callback is done.
 
         `main` is a plain or an async function. Ctrl-C stops everything and leaves as KeyboardInterrupt.
         """
 
-        async def run_main() -> T:
+        async def run_main() -> Any:
             async with self:
                 result = main(*args)
                 return await result if isawaitable(result) else result
@@ -179,10 +176,9 @@ class Store(Listening):
         """Give unused numbers back; what hinders that is no failure of the program's."""
         with trio.move_on_after(RETURN_TIMEOUT):
             for name, ranges in self._ranges.items():
-                try:
-                    await run_flow(hilo_return_flow(Database(name), ranges), lambda request: transport.send(request, Trail("close")))
-                except SessionError:
-                    continue
+                with suppress(SessionError):
+                    flow = hilo_return_flow(Database(name), ranges)
+                    await run_flow(flow, lambda request: transport.send(request, Trail("close")))
 
     def _running(self) -> tuple[Runtime, Transport]:
         if self._live is None or self._live[0].is_ended:

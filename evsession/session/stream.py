@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -24,8 +24,10 @@ from evsession.wire.transport import Exchange
 
 __all__ = ["Stream"]
 
+E = TypeVar("E")
 
-class Stream(Streaming):
+
+class Stream(Streaming, Generic[E]):
     """An asynchronous iterator of documents; nothing is sent before the first one is asked for.
 
     Leaving the loop early, or dropping the stream, drops its connection. ``options.timeout`` limits each wait for the server. A
@@ -48,17 +50,17 @@ class Stream(Streaming):
         self._rows: deque[dict[str, JSON]] = deque()
         self._is_ended = False
 
-    def __aiter__(self) -> Stream:
+    def __aiter__(self) -> Stream[E]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> E:
         try:
             return await self.take()
         except SessionError as error:
             self._tell(error)
             raise
 
-    async def take(self) -> Any:
+    async def take(self) -> E:
         """Return the next document, or raise StopAsyncIteration; handlers are not told of a failure."""
         while not self._rows:
             if self._is_ended:
@@ -67,7 +69,8 @@ class Stream(Streaming):
             async with self._guarded():
                 await self._fill()
         self.count += 1
-        return self._workspace.materialize(self._rows.popleft(), self._cls)
+        document: E = self._workspace.materialize(self._rows.popleft(), self._cls)
+        return document
 
     async def _fill(self) -> None:
         """Wait for more rows, or for the end."""
@@ -115,7 +118,7 @@ class Stream(Streaming):
 class _Consumption:
     """The pause of an operation while its stream is read."""
 
-    def __init__(self, stream: Stream, on_document: Callable[[Any], object] | None) -> None:
+    def __init__(self, stream: Stream[Any], on_document: Callable[[Any], object] | None) -> None:
         self._stream = stream
         self._on_document = on_document
 

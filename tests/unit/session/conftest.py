@@ -45,7 +45,10 @@ def scripted() -> Scripted:
 
     @asynccontextmanager
     async def open_scripted(
-        *answers: Answer, repeat: Answer | None = None, prepare: Callable[[evsession.Store], object] | None = None, **arguments: Any
+        *answers: Answer,
+        repeat: Answer | None = None,
+        prepare: Callable[[evsession.Store], object] | None = None,
+        **arguments: Any,
     ) -> AsyncIterator[tuple[evsession.Session, ScriptedTransport]]:
         transport = ScriptedTransport(*answers, repeat=repeat)
         store = evsession.Store(transport=transport, database="db", **arguments)

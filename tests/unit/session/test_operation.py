@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ import evsession
 from evsession import OperationCancelled, OperationTimeout, SessionClosed, SessionError
 from evsession.testing.scripted import answer
 from tests.unit.session.conftest import Scripted, loaded, refused, row, saved
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 EXISTS = answer(None, 200)
 
@@ -174,7 +178,7 @@ async def test_bound_methods_partials_and_builtins_are_callbacks(scripted: Scrip
         session.exists("a", listener.told)
         session.exists("a", listener)
         session.exists("a", partial(Listener.told, listener))
-        session.exists("a", extra.extend if False else (lambda *args: extra.append(args)))
+        session.exists("a", lambda *args: extra.append(args))
         await session.drain()
     assert listener.seen == [(None, True)] * 3
     assert extra == [(None, True)]
@@ -199,7 +203,7 @@ async def test_what_can_be_no_callback_is_refused_at_once(scripted: Scripted, ca
 async def test_a_callback_in_the_middle_must_be_the_last(scripted: Scripted) -> None:
     async with scripted() as (session, _):
         with pytest.raises(TypeError, match="last"):
-            session.load("dogs/max", print, print)  # type: ignore[call-overload]
+            session.load("dogs/max", print, print)
 
 
 async def test_an_async_callback_is_awaited_before_the_session_ends(scripted: Scripted) -> None:
@@ -291,29 +295,29 @@ async def test_several_exceptions_of_callbacks_leave_as_a_group(scripted: Script
         finally:
             raise ZeroDivisionError
 
-    with pytest.raises(BaseExceptionGroup) as caught:  # noqa: F821, PT012
+    with pytest.raises(BaseExceptionGroup) as caught:
         async with scripted(repeat=EXISTS) as (session, _):
             session.exists("a", raises)
             await trio.testing.wait_all_tasks_blocked()
-            session.exists("b", lambda error, found: {}["missing"])
+            session.exists("b", lambda error, found: next(iter(())))
             await trio.sleep_forever()
-    assert sorted(type(error).__name__ for error in caught.value.exceptions) == ["KeyError", "ZeroDivisionError"]
+    assert sorted(type(error).__name__ for error in caught.value.exceptions) == ["StopIteration", "ZeroDivisionError"]
 
 
 async def test_cancelling_the_awaiting_task_cancels_the_operation(scripted: Scripted) -> None:
     told: list[Any] = []
     held = Held(EXISTS)
     async with scripted(held) as (session, _):
-        operation = None
-        with trio.CancelScope() as scope:
+        scope = trio.CancelScope()
 
-            async def cancel() -> None:
-                await held.asked.wait()
-                scope.cancel()
+        async def cancel() -> None:
+            await held.asked.wait()
+            scope.cancel()
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(cancel)
-                operation = session.exists("dogs/max", lambda error, found: told.append((error, found)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cancel)
+            operation = session.exists("dogs/max", lambda error, found: told.append((error, found)))
+            with scope:
                 await operation
         assert scope.cancelled_caught
         assert [(type(error), found) for error, found in told] == [(OperationCancelled, None)]
