@@ -70,8 +70,9 @@ def delete_index_flow(database: Database, name: str) -> Flow[None]:
     Raises:
         SessionError: with status 404, there is none of this name.
     """
-    where = target(database.path("indexes"), [("name", check_name(name, "the name of an index"))])
-    response = yield Request("DELETE", where, writes=True)
+    if not check_name(name, "the name of an index"):
+        raise ConfigurationError("an index has a name")
+    response = yield Request("DELETE", target(database.path("indexes"), [("name", name)]), writes=True)
     if response.status == 404 and not response.body:
         raise SessionError(f"there is no index {name!r}", status_code=404)
     if response.status not in (200, 204):

@@ -22,7 +22,7 @@ from evsession.wire.url import target
 
 __all__ = ["StreamParser", "stream_request"]
 
-_FAILURE = re.compile(r"([\w.+`]+\.[\w+`]+): (.*)", re.DOTALL)
+_FAILURE = re.compile(r"([\w.+`]+\.[\w+`]+): ?(.*)", re.DOTALL)
 
 
 def stream_request(database: Database, query: Query) -> Request:
@@ -59,11 +59,12 @@ class StreamParser:
         """
         self._raise_failure()
         end = data.rfind(b"\n") + 1
-        if not end:
-            self._pieces.append(data)
-            return []
-        lines = b"".join([*self._pieces, data[:end]]).splitlines()
-        self._pieces = [data[end:]] if end < len(data) else []
+        lines: list[bytes] = []
+        if end:
+            lines = b"".join([*self._pieces, data[:end]]).splitlines()
+            self._pieces = []
+        if end < len(data):
+            self._pieces.append(data[end:])
         rows = self._parse(lines)
         if not rows:
             self._raise_failure()

@@ -1,0 +1,109 @@
+from typing import Any
+
+import pytest
+
+from evsession.errors import ConcurrencyError, ConfigurationError, DatabaseMissing, InvalidDocument, SessionError
+from evsession.raven.admin import create_database_flow, delete_database_flow, delete_index_flow, put_index_flow
+from evsession.raven.vocabulary import Database
+from tests.unit.raven.flows import answer, body_of, run
+
+DATABASE = Database("North-wind")
+MAP = "from d in docs.Dogs select new { d.breed }"
+
+
+def test_create_database() -> None:
+    [request], result = run(create_database_flow(DATABASE), answer(201, {}))
+    assert result is None
+    assert (request.method, request.target) == ("PUT", "/admin/databases?name=North-wind&replicationFactor=1")
+    assert request.writes
+    assert body_of(request) == {"DatabaseName": "North-wind"}
+    exists = {
+        "Type": "Raven.Client.Exceptions.ConcurrencyException",
+        "Message": "Database 'North-wind' already exists!",
+        "Id": None,
+    }
+    with pytest.raises(ConcurrencyError, match="already exists") as caught:
+        run(create_database_flow(DATABASE), answer(409, exists))
+    assert (caught.value.status_code, caught.value.key) == (409, None)
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_delete_database(status: Any) -> None:
+    [request], result = run(delete_database_flow(DATABASE), answer(status))
+    assert result is None
+    assert (request.method, request.target, request.writes) == ("DELETE", "/admin/databases", True)
+    assert body_of(request) == {"DatabaseNames": ["North-wind"], "HardDelete": True, "TimeToWaitForConfirmation": "00:00:15"}
+
+
+def test_failing_to_delete_a_database() -> None:
+    with pytest.raises(SessionError) as caught:
+        run(delete_database_flow(DATABASE), answer(504))
+    assert caught.value.uncertain
+
+
+@pytest.mark.parametrize("maps", [MAP, [MAP], (MAP,)])
+def test_put_index(maps: Any) -> None:
+    [request], result = run(put_index_flow(DATABASE, "Dogs/ByBreed", maps), answer(201, {}))
+    assert result is None
+    assert (request.method, request.target, request.writes) == ("PUT", "/databases/North-wind/admin/indexes", True)
+    assert body_of(request) == {"Indexes": [{"Name": "Dogs/ByBreed", "Maps": [MAP]}]}
+
+
+def test_put_index_with_everything() -> None:
+    fields = {"breed": {"Indexing": "Search"}}
+    [request], _ = run(put_index_flow(DATABASE, "I", [MAP, MAP], "from r in results", fields), answer(201, {}))
+    assert body_of(request)["Indexes"] == [{"Name": "I", "Maps": [MAP, MAP], "Reduce": "from r in results", "Fields": fields}]
+
+
+def test_an_index_that_does_not_compile() -> None:
+    refused = {
+        "Type": "Raven.Client.Exceptions.Documents.Compilation.IndexCompilationException",
+        "Message": "Did you forget 'new'?",
+    }
+    with pytest.raises(SessionError, match="Did you forget 'new'") as caught:
+        run(put_index_flow(DATABASE, "I", MAP), answer(500, refused))
+    assert (type(caught.value), caught.value.code) == (SessionError, "IndexCompilationException")
+
+
+@pytest.mark.parametrize(
+    ("name", "maps", "reduce", "fields"),
+    [
+        ("", MAP, None, None),
+        ("It's", MAP, None, None),
+        (5, MAP, None, None),
+        ("I", [], None, None),
+        ("I", None, None, None),
+        ("I", {"a": 1}, None, None),
+        ("I", " ", None, None),
+        ("I", [MAP, 5], None, None),
+        ("I", MAP, "", None),
+        ("I", MAP, 5, None),
+        ("I", MAP, None, ["breed"]),
+        ("I", MAP, None, {"breed": "Search"}),
+        ("I", MAP, None, {5: {}}),
+    ],
+)
+def test_what_is_no_index(name: Any, maps: Any, reduce: Any, fields: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        next(put_index_flow(DATABASE, name, maps, reduce, fields))
+
+
+def test_options_of_fields_have_a_form_in_json() -> None:
+    with pytest.raises(InvalidDocument):
+        next(put_index_flow(DATABASE, "I", MAP, None, {"breed": {"Boost": float("nan")}}))
+
+
+def test_delete_index() -> None:
+    [request], result = run(delete_index_flow(DATABASE, "Auto/Dogs/By'first name'&x"), answer(204))
+    assert result is None
+    assert (request.method, request.writes) == ("DELETE", True)
+    assert request.target == "/databases/North-wind/indexes?name=Auto%2FDogs%2FBy%27first%20name%27%26x"
+    with pytest.raises(SessionError, match="there is no index 'I'") as caught:
+        run(delete_index_flow(DATABASE, "I"), answer(404))
+    assert caught.value.status_code == 404
+    missing = {"Type": "R.DatabaseDoesNotExistException", "Message": "Database 'North-wind' does not exist."}
+    with pytest.raises(DatabaseMissing) as missed:
+        run(delete_index_flow(DATABASE, "I"), answer(500, missing))
+    assert missed.value.database == "North-wind"
+    with pytest.raises(ConfigurationError):
+        next(delete_index_flow(DATABASE, ""))
