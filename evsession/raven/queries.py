@@ -7,9 +7,10 @@ Sorting without a ``where`` loses rows on Corax, hence ``where true``. ``as doub
 numbers and texts as texts, in one field, too. ``id()`` sorts as text only, and map-reduce indexes have none. A quoted name in
 ``select`` is a text, so odd names need the JavaScript form. ``include`` takes no parameters.
 
+Where nulls and missing fields stand among texts differs: before them on Corax, as if they were the text ``NULL_VALUE`` on 5.4.
 Not to be helped: on 6.2 and 7.1 (Corax) a text with a character beyond the basic plane (an emoji) is found by no value but one
-that begins it, a numeric range open upwards also finds texts that look like dates, and sorting by a field called ``score`` is a
-``NullReferenceException``.
+that begins it, a numeric range open upwards also finds texts that look like dates, sorting by a field called ``score`` is a
+``NullReferenceException``, and ``as alphaNumeric`` fails on some texts (an ``ArgumentOutOfRangeException``).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evsession.errors import (
@@ -257,10 +257,12 @@ def test_no_body_breaks_it(status: Any, body: Any) -> None:
         assert error.status_code == status
 
 
-JSON_VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner))
+PLAIN = st.none() | st.booleans() | st.integers() | st.text()
+JSON_VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
 NAMES = st.sampled_from(["Type", "Message", "Error", "Id", "ConcurrencyViolations", "ExpectedChangeVector", "ActualChangeVector"])
 
 
+@settings(deadline=None)
 @given(st.sampled_from([404, 409, 500, 503]), st.dictionaries(NAMES, JSON_VALUES))
 def test_no_object_breaks_it(status: Any, body: Any) -> None:
     assert error_from(Response(status, (), json.dumps(body).encode())).message
