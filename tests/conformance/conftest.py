@@ -1,0 +1,55 @@
+"""Fixtures of the conformance suite, beside those of all tests: what is sent, and a database that queries may share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+
+import evsession
+from tests.conformance.kennel import FAMILY, Dog, Wire, put
+from tests.conformance.pack import PACK
+from tests.conftest import StoreFactory
+
+
+@pytest.fixture(autouse=True)
+def _dogs_are_documents() -> None:
+    # The class declared last stands for a collection, and other tests declare dogs, too.
+    evsession.document(Dog)
+
+
+@pytest.fixture
+def wire(session: evsession.Session) -> Wire:
+    """What the session sends."""
+    return Wire(session)
+
+
+@pytest.fixture
+def family(make_store: StoreFactory) -> None:
+    """Max, his puppy, his mother and his grandchild are in the database."""
+    # Not async: pytest-trio does not wait for what a test only "uses".
+    store = make_store()
+    store.run(put, store, FAMILY)
+
+
+@pytest.fixture(scope="session")
+def shared_database(raven_url: str) -> Iterator[str]:
+    """The name of a database that holds `PACK`, for tests that only read: its indexes are built once."""
+    name = f"test-{uuid4().hex}"
+    administration = evsession.Store(raven_url, name)
+
+    async def prepare() -> None:
+        await administration.create_database(name)
+        await put(administration, PACK)
+
+    administration.run(prepare)
+    yield name
+    administration.run(administration.delete_database, name)
+
+
+@pytest.fixture
+async def pack(raven_url: str, shared_database: str) -> AsyncIterator[evsession.Session]:
+    """A session on the shared database; its tests only read."""
+    async with evsession.Store(raven_url, shared_database) as store, store.open_session() as session:
+        yield session
