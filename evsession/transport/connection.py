@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import ssl
 
 import h11
 
@@ -153,14 +153,22 @@ class Connection:
         try:
             await self._stream.send_all(data)
         except BROKEN:
-            # An error answer followed by a reset is how servers refuse a body that they do not want to read.
-            if self.has_sent:
-                with contextlib.suppress(*BROKEN, ConnectionFailed):
-                    await self.receive_head()
+            # An error answer followed by a reset is how servers refuse a body that they do not want to read. On a reused
+            # connection that took nothing there can be no answer, but perhaps a farewell that looks like one.
+            if self.has_sent or not self.reused:
+                await self._hear()
             if self.head is None:
                 raise
             return False
         return True
+
+    async def _hear(self) -> None:
+        """Take the answer that came before sending broke, if there is one; an alert of TLS is raised, for it tells the reason."""
+        try:
+            await self.receive_head()
+        except (*BROKEN, ConnectionFailed) as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                raise
 
     async def has_answer(self) -> bool:
         """Return whether the head of the answer has come; does not wait for it."""

@@ -47,19 +47,21 @@ def _reason(error: BaseException) -> str:
         several = getattr(cause, "exceptions", None)
         return "; ".join(dict.fromkeys(map(_reason, several))) if several else _reason(cause)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the server's certificate was refused: {error.verify_message}"
+        return f"the server's certificate was refused: {getattr(error, 'verify_message', error)}"
     if isinstance(error, ssl.SSLEOFError):
         return "the server closed the connection without a word of TLS"
     if isinstance(error, ssl.SSLError):
-        hint = " (does the server ask for a client certificate?)" if _is_certificate_alert(error) else ""
-        return f"TLS failed: {error.reason or error.strerror or error}{hint}"
+        return f"TLS failed: {_alert(error)}"
     if isinstance(error, trio.TooSlowError):
         return "no connection within connect_timeout"
     return str(getattr(error, "strerror", None) or str(error) or "the connection broke")
 
 
-def _is_certificate_alert(error: ssl.SSLError) -> bool:
-    return any(alert in (error.reason or "") for alert in _ASKS_FOR_CERTIFICATE)
+def _alert(error: ssl.SSLError) -> str:
+    # One that Python made itself has no reason, not even None.
+    reason = str(getattr(error, "reason", None) or error.strerror or error)
+    asks = any(alert in reason for alert in _ASKS_FOR_CERTIFICATE)
+    return f"{reason} (does the server ask for a client certificate?)" if asks else reason
 
 
 class Gate:

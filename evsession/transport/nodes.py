@@ -63,7 +63,10 @@ def parse_urls(urls: str | Sequence[str]) -> tuple[Node, ...]:
 def _parse(url: object) -> Node:
     if not isinstance(url, str):
         raise ConfigurationError(f"a URL is a string, not {type(url).__name__}")
-    # Checked first: urlsplit drops tabs and line ends without a word.
+    # Checked before anything can quote it in a message.
+    if "@" in url:
+        _refuse(_without_credentials(url), "credentials do not belong in it; RavenDB knows clients by their certificate")
+    # urlsplit drops tabs and line ends without a word.
     if _UNPRINTABLE.search(url):
         _refuse(url, "a space, a backslash or a control character is in it")
     try:
@@ -78,8 +81,6 @@ def _parse(url: object) -> Node:
 
 
 def _check_parts(url: str, parts: SplitResult) -> None:
-    if "@" in url:
-        _refuse(url, "credentials do not belong in it; RavenDB knows clients by their certificate")
     if parts.scheme not in DEFAULT_PORTS:
         _refuse(url, "it starts with neither http:// nor https://")
     if parts.path not in ("", "/"):
@@ -104,8 +105,10 @@ def _checked_port(url: str, scheme: str, port: int | None) -> int:
 
 
 def _refuse(url: str, reason: str, cause: Exception | None = None) -> NoReturn:
-    # All up to the last "@" may be a credential: a password with a slash in it ends up in the path.
-    shown = f"{url.partition('://')[0]}://***@{url.rpartition('@')[2]}" if "@" in url else url
-    if "@" in url:
-        reason = reason if url.rpartition("@")[0].rpartition("://")[2] not in reason else "it cannot be read"
-    raise ConfigurationError(f"{shown!r} is not the URL of a server: {reason}") from (None if "@" in url else cause)
+    raise ConfigurationError(f"{url!r} is not the URL of a server: {reason}") from cause
+
+
+def _without_credentials(url: str) -> str:
+    # All up to the last "@" may be one: a password with a slash in it would look like a path.
+    scheme, separator, _ = url.partition("://")
+    return f"{scheme + separator if scheme.lower() in DEFAULT_PORTS else ''}***@{url.rpartition('@')[2]}"
