@@ -132,10 +132,10 @@ class ScriptedServer:
     async def __aenter__(self) -> ScriptedServer:
         return await self._running.__aenter__()
 
-    async def __aexit__(
+    def __aexit__(
         self, cls: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        return await self._running.__aexit__(cls, error, traceback)
+    ) -> Awaitable[bool | None]:
+        return self._running.__aexit__(cls, error, traceback)
 
     async def wait_requests(self, count: int) -> None:
         """Wait until that many requests have been read."""

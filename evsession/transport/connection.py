@@ -152,15 +152,17 @@ class Connection:
         """Send; False if the server has hung up, but not without an answer."""
         try:
             await self._stream.send_all(data)
-        except BROKEN:
-            # An error answer followed by a reset is how servers refuse a body that they do not want to read. On a reused
-            # connection that took nothing there can be no answer, but perhaps a farewell that looks like one.
-            if self.has_sent or not self.reused:
-                await self._hear()
-            if self.head is None:
-                raise
-            return False
-        return True
+        except BROKEN as error:
+            failure = error
+        else:
+            return True
+        # An error answer followed by a reset is how servers refuse a body that they do not want to read. On a reused connection
+        # that took nothing there can be no answer, but perhaps a farewell that looks like one.
+        if self.has_sent or not self.reused:
+            await self._hear()
+        if self.head is None:
+            raise failure
+        return False
 
     async def _hear(self) -> None:
         """Take the answer that came before sending broke, if there is one; an alert of TLS is raised, for it tells the reason."""

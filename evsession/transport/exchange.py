@@ -92,7 +92,7 @@ class HTTPExchange(Gate):
             connection = self._live()
             if self._trail.observe is not None:
                 self._begun = trio.current_time()
-                self._tell("request")
+                self._trail.observe(self._event("request"))
             self._trail.sent = True
             if streams_body:
                 await connection.send_head(self._request)
@@ -180,7 +180,8 @@ class HTTPExchange(Gate):
             head.status_code, tuple(head.headers)
         )  # a plain tuple is searched twice as fast as h11's own type
         if self._trail.observe is not None:
-            self._tell("response", status_code=head.status_code, duration=trio.current_time() - self._begun)
+            took = trio.current_time() - self._begun
+            self._trail.observe(self._event("response", status_code=head.status_code, duration=took))
         return self._response
 
     def _end(self) -> None:
@@ -199,17 +200,8 @@ class HTTPExchange(Gate):
             raise SessionClosed("the exchange is over")
         return self._connection
 
-    def _tell(self, name: str, *, status_code: int | None = None, duration: float | None = None) -> None:
-        trail = self._trail
-        if trail.observe is not None:
-            trail.observe(
-                WireEvent(
-                    name,
-                    trail.operation,
-                    self._request.method,
-                    trail.url or "",
-                    self._attempt,
-                    status_code=status_code,
-                    duration=duration,
-                )
-            )
+    def _event(self, name: str, *, status_code: int | None = None, duration: float | None = None) -> WireEvent:
+        trail, method = self._trail, self._request.method
+        return WireEvent(
+            name, trail.operation, method, trail.url or "", self._attempt, status_code=status_code, duration=duration
+        )

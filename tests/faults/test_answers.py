@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from evsession.errors import ConfigurationError, ConnectionFailed, ProtocolError
-from evsession.testing import ScriptedServer, answer, close, forever, read_head, read_request, reset, send, stall
+from evsession.testing import Peer, ScriptedServer, answer, close, forever, read_head, read_request, reset, send, stall
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail
 from tests.faults.wire import GET, OK, PUT, Watched, slots, transport_to
@@ -199,9 +199,9 @@ async def test_a_refusal_without_a_word_is_a_failure() -> None:
 
 
 async def test_a_server_that_drips_is_cut_off_by_the_caller() -> None:
-    async def drip(peer: object) -> None:
+    async def drip(peer: Peer) -> None:
         for byte in OK[:-1]:
-            await peer.stream.send_all(bytes([byte]))  # type: ignore[attr-defined]
+            await peer.stream.send_all(bytes([byte]))
             await trio.sleep(0.01)
         await trio.sleep_forever()
 

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from evsession.errors import ConnectionFailed, ProtocolError, SessionClosed
-from evsession.testing import Peer, ScriptedServer, answer, close, forever, read_head, read_request, reset, send, stall
+from evsession.testing import Peer, ScriptedServer, Step, answer, close, forever, read_head, read_request, reset, send, stall
 from evsession.wire.message import Request
 from evsession.wire.transport import Trail
 from tests.faults.wire import GET, OK, Watched, slots, transport_to
@@ -47,7 +47,7 @@ async def test_an_upload_whose_end_nobody_calls_is_finished_by_reading() -> None
 
 
 @pytest.mark.parametrize("ending", [stall(), close(), reset()], ids=["stall", "close", "reset"])
-async def test_an_early_refusal_stops_the_upload(ending: object) -> None:
+async def test_an_early_refusal_stops_the_upload(ending: Step) -> None:
     answered = trio.Event()
 
     async def tell(peer: Peer) -> None:
@@ -55,7 +55,7 @@ async def test_an_early_refusal_stops_the_upload(ending: object) -> None:
         await trio.lowlevel.checkpoint()
 
     steps = [read_head(), send(REFUSAL), tell, ending]
-    async with ScriptedServer(steps) as server, transport_to(server.url) as transport:  # type: ignore[arg-type]
+    async with ScriptedServer(steps) as server, transport_to(server.url) as transport:
         exchange = await transport.open(BULK, Trail(), streams_body=True)
         await answered.wait()
         await trio.testing.wait_all_tasks_blocked()
@@ -101,9 +101,9 @@ async def test_half_an_early_answer_is_waited_for_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("ending", [close(), reset()], ids=["close", "reset"])
-async def test_an_upload_into_the_void_fails(ending: object) -> None:
+async def test_an_upload_into_the_void_fails(ending: Step) -> None:
     steps = [read_head(), ending]
-    async with ScriptedServer(steps) as server, transport_to(server.url) as transport:  # type: ignore[arg-type]
+    async with ScriptedServer(steps) as server, transport_to(server.url) as transport:
         exchange = await transport.open(BULK, Trail("bulk"), streams_body=True)
 
         async def send_on() -> None:

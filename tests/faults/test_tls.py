@@ -12,7 +12,7 @@ import trio.testing
 import trustme
 
 from evsession.errors import ConnectionFailed
-from evsession.testing import ScriptedServer, answer, close, forever, read_head, read_request, reset, send, stall
+from evsession.testing import ScriptedServer, Step, answer, close, forever, read_head, read_request, reset, send, stall
 from evsession.transport import build_ssl_context
 from evsession.wire.message import Request
 from evsession.wire.transport import Trail
@@ -139,11 +139,11 @@ async def test_http_spoken_to_a_tls_server_and_the_other_way_round(authority: tr
 
 
 @pytest.mark.parametrize("ending", [close(), reset(), send(b"HTTP/1.1 408 Timeout\r\n\r\n")], ids=["close", "reset", "unasked"])
-async def test_a_stale_idle_connection_under_tls(authority: trustme.CA, ca_file: Path, ending: object) -> None:
+async def test_a_stale_idle_connection_under_tls(authority: trustme.CA, ca_file: Path, ending: Step) -> None:
     context = build_ssl_context(ca_file=ca_file)
     first = [answer(b"1"), ending, stall()]
     server_side = server_context(authority)
-    async with ScriptedServer(first, [answer(b"2")], ssl_context=server_side) as server:  # type: ignore[list-item]
+    async with ScriptedServer(first, [answer(b"2")], ssl_context=server_side) as server:
         async with transport_to(server.url, ssl_context=context) as transport:
             await transport.send(PUT, Trail())
             await trio.testing.wait_all_tasks_blocked(0.01)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 
 import pytest
+import trio
 
 from evsession.errors import ConfigurationError, ConnectionFailed, ProtocolError
 from evsession.transport.connection import Connection
+from evsession.transport.exchange import HTTPExchange
 from evsession.transport.head import Heads
 from evsession.wire.message import Request
 from evsession.wire.transport import Trail
@@ -51,7 +54,7 @@ async def test_cut_at_every_byte(answer: bytes, piece: int) -> None:
         assert "0 of 1 slots taken" in repr(pool)
 
 
-async def begun(exchange):  # type: ignore[no-untyped-def]
+async def begun(exchange: HTTPExchange) -> HTTPExchange:
     await exchange.begin(streams_body=False)
     return exchange
 
@@ -156,3 +159,20 @@ def test_targets_that_are_none(method: str, target: str) -> None:
 def test_a_connection_tells_its_state() -> None:
     connection = Connection(MemoryStream([]), NODE, Heads(NODE, "test"), max_header_size=100)
     assert repr(connection) == "<Connection to http://db.example:8080: we are IDLE, it is IDLE>"
+
+
+async def test_an_alert_tells_more_than_the_broken_pipe_that_it_causes() -> None:
+    alert = trio.BrokenResourceError()
+    alert.__cause__ = ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")
+    exchange, _ = exchange_over(MemoryStream([alert], accepts=0), PUT, Trail())
+    with pytest.raises(ConnectionFailed, match="client certificate") as caught:
+        await exchange.begin(streams_body=False)
+    assert not caught.value.uncertain
+
+
+async def test_a_large_body_that_breaks_at_once_is_not_sent_on() -> None:
+    stream = MemoryStream([WHOLE["length"]], accepts=100)
+    exchange, _ = exchange_over(stream, Request("PUT", "/", bytes(1_000_000), writes=True), Trail())
+    assert (await (await begun(exchange)).read_response()).body == b"hello, world"
+    assert stream.accepted == 100
+    assert stream.closed

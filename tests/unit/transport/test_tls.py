@@ -31,7 +31,7 @@ def test_a_ca_file_replaces_the_systems_authorities(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["missing.pem", "no\0path"])
 def test_missing_files_are_named(name: str, path: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} '.*{path[:2]}.* cannot be read") as caught:
-        build_ssl_context(**{name: path})  # type: ignore[arg-type]
+        build_ssl_context(**{name: path})
     assert caught.value.__cause__ is not None
 
 
@@ -45,7 +45,7 @@ def test_other_files_are_named(name: str, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("no certificate")
     with pytest.raises(ConfigurationError, match=r"notes\.txt.*PEM certificate"):
-        build_ssl_context(**{name: path})  # type: ignore[arg-type]
+        build_ssl_context(**{name: path})
 
 
 def test_other_types_and_numbers_of_files(tmp_path: Path) -> None:
