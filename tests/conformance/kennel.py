@@ -1,4 +1,4 @@
-"""Documents that most tests share, and the shortest ways to put them on the server and to read them without a session's memory."""
+"""Documents that most tests share, and short ways to put them on the server and to read them without a session's memory."""
 
 from __future__ import annotations
 
@@ -75,6 +75,11 @@ def etag_of(document: Any) -> str:
     """Return the version that a document was read with."""
     etag: str = document.metadata["@change-vector"]
     return etag
+
+
+def of(documents: Any, key: str) -> Any:
+    """Return the one of the documents that has this key."""
+    return documents.load(key)
 
 
 def names(documents: Any) -> list[str]:

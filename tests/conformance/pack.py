@@ -42,9 +42,12 @@ _MORE: dict[str, dict[str, Any]] = {
 PACK: dict[str, dict[str, Any]] = {
     **{f"dogs/{dog['name'].lower()}": {**dog, **_MORE.get(dog["name"], {})} for dog in _DOGS},
     **{f"cats/{name.lower()}": {"name": name, "age": age} for name, age in (("Tom", 4), ("Felix", 9))},
+    **{f"ranks/{number}": {"rank": rank} for number, rank in enumerate([10, "b", 1.5, 2, "a"])},
+    "ranks/5": {},
+    **{f"moments/{number}": {"at": at} for number, at in enumerate(["2012-04-13", "noon", 12, None, "2012-04-13T08:30:00Z"])},
     "people/1": {"name": "Olga"},
     "people/2": {"name": "Otto"},
 }
-"""Eight dogs, two cats, two people."""
+"""Eight dogs, two cats, six ranks, five moments, two people."""
 
 EVERYBODY = sorted(dog["name"] for dog in _DOGS)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import evsession
-from tests.conformance.kennel import BILLY, JESS, MAX, MUM, Told, Wire, put
+from tests.conformance.kennel import BILLY, JESS, MAX, MUM, Told, Wire, of, put
 
 pytestmark = pytest.mark.usefixtures("family")
 
@@ -20,14 +20,14 @@ async def test_one_property(session: evsession.Session, wire: Wire) -> None:
     max, includes = await session.load(MAX, "puppy")
     assert isinstance(includes, evsession.Queryable)
     assert keys(includes) == [JESS]
-    assert includes.load(max.puppy).name == "Jess"
+    assert of(includes, max.puppy).name == "Jess"
     assert len(wire) == 1
 
 
 async def test_several_properties(session: evsession.Session, wire: Wire) -> None:
     max, includes = await session.load(MAX, ["puppy", "mother"])
-    assert includes.load(max.puppy).name == "Jess"
-    assert includes.load(max.mother).name == "Mum"
+    assert of(includes, max.puppy).name == "Jess"
+    assert of(includes, max.mother).name == "Mum"
     assert len(wire) == 1
 
 
@@ -66,8 +66,8 @@ async def test_of_several_documents(session: evsession.Session, wire: Wire) -> N
     assert [document.id for document in documents] == [MAX, JESS]
     # Jess is a result herself, so the server does not send her twice; she is Max's puppy all the same.
     assert keys(includes) == [BILLY, JESS]
-    assert includes.load(documents.load(MAX).puppy) is documents.load(JESS)
-    assert includes.load(documents.load(JESS).puppy).name == "Billy"
+    assert of(includes, of(documents, MAX).puppy) is documents.load(JESS)
+    assert of(includes, of(documents, JESS).puppy).name == "Billy"
     assert len(wire) == 1
 
 
@@ -149,7 +149,7 @@ async def test_a_prefix_makes_keys_of_numbers(session: evsession.Session, store:
 async def test_references_have_no_case(session: evsession.Session, store: evsession.Store) -> None:
     await put(store, {"groups/1": {"dog": "DOGS/Max"}})
     group, includes = await session.load("groups/1", "dog")
-    assert includes.load(group.dog).name == "Max"
+    assert of(includes, group.dog).name == "Max"
 
 
 async def test_paths_have_case(session: evsession.Session) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import evsession
-from tests.conformance.kennel import BILLY, JESS, MAX, MUM, Told, Wire, change, put, read
+from tests.conformance.kennel import BILLY, JESS, MAX, MUM, Told, Wire, change, of, put, read
 
 pytestmark = pytest.mark.usefixtures("family")
 
@@ -59,7 +59,7 @@ async def test_at_the_same_time_is_one_object(session: evsession.Session) -> Non
 async def test_many_in_the_order_asked_without_the_missing(session: evsession.Session, wire: Wire) -> None:
     documents = await session.load([JESS, "dogs/nobody", MAX, BILLY])
     assert [document.id for document in documents] == [JESS, MAX, BILLY]
-    assert documents.load(MAX).name == "Max"
+    assert of(documents, MAX).name == "Max"
     assert documents.load("dogs/nobody") is None
     assert len(wire) == 1
 

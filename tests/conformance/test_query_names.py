@@ -139,8 +139,8 @@ class TestResults:
 
     async def test_are_tracked(self, session: evsession.Session) -> None:
         documents, _ = await session.query("Dog", {"breed": "Labrador"})
-        documents.first().age = 77
-        assert await session.save() == [documents.first().id]
+        documents[0].age = 77
+        assert await session.save() == [documents[0].id]
 
     async def test_are_the_known_objects_with_their_edits(self, session: evsession.Session, store: evsession.Store) -> None:
         max = await session.load(MAX)
