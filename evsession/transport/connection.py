@@ -50,6 +50,7 @@ class Connection:
         "_unsent",
         "head",
         "idle_since",
+        "is_quiet",
         "node",
         "received",
         "reused",
@@ -62,6 +63,8 @@ class Connection:
         self._max_header_size = max_header_size
         self.node = node
         self.url = node.url
+        # Whether an idle connection is certainly as it was left; False if only `is_stale` can tell.
+        self.is_quiet = stream.is_quiet
         self.idle_since = 0.0
         self.reused = False
         self._start()
@@ -84,10 +87,6 @@ class Connection:
     def has_sent(self) -> bool:
         """Whether any byte of this exchange's request may have reached the server."""
         return self._stream.accepted > self._begin
-
-    def is_quiet(self) -> bool:
-        """Return whether an idle connection is certainly as it was left; False if only `is_stale` can tell."""
-        return self._stream.is_quiet()
 
     async def is_stale(self) -> bool:
         """Return whether an idle connection has ended, or holds bytes that belong to no request."""
@@ -120,7 +119,9 @@ class Connection:
         else:
             head = self._heads.write(request)
         if len(body) <= PIECE:
-            self._unsent = not await self._push(head + body if body else head)
+            data = head + body
+            count = self._stream.send_nowait(data)
+            self._unsent = count < len(data) and not await self._push(data[count:])
         else:
             await self._send_large(head, memoryview(body))
 

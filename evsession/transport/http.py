@@ -86,7 +86,10 @@ class HTTPTransport:
 
     async def _connection(self, request: Request, trail: Trail, attempt: int) -> Connection:
         """Return an idle connection that is still good, or a new one."""
-        connection = await self._pool.acquire()
+        try:
+            connection = self._pool.acquire_nowait()
+        except trio.WouldBlock:
+            connection = await self._pool.wait()
         try:
             while connection is not None:
                 # For the second attempt neither this one nor its neighbours are trusted.

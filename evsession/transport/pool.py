@@ -42,6 +42,7 @@ class Pool(Generic[C]):
         self._busy: set[C] = set()
         self._slots = size
         self._waiters: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
+        self._token: trio.lowlevel.TrioToken  # of whoever waited last
         self.closed = False
 
     def __repr__(self) -> str:
@@ -70,12 +71,9 @@ class Pool(Generic[C]):
             return None
         raise trio.WouldBlock
 
-    async def acquire(self) -> C | None:
-        """Like `acquire_nowait`, but waits in line. A checkpoint only if it waits; cancellation leaves the line."""
-        try:
-            return self.acquire_nowait()
-        except trio.WouldBlock:
-            pass
+    async def wait(self) -> C | None:
+        """Wait in line for what `acquire_nowait` could not give. Cancellation leaves the line."""
+        self._token = trio.lowlevel.current_trio_token()
         task = trio.lowlevel.current_task()
         self._waiters[task] = None
 
@@ -122,10 +120,12 @@ class Pool(Generic[C]):
         """Take back a slot whose connection is closed or was never opened."""
         if connection is not None:
             self._busy.discard(connection)
-        if self._waiters:
-            self._hand_over(None)
-        else:
+        if not self._waiters:
             self._slots += 1
+        elif trio.lowlevel.in_trio_run():
+            self._hand_over(None)
+        else:  # the garbage collector found a forgotten exchange while another thread was running
+            self._token.run_sync_soon(self.free)
 
     def is_fresh(self, connection: C) -> bool:
         """Return whether the connection was not idle for too long."""

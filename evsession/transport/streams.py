@@ -33,6 +33,9 @@ class ByteStream(Protocol):
     def accepted(self) -> int:
         """Bytes that were handed on so far and so may have reached the peer."""
 
+    def send_nowait(self, data: bytes) -> int:
+        """Send what can be sent without waiting and return its length; 0 also if there is trouble, `send_all` will tell."""
+
     async def send_all(self, data: Bytes) -> None:
         """Send everything. A checkpoint only if it has to wait."""
 
@@ -62,19 +65,27 @@ class PlainStream:
         self.accepted = 0
         self.is_quiet = _look_at(sock)
 
+    def send_nowait(self, data: bytes) -> int:
+        """Send what can be sent without waiting."""
+        try:
+            count = self._sock.send(data)
+        except OSError:
+            return 0
+        self.accepted += count
+        return count
+
     async def send_all(self, data: Bytes) -> None:
         """Send everything."""
-        while data:
+        view = memoryview(data)
+        while view:
             self._check_open()
             try:
-                count = self._sock.send(data)
+                count = self._sock.send(view)
             except BlockingIOError:
                 await trio.lowlevel.wait_writable(self._sock)
-                continue
-            self.accepted += count
-            if count == len(data):
-                return
-            data = memoryview(data)[count:]
+            else:
+                self.accepted += count
+                view = view[count:]
 
     async def receive_some(self) -> bytes:
         """Wait for data and return it."""
@@ -167,6 +178,10 @@ class TLSStream:
         """Agree on keys and check the server's certificate."""
         await self._tls.do_handshake()
         self._raise_failure()
+
+    def send_nowait(self, data: bytes) -> int:
+        """Return 0: TLS may have to wait."""
+        return 0
 
     async def send_all(self, data: Bytes) -> None:
         """Send everything."""

@@ -28,11 +28,14 @@ class MemoryStream:
         self.sent = b""
         self.closed = False
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+    def send_nowait(self, data: bytes) -> int:
         taken = len(data) if self._accepts is None else min(len(data), self._accepts - self.accepted)
-        self.sent += bytes(data[:taken])
+        self.sent += data[:taken]
         self.accepted += taken
-        if taken < len(data):
+        return taken
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if self.send_nowait(bytes(data)) < len(data):
             raise BrokenPipeError(32, "Broken pipe")
 
     async def receive_some(self) -> bytes:

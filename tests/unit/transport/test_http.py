@@ -52,6 +52,7 @@ async def test_the_stream_under_tls_is_a_whole_stream() -> None:
     raw = PlainStream(ours)
     stream = TLSStream(raw, ssl.create_default_context(), "db.example")
     assert not stream.is_quiet()
+    assert stream.send_nowait(b"x") == 0
     await stream._under.wait_send_all_might_not_block()
     await stream._under.aclose()
     assert theirs.recv(1) == b""

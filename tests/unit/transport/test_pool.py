@@ -33,8 +33,8 @@ async def test_the_youngest_idle_connection_comes_first() -> None:
     pool.release(first)
     pool.release(second)
     assert pool.acquire_nowait() is second
-    assert await pool.acquire() is first
-    assert await pool.acquire() is None
+    assert pool.acquire_nowait() is first
+    assert pool.acquire_nowait() is None
     with pytest.raises(trio.WouldBlock):
         pool.acquire_nowait()
 
@@ -48,7 +48,7 @@ async def test_the_repr_counts_everything() -> None:
     pool.acquire_nowait()
     assert repr(pool) == "<Pool 3 of 3 slots taken: 2 busy, 0 idle, 1 connecting; 0 waiting>"
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(pool.acquire)
+        nursery.start_soon(pool.wait)
         await trio.testing.wait_all_tasks_blocked()
         assert repr(pool).endswith("1 waiting>")
         pool.release(busy)
@@ -62,7 +62,7 @@ async def test_a_slot_and_a_connection_go_straight_to_the_next_in_line() -> None
     got: list[tuple[int, Wire | None]] = []
 
     async def wait(number: int) -> None:
-        got.append((number, await pool.acquire()))
+        got.append((number, await pool.wait()))
 
     async with trio.open_nursery() as nursery:
         for number in range(2):
@@ -83,7 +83,7 @@ async def test_a_waiter_cancelled_in_the_moment_it_is_served_keeps_what_it_got()
     got: list[Wire | None] = []
 
     async def wait() -> None:
-        got.append(await pool.acquire())
+        got.append(await pool.wait())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait)
@@ -99,7 +99,7 @@ async def test_a_cancelled_waiter_leaves_the_line() -> None:
     (wire,) = opened(pool, 1)
     with trio.CancelScope() as scope:
         scope.cancel()
-        await pool.acquire()
+        await pool.wait()
     assert scope.cancelled_caught
     pool.release(wire)
     assert "0 busy, 1 idle, 0 connecting; 0 waiting" in repr(pool)
@@ -155,7 +155,7 @@ async def test_closing() -> None:
 
     async def wait() -> None:
         with pytest.raises(SessionClosed) as caught:
-            await pool.acquire()
+            await pool.wait()
         failures.append(caught.value)
 
     async with trio.open_nursery() as nursery:
@@ -173,3 +173,13 @@ async def test_closing() -> None:
         pool.acquire_nowait()
     with pytest.raises(SessionClosed):
         pool.adopt(Wire())
+
+
+async def test_a_slot_freed_in_another_thread_reaches_who_waits() -> None:
+    pool: Pool[Wire] = Pool(1, None)
+    (wire,) = opened(pool, 1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pool.wait)
+        await trio.testing.wait_all_tasks_blocked()
+        await trio.to_thread.run_sync(pool.free, wire)
+    assert "1 of 1 slots taken: 0 busy, 0 idle, 1 connecting; 0 waiting" in repr(pool)

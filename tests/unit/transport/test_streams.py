@@ -41,6 +41,18 @@ async def test_sending_and_receiving(ends: tuple[PlainStream, socket.socket]) ->
     assert await stream.receive_some() == b""
 
 
+async def test_sending_without_waiting(ends: tuple[PlainStream, socket.socket]) -> None:
+    stream, theirs = ends
+    assert stream.send_nowait(b"ping") == stream.accepted == 4
+    taken = stream.send_nowait(bytes(10_000_000))
+    assert 0 < taken < 10_000_000
+    assert stream.send_nowait(b"more") == 0, "the pipe is full"
+    theirs.close()
+    assert stream.send_nowait(b"more") == 0
+    with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        await stream.send_all(b"more")
+
+
 async def test_a_full_pipe_is_waited_for(ends: tuple[PlainStream, socket.socket]) -> None:
     stream, theirs = ends
     data = bytes(range(256)) * 8192
