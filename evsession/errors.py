@@ -51,7 +51,7 @@ __all__ = [
     "TransientError",
 ]
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def hide_credentials(text: str) -> str:

@@ -33,6 +33,16 @@ class Range:
     with_low: bool = True
     with_high: bool = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value can lie between the ends; texts are compared without case."""
+        low, high = self.low, self.high
+        if isinstance(low, str) and isinstance(high, str):
+            low, high = low.lower(), high.lower()
+        elif low is None or high is None or isinstance(low, str) or isinstance(high, str):
+            return False
+        return low > high or (low == high and not (self.with_low and self.with_high))  # type: ignore[operator]
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:

@@ -52,8 +52,6 @@ _BY_TYPE: dict[str, type[SessionError]] = {
     "IndexDoesNotExistException": QueryError,
     "InvalidQueryException": QueryError,
     "ParseException": QueryError,
-    "JavaScriptException": PatchError,
-    "JavaScriptParseException": PatchError,
 }
 
 _BY_STATUS: dict[int, type[SessionError]] = {

@@ -55,6 +55,7 @@ _PROXIMITY = re.compile(r'"(?:[^"\\]|\\.)*"[~^][\d.]*', re.DOTALL)
 _MEMBER = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[{][^\[\]{}"]*[\]}]|(?:[^\s()"\\]|\\.)+)', re.DOTALL)
 _OPERATOR = re.compile(r"\s(?:TO|OR|AND|NOT)\s")
 _NUMBER = re.compile(r"(?:[ILFD]x)?([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d|$)")
 _HEX = re.compile(r"0x([0-9A-Fa-f]{1,16})")
 
 
@@ -91,11 +92,14 @@ def _scalar(field: str, value: object) -> Scalar:
 
 
 def _one_of(values: Iterator[Scalar]) -> Condition:
-    """Group values by kind: the server refuses a list of several kinds, and even one of True and False."""
+    """Group values by kind: the server refuses a list of several kinds, and even one of True and False.
+
+    A time stands alone, too: ``=`` compares times however they are written, ``in`` compares their texts (seen on 5.4 - 7.1).
+    """
     groups: dict[object, list[Scalar]] = {}
     for value in values:
-        kind = value if value is None or isinstance(value, bool) else type(value)
-        groups.setdefault(kind, []).append(value)
+        stands_alone = value is None or isinstance(value, bool) or (isinstance(value, str) and _TIME.match(value) is not None)
+        groups.setdefault(value if stands_alone else type(value), []).append(value)
     parts = [OneOf(tuple(group)) if isinstance(kind, type) else Equals(group[0]) for kind, group in groups.items()]
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts)) if parts else OneOf(())
 

@@ -198,11 +198,7 @@ class Operation(Generic[T]):
 
     async def _run_detached(self) -> None:
         if self._state is State.CREATED:
-            try:
-                await self._run()
-            except Exception as error:
-                if error is not self._error:
-                    raise
+            await self._run()
 
     def abandon(self) -> None:
         """End an operation whose store ended before it was started."""

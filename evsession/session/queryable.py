@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex, TypeVar, overload
 
 from evsession.raven.codec import key_of
+from evsession.raven.queries import DOCUMENT_ID
 from evsession.unitofwork.identity_map import fold
 
 __all__ = ["Queryable"]
@@ -73,11 +74,11 @@ class Queryable(list[E]):
         return not self
 
     def load(self, key: str) -> E | None:
-        """Return the document with this key (in any case, as on the server), or None."""
+        """Return the document with this key (in any case, as on the server), or None; projections have it, too."""
         folded = fold(key)
         for item in self:
-            known = key_of(item)
-            if known is not None and fold(known) == folded:
+            known = item.get(DOCUMENT_ID) if isinstance(item, dict) and DOCUMENT_ID in item else key_of(item)
+            if isinstance(known, str) and fold(known) == folded:
                 return item
         return None
 

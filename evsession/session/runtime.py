@@ -61,9 +61,8 @@ class Runtime:
             waiting, self._waiting = self._waiting, []
             for startable in waiting:
                 startable.start(self._nursery)
-            if not self._waiting:
-                self._starter = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._starter_cancelled)
+            self._starter = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._starter_cancelled)
 
     def _starter_cancelled(self, _: Any) -> trio.lowlevel.Abort:
         self._starter = None
@@ -144,12 +143,23 @@ def unwrap(error: BaseException, crashes: list[BaseException]) -> BaseException:
     A cancellation that only followed from a failure is dropped, as trio does when an exception replaces it.
     """
     failures = [leaf for leaf in _leaves(error) if not isinstance(leaf, trio.Cancelled)]
-    failures += [crash for crash in crashes if not any(crash is known for known in failures)]
-    if len(failures) == 1:
-        return failures[0]
+    more = [crash for crash in crashes if not any(crash is known for known in failures)]
+    failures += more
     if not failures:
         return _leaves(error)[0]
-    return error if isinstance(error, BaseExceptionGroup) and not crashes else BaseExceptionGroup("several failures", failures)
+    if len(failures) > 1 and more:
+        return BaseExceptionGroup("several failures", failures)
+    return failures[0] if len(failures) == 1 else _peel(error)
+
+
+def _peel(error: BaseException) -> BaseException:
+    """Take off the groups that nurseries put around a group of the program's own."""
+    while isinstance(error, BaseExceptionGroup):
+        parts = [part for part in error.exceptions if not all(isinstance(leaf, trio.Cancelled) for leaf in _leaves(part))]
+        if len(parts) > 1:
+            break
+        error = parts[0]
+    return error
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -199,10 +199,6 @@ class Session(Listening):
         return (yield from self._reader.query(query, cls))
 
     @overload
-    def stream(self, source: str, params: Any = None, specs: Any = None, **more: Any) -> Stream[Any]: ...
-    @overload
-    def stream(self, source: type[E], params: Any = None, specs: Any = None, **more: Any) -> Stream[E]: ...
-    @overload
     def stream(
         self,
         source: Any,
@@ -219,6 +215,10 @@ class Session(Listening):
     ) -> Operation[int]: ...
     @overload
     def stream(self, source: Any, params: Any, specs: Any, callback: Callback, **more: Any) -> Operation[int]: ...
+    @overload
+    def stream(self, source: str, params: Any = None, specs: Any = None, **more: Any) -> Stream[Any]: ...
+    @overload
+    def stream(self, source: type[E], params: Any = None, specs: Any = None, **more: Any) -> Stream[E]: ...
     def stream(
         self,
         source: Any,

@@ -248,6 +248,9 @@ class Store(Listening):
     ) -> Operation[None]:
         """Define a static index, or change it; RavenDB builds it in the background.
 
+        Until a changed one is built, queries are answered by the old definition, also those that wait for a fresh result (seen on
+        5.4 - 7.1).
+
         Args:
             name: The name for `Session.index`.
             maps: One map or several, in C# (``from d in docs.Dogs select new { d.breed }``) or JavaScript.
@@ -271,7 +274,7 @@ class Store(Listening):
         return Operation(self, "delete_index", _steps(lambda: delete_index_flow(self._choose(None), name)), callback, 0)
 
     def __repr__(self) -> str:
-        where = ", ".join(str(node) for node in self._nodes) or repr(self._own_transport)
+        where = ", ".join(node.url for node in self._nodes) or repr(self._own_transport)
         return f"<Store {where} {self._database.name if self._database else None!r} {self._state.value}>"
 
 

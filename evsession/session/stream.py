@@ -46,7 +46,7 @@ class Stream(Streaming, Generic[E]):
         self._index = query.index
         self._workspace = workspace
         self._cls = cls
-        self._parser = StreamParser()
+        self._parser = StreamParser(query.index)
         self._rows: deque[dict[str, JSON]] = deque()
         self._is_ended = False
 

@@ -229,6 +229,9 @@ class Workspace:
                 COLLECTION: result.collection or known.facts.get(COLLECTION),
             }
             if self._map.of(known.entity) is known:
+                stale = self._map.get(result.key)
+                if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
+                    self._map.remove(stale)
                 self._map.rekey(known, result.key)
                 entity = self._presentable(known)
                 set_key(entity, result.key)

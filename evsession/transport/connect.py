@@ -29,7 +29,8 @@ class Connector:
         self._nodes = nodes
         self._heads = {node: Heads(node, user_agent) for node in nodes}
         self._options = options
-        self._ssl_context = ssl_context
+        # Loading the system's authorities takes 10 ms and more, so once, and not for http.
+        self._ssl_context = build_ssl_context() if ssl_context is None and nodes[0].scheme == "https" else ssl_context
         self._current = 0
 
     def __repr__(self) -> str:
@@ -81,10 +82,10 @@ class Connector:
         with trio.fail_after(math.inf if limit is None else limit):
             stream = await trio.open_tcp_stream(node.host, node.port)
             plain = PlainStream(_take_over(stream))
-            if node.scheme == "http":
+            if self._ssl_context is None or node.scheme == "http":
                 return plain
             try:
-                secure = TLSStream(plain, self._ssl_context or build_ssl_context(), node.host)
+                secure = TLSStream(plain, self._ssl_context, node.host)
                 await secure.handshake()
             except BaseException:
                 plain.close()

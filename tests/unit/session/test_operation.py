@@ -35,6 +35,16 @@ class Held:
         return self.response
 
 
+class Wrapped:
+    """A callable without a plain function behind it."""
+
+    def __init__(self, seen: list[Any]) -> None:
+        self.seen = seen
+
+    def __call__(self, *args: Any) -> None:
+        self.seen.append(args)
+
+
 def tasks() -> int:
     return trio.lowlevel.current_statistics().tasks_living
 
@@ -146,6 +156,7 @@ async def test_the_request_is_fixed_at_the_call(scripted: Scripted) -> None:
         (lambda seen: lambda error, document: seen.append((error, document)), (None, {"age": 1})),
         (lambda seen: lambda error, document, includes: seen.append((error, document, includes)), (None, {"age": 1}, [])),
         (lambda seen: lambda *args: seen.append(args), (None, {"age": 1})),
+        (lambda seen: Wrapped(seen), (None, {"age": 1})),
         (lambda seen: lambda error, document, key="kept": seen.append((error, document, key)), (None, {"age": 1}, "kept")),
         (lambda seen: lambda error, a, b, c: seen.append((error, a, b, c)), (None, {"age": 1}, [], None)),
     ],
@@ -528,6 +539,25 @@ async def test_what_a_callback_starts_while_the_store_ends_is_abandoned_and_told
     assert store._gate.count == 0
 
 
+async def test_an_operation_that_is_awaited_while_the_store_ends_is_told_once() -> None:
+    from evsession.testing.scripted import ScriptedTransport
+
+    told: list[Any] = []
+    held = Held(EXISTS)
+    store = evsession.Store(transport=ScriptedTransport(repeat=held), database="db")
+    with pytest.raises(ZeroDivisionError):
+        async with store:
+            session = store.open_session()
+
+            async def again(error: Any, found: Any) -> None:
+                await session.exists("b", lambda error, found: told.append(error))
+
+            session.exists("a", again)
+            await held.asked.wait()
+            raise ZeroDivisionError
+    assert [type(error) for error in told] == [OperationCancelled]
+
+
 async def test_writers_take_turns_in_call_order(scripted: Scripted) -> None:
     order: list[int] = []
     async with scripted(*[saved(f"dogs/{number}") for number in range(8)]) as (session, transport):
@@ -609,3 +639,9 @@ async def test_repr_of_an_operation_shows_its_state(scripted: Scripted) -> None:
         assert repr(operation) == "<Operation load created>"
         await session.drain()
         assert "load done SessionError" in repr(operation)
+
+
+def test_a_builtin_without_a_signature_gets_what_an_awaiter_would() -> None:
+    from evsession.session.callbacks import Shape, shape_of
+
+    assert shape_of(max) == Shape(0, None)

@@ -1,0 +1,221 @@
+"""Where a store's requests go, what is frozen when, and what is refused before anything is opened."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trustme
+
+import evsession
+from evsession import ConfigurationError, SessionError
+from evsession.session.runtime import unwrap
+from evsession.testing.scripted import ScriptedTransport, answer
+from tests.unit.session.conftest import Scripted, refused
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ({"urls": "http://localhost:8080"}, "http://localhost:8080"),
+        ({"urls": "http://localhost"}, "http://localhost:8080"),
+        ({"urls": ["http://a:1", "http://b:2/"]}, "http://a:1, http://b:2"),
+        ({"host": "localhost"}, "http://localhost:8080"),
+        ({"host": "127.0.0.1", "port": 18080}, "http://127.0.0.1:18080"),
+        ({"host": "::1", "port": 18080}, "http://[::1]:18080"),
+        ({"host": "[::1]"}, "http://[::1]:8080"),
+        ({"urls": "https://raven.example"}, "https://raven.example:443"),
+    ],
+)
+def test_where_a_store_goes(arguments: dict[str, Any], shown: str) -> None:
+    assert shown in repr(evsession.Store(**arguments, database="db"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"database": "db"},
+        {"port": 8080},
+        {"urls": "http://a", "host": "b"},
+        {"urls": "http://a", "port": 80},
+        {"urls": []},
+        {"urls": "ftp://a"},
+        {"urls": "http://a/path"},
+        {"urls": "http://user:secret@a"},
+        {"urls": "a:8080"},
+        {"urls": "http://a", "transport": ScriptedTransport()},
+        {"host": "a", "transport": ScriptedTransport()},
+        {"urls": "http://a", "database": "a/b"},
+        {"urls": "http://a", "database": ""},
+        {"urls": "http://a", "options": {"timeuot": 3}},
+        {"urls": "http://a", "options": {"timeout": 0}},
+        {"urls": "http://a", "conventions": {"id_generation_strategy": "none"}},
+        {"urls": "http://a", "certificate": "client.pem"},
+        {"urls": "https://a", "certificate": "/missing/client.pem"},
+        {"urls": "https://a", "ca_file": "/missing/ca.pem"},
+        {"urls": "https://a", "ca_file": "ca.pem", "ssl_context": ssl.create_default_context()},
+    ],
+)
+def test_what_can_be_no_store_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        evsession.Store(**arguments)
+    assert "secret" not in str(caught.value)
+
+
+def test_certificates_are_read_when_the_store_is_made(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
+    store = evsession.Store("https://localhost", "db", ca_file=str(tmp_path / "ca.pem"), certificate=str(tmp_path / "client.pem"))
+    assert "client.pem" not in repr(store)
+
+
+def test_options_and_conventions_may_be_given_in_any_form() -> None:
+    given = evsession.Options(timeout=3)
+    store = evsession.Store("http://a", options=given, conventions=evsession.Conventions(id_separator="-"))
+    assert store.options is given
+    assert store.conventions.id_separator == "-"
+    assert evsession.Store("http://a", options={"cache": False}).options.cache is False
+
+
+def test_initialize_freezes() -> None:
+    store = evsession.Store("http://a", "db")
+    store.options.timeout = 5
+    with pytest.raises(ConfigurationError, match="initialize the store"):
+        store.open_session()
+    assert store.initialize() is store
+    assert store.initialize() is store
+    with pytest.raises(ConfigurationError, match="'timeout' is frozen"):
+        store.options.timeout = 6
+    with pytest.raises(ConfigurationError, match="'id_separator' is frozen"):
+        store.conventions.id_separator = "-"
+    session = store.open_session()
+    session.options.timeout = 7
+    session.conventions.id_separator = "_"
+    assert (store.options.timeout, store.conventions.id_separator) == (5, "/")
+
+
+def test_a_session_needs_a_database() -> None:
+    store = evsession.Store("http://a").initialize()
+    with pytest.raises(ConfigurationError, match="no database"):
+        store.open_session()
+    assert "'other'" in repr(store.open_session("other"))
+    with pytest.raises(ConfigurationError, match="no database"):
+        store.bulk_insert()
+    assert "None" in repr(store)
+
+
+async def test_administration(scripted: Scripted) -> None:
+    told: list[Any] = []
+    transport = ScriptedTransport(
+        answer({"Name": "new"}, 201),
+        answer({"PendingDeletes": []}),
+        answer({"Results": [{"Index": "I"}]}, 201),
+        answer(None, 204),
+    )
+    async with evsession.Store(transport=transport, database="db") as store:
+        await store.create_database("new")
+        await store.delete_database("new", lambda error: told.append(error))
+        await store.put_index("I", "from d in docs.Dogs select new { d.name }", lambda error: told.append(error))
+        await store.delete_index("I")
+    assert told == [None, None]
+    assert [(request.method, request.target.split("?")[0]) for request in transport.requests] == [
+        ("PUT", "/admin/databases"),
+        ("DELETE", "/admin/databases"),
+        ("PUT", "/databases/db/admin/indexes"),
+        ("DELETE", "/databases/db/indexes"),
+    ]
+
+
+async def test_failures_of_the_store_are_told_to_its_handlers() -> None:
+    told: list[Any] = []
+    store = evsession.Store(transport=ScriptedTransport(refused(409, "Raven.Client.Exceptions.ConcurrencyException")))
+    store.on(409, told.append)
+    async with store:
+        with pytest.raises(evsession.ConcurrencyError) as caught:
+            await store.create_database("db")
+        assert told == [caught.value]
+        with pytest.raises(ConfigurationError):
+            store.create_database("a/b")
+        with pytest.raises(ConfigurationError, match="no database"):
+            store.put_index("I", "from d in docs.Dogs select new { d.name }")
+
+
+async def test_the_transport_is_closed_when_the_store_ends() -> None:
+    transport = ScriptedTransport()
+    store = evsession.Store(transport=transport, database="db")
+    seen: list[object] = [repr(store)]
+    async with store:
+        seen += [repr(store), transport.is_closed]
+    seen += [repr(store), transport.is_closed]
+    assert [str(one).rsplit("' ", 1)[-1] for one in seen] == ["not initialized>", "running>", "False", "not running>", "True"]
+
+
+async def test_a_store_that_is_cancelled_ends_cancelled() -> None:
+    transport = ScriptedTransport()
+    with trio.CancelScope() as scope:
+        async with evsession.Store(transport=transport, database="db"):
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught
+    assert transport.is_closed
+
+
+async def test_a_store_may_run_again_over_http() -> None:
+    store = evsession.Store("http://127.0.0.1:9", "db")
+    for _ in range(2):
+        async with store, store.open_session() as session:
+            with pytest.raises(evsession.ConnectionFailed):
+                await session.exists("a")
+
+
+async def test_entering_is_undone_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = evsession.Store("http://127.0.0.1:9", "db")
+    with monkeypatch.context() as patch:
+        patch.setattr("evsession.session.store.HTTPTransport", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            async with store:
+                raise AssertionError("it was entered")  # pragma: no cover
+    async with store:
+        pass
+
+
+async def test_a_group_that_the_program_raises_stays_a_group() -> None:
+    group = ExceptionGroup("mine", [ValueError("a"), ValueError("b")])
+    with pytest.raises(ExceptionGroup) as caught:
+        async with evsession.Store(transport=ScriptedTransport(), database="db"):
+            raise group
+    assert caught.value.message == "mine"  # as it was, though trio copies a group when it takes a cancellation out
+    assert caught.value.exceptions == group.exceptions
+
+
+def test_what_leaves_a_store() -> None:
+    one, two = ValueError(), KeyError()
+    cancelled = trio.Cancelled._create()
+    assert unwrap(one, []) is one
+    assert unwrap(BaseExceptionGroup("", [BaseExceptionGroup("", [one]), cancelled]), []) is one
+    assert unwrap(cancelled, []) is cancelled
+    assert unwrap(cancelled, [one]) is one
+    assert unwrap(one, [one]) is one
+    both = unwrap(one, [two])
+    assert isinstance(both, BaseExceptionGroup)
+    assert both.exceptions == (one, two)
+    group = BaseExceptionGroup("", [one, two])
+    assert unwrap(BaseExceptionGroup("", [group]), []) is group
+    assert unwrap(BaseExceptionGroup("", [group, one]), []).exceptions == (group, one)  # type: ignore[attr-defined]
+
+
+async def test_an_error_of_a_running_store_tells_where_it_happened(scripted: Scripted) -> None:
+    async with scripted(refused(500)) as (session, _):
+        with pytest.raises(SessionError) as caught:
+            await session.load("dogs/max")
+    assert caught.value.url == "http://scripted/databases/db/docs?id=dogs%2Fmax"
+    assert caught.value.operation == "load"

@@ -1,0 +1,330 @@
+"""Streams and bulk inserts on a scripted exchange: pieces, ends, failures, time limits, and what is left open."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+import trio
+
+import evsession
+from evsession import ConnectionFailed, InvalidDocument, OperationTimeout, QueryError, SessionClosed, SessionError
+from evsession.testing.scripted import ScriptedExchange, ScriptedTransport, answer
+from evsession.wire.json import encode
+from tests.unit.session.conftest import Scripted, refused, row
+from tests.unit.session.test_operation import Held
+
+Dog = evsession.DocumentType("Dog")
+
+
+def streamed(*rows: dict[str, Any]) -> evsession.Response:
+    """The answer to a streamed query."""
+    stats = encode({"Stats": {"ResultEtag": 1, "IsStale": False, "IndexName": "I", "TotalResults": len(rows)}})
+    return evsession.Response(200, (), b"\n".join([stats, *(encode({"Item": item}) for item in rows), b""]))
+
+
+ROWS = [row(f"dogs/{number}", number=number) for number in range(10)]
+
+
+async def test_a_stream_gives_documents_that_nobody_remembers(scripted: Scripted) -> None:
+    async with scripted(streamed(*ROWS)) as (session, transport):
+        stream = session.stream("Dog", {"number": "0 TO 9"}, sort="number")
+        assert transport.requests == []
+        documents = [document async for document in stream]
+        assert [document.number for document in documents] == list(range(10))
+        assert [document.id for document in documents] == [f"dogs/{number}" for number in range(10)]
+        assert stream.count == 10
+        assert len(session._workspace) == 0
+        with pytest.raises(StopAsyncIteration):
+            await stream.__anext__()
+
+
+async def test_a_stream_of_a_class_and_of_projections(scripted: Scripted) -> None:
+    projected = {"number": 1, "@metadata": {"@projection": True, "@id": "dogs/1"}}
+    async with scripted(streamed(*ROWS), streamed(projected)) as (session, _):
+        dogs = [dog async for dog in session.stream(Dog)]
+        assert {type(dog) for dog in dogs} == {Dog}
+        rows = [row async for row in session.stream("Dog", projections="number")]
+        assert rows == [{"number": 1}]
+
+
+async def test_a_stream_with_a_callback(scripted: Scripted) -> None:
+    seen: list[Any] = []
+
+    async def slowly(document: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        seen.append(document.number)
+
+    async with scripted(streamed(*ROWS), streamed(*ROWS), streamed(*ROWS)) as (session, _):
+        session.stream("Dog", on_document=lambda document: seen.append(document.number))
+        await session.drain()
+        assert seen == list(range(10))
+        seen.clear()
+        told: list[Any] = []
+        assert await session.stream("Dog", lambda error, count: told.append((error, count)), on_document=slowly) == 10
+        assert seen == list(range(10))
+        assert told == [(None, 10)]
+        assert await session.stream("from Dogs", None, None, lambda error, count: None) == 10
+        with pytest.raises(TypeError, match="on_document"):
+            session.stream("Dog", on_document=7)
+
+
+async def test_a_callback_of_a_stream_that_raises_fails_the_operation(scripted: Scripted) -> None:
+    async with scripted(streamed(*ROWS)) as (session, _):
+        with pytest.raises(ZeroDivisionError):
+            await session.stream("Dog", on_document=lambda document: 1 / 0)
+
+
+async def test_rql_says_everything_itself(scripted: Scripted) -> None:
+    async with scripted(streamed()) as (session, transport):
+        assert [document async for document in session.stream("from Dogs where number > $n", {"n": 5.0})] == []
+        assert transport.bodies()[0]["QueryParameters"] == {"n": 5.0}
+        with pytest.raises(TypeError, match="RQL"):
+            session.stream("from Dogs", None, {"sort": "number"})
+
+
+async def test_a_refused_stream_is_told_and_raised(scripted: Scripted) -> None:
+    told: list[Any] = []
+    message = refused(500, "Raven.Server.Documents.Queries.Parser.QueryParser+ParseException", "1:1 Expected FROM")
+    async with scripted(message, message) as (session, _):
+        session.on(500, told.append)
+        with pytest.raises(QueryError, match="Expected FROM") as caught:
+            await session.stream("from Dogs wher").__anext__()
+        assert told == [caught.value]
+        assert (caught.value.operation, caught.value.url) == (
+            "stream",
+            "http://scripted/databases/db/streams/queries?format=jsonl",
+        )
+        told.clear()
+        with pytest.raises(QueryError):
+            await session.stream("from Dogs wher", on_document=print)
+        assert len(told) == 1
+
+
+async def test_a_stream_that_breaks_off_was_good_until_then(scripted: Scripted) -> None:
+    broken = evsession.Response(200, (), streamed(*ROWS).body[:-30])
+    async with scripted(broken) as (session, _):
+        numbers = []
+        with pytest.raises(SessionError):
+            async for document in session.stream("Dog"):
+                numbers.append(document.number)
+        assert numbers == list(range(9))
+
+
+async def test_a_stream_ends_its_exchange_whatever_happens(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[ScriptedExchange] = []
+    original = ScriptedTransport.open
+
+    async def remember(self: ScriptedTransport, *args: Any, **more: Any) -> ScriptedExchange:
+        opened.append(await original(self, *args, **more))
+        return opened[-1]
+
+    monkeypatch.setattr(ScriptedTransport, "open", remember)
+    async with scripted(*[streamed(*ROWS)] * 4, refused(500)) as (session, _):
+        async for _document in session.stream("Dog"):
+            break
+        gc.collect()
+        assert opened[0].is_closed
+        dropped = session.stream("Dog")
+        await dropped.__anext__()
+        dropped.close()
+        assert opened[1].is_closed
+        with trio.CancelScope() as scope:
+            async for _document in session.stream("Dog"):
+                scope.cancel()
+                await trio.lowlevel.checkpoint()
+        gc.collect()
+        assert opened[2].is_closed
+        held = session.stream("Dog")
+        await held.__anext__()
+        with pytest.raises(SessionError):
+            await session.stream("from x").__anext__()
+        assert opened[4].is_closed
+    assert opened[3].is_closed
+    with pytest.raises(StopAsyncIteration):
+        while True:
+            await held.__anext__()
+
+
+async def test_the_time_limit_is_for_each_wait(scripted: Scripted, autojump_clock: trio.testing.MockClock) -> None:
+    async with scripted(streamed(*ROWS), Held(streamed()), options={"timeout": 2}) as (session, _):
+        count = 0
+        async for _document in session.stream("Dog"):
+            await trio.sleep(1)
+            count += 1
+        assert count == 10
+        with pytest.raises(OperationTimeout, match="more than 2"):
+            await session.stream("Dog").__anext__()
+
+
+async def test_a_stream_needs_an_open_session(scripted: Scripted) -> None:
+    async with scripted() as (session, _):
+        await session.aclose()
+        with pytest.raises(SessionClosed):
+            session.stream("Dog")
+
+
+# -- bulk insert -----------------------------------------------------------------------------------------------------------
+
+NUMBER = answer({"Id": 7, "NodeTag": "A"})
+DONE = answer(None, 201)
+RANGE = answer({"Prefix": "Dogs/", "Low": 1, "High": 2, "LastSize": 2, "ServerTag": "A", "LastRangeAt": "x"}, 201)
+
+
+def store_on(transport: ScriptedTransport, **arguments: Any) -> evsession.Store:
+    return evsession.Store(transport=transport, database="db", **arguments)
+
+
+async def test_a_bulk_insert_is_one_array(scripted: Scripted) -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport) as store:
+        async with store.bulk_insert() as insert:
+            dog = Dog(name="Max")
+            assert await insert.store(dog, key="dogs/max") == "dogs/max"
+            assert await insert.store({"n": 1}, key="x/1", collection="Xs", metadata={"Mine": 1}) == "x/1"
+            guid = await insert.store({"n": 2})
+        assert dog.id == "dogs/max"
+        assert len(guid) == 36
+        assert insert.count == 3
+    assert transport.requests[1].writes
+    assert transport.bodies() == [
+        [
+            {"Type": "PUT", "Id": "dogs/max", "Document": {"name": "Max", "@metadata": {"@collection": "Dogs"}}},
+            {"Type": "PUT", "Id": "x/1", "Document": {"n": 1, "@metadata": {"Mine": 1, "@collection": "Xs"}}},
+            {"Type": "PUT", "Id": guid, "Document": {"n": 2, "@metadata": {}}},
+        ]
+    ]
+
+
+async def test_an_empty_bulk_insert_is_an_empty_array() -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport) as store, store.bulk_insert():
+        pass
+    assert transport.bodies() == [[]]
+
+
+async def test_a_bulk_insert_numbers_its_documents_itself() -> None:
+    transport = ScriptedTransport(NUMBER, RANGE, DONE, answer(None))
+    async with store_on(transport) as store:
+        async with store.bulk_insert() as insert:
+            assert [await insert.store(Dog()), await insert.store(Dog())] == ["dogs/1-A", "dogs/2-A"]
+
+
+@pytest.mark.parametrize("strategy", ["server", "guid", lambda document: "made/1"])
+async def test_other_strategies_in_a_bulk_insert(strategy: Any) -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport, conventions={"id_generation_strategy": strategy}) as store:
+        async with store.bulk_insert() as insert:
+            key = await insert.store(Dog())
+    assert key.startswith({"server": "dogs/", "guid": ""}.get(strategy if isinstance(strategy, str) else "", "made/1"))
+
+
+async def test_chunks_are_sent_while_documents_come() -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    sent: list[int] = []
+    original = ScriptedExchange.send
+
+    async def send(self: ScriptedExchange, data: bytes) -> bool:
+        sent.append(len(data))
+        return await original(self, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptedExchange, "send", send)
+        async with store_on(transport) as store, store.bulk_insert() as insert:
+            for number in range(300):
+                await insert.store({"text": "x" * 1000}, key=f"x/{number}")
+    assert len(sent) == 5
+    assert all(size >= 65_536 for size in sent[:-1])
+    assert len(transport.bodies()[0]) == 300
+
+
+async def test_what_cannot_be_stored_is_refused_and_the_insert_goes_on() -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport) as store, store.bulk_insert() as insert:
+        with pytest.raises(InvalidDocument, match="n"):
+            await insert.store({"n": float("nan")}, key="x/1")
+        with pytest.raises(TypeError):
+            await insert.store(5, key="x/1")
+        with pytest.raises(evsession.ConfigurationError):
+            await insert.store({}, key="x/")
+        await insert.store({"n": 1}, key="x/1")
+    assert [item["Id"] for item in transport.bodies()[0]] == ["x/1"]
+
+
+async def test_a_refused_bulk_insert_is_told_raised_and_uncertain() -> None:
+    told: list[Any] = []
+    store = store_on(
+        ScriptedTransport(NUMBER, refused(500, "System.InvalidOperationException", "Failed to process bulk insert."))
+    )
+    store.on(500, told.append)
+    async with store:
+        with pytest.raises(SessionError) as caught:
+            async with store.bulk_insert() as insert:
+                await insert.store({}, key="x/1")
+        assert told == [caught.value]
+        assert (caught.value.uncertain, caught.value.operation) == (True, "bulk_insert")
+
+
+async def test_a_bulk_insert_that_the_server_ends_early_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    transport = ScriptedTransport(NUMBER, refused(500, message="enough"))
+
+    async def refuse(self: ScriptedExchange, data: bytes) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
+
+    monkeypatch.setattr(ScriptedExchange, "send", refuse)
+    store = store_on(transport)
+    store.on("error", told.append)
+    async with store:
+        with pytest.raises(SessionError, match="enough"):
+            async with store.bulk_insert() as insert:
+                try:
+                    await insert.store({"text": "x" * 70_000}, key="x/1")
+                finally:
+                    with pytest.raises(SessionClosed):
+                        await insert.store({}, key="x/2")
+        assert len(told) == 1
+        assert len(transport.requests) == 2
+
+
+async def test_an_early_end_that_is_noticed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(self: ScriptedExchange, data: bytes) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
+
+    monkeypatch.setattr(ScriptedExchange, "send", refuse)
+    async with store_on(ScriptedTransport(NUMBER, DONE)) as store, store.bulk_insert() as insert:
+        await insert.store({}, key="x/1")
+
+
+async def test_leaving_by_an_exception_stops_the_insert() -> None:
+    transport = ScriptedTransport(NUMBER, answer(None, 204), NUMBER)
+    async with store_on(transport) as store:
+        for _ in range(2):  # the second time the server does not even answer
+            with pytest.raises(ZeroDivisionError):
+                async with store.bulk_insert() as insert:
+                    await insert.store({}, key="x/1")
+                    raise ZeroDivisionError
+    assert [request.target for request in transport.requests][1] == "/databases/db/operations/kill?id=7"
+
+
+async def test_a_bulk_insert_that_cannot_begin() -> None:
+    told: list[Any] = []
+    store = store_on(ScriptedTransport())
+    store.on("error", told.append)
+    async with store:
+        with pytest.raises(ConnectionFailed):
+            async with store.bulk_insert():
+                raise AssertionError("it began")  # pragma: no cover
+        assert len(told) == 1
+        with pytest.raises(SessionClosed):
+            await store.bulk_insert().store({})
+
+
+async def test_a_bulk_insert_into_another_database() -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport) as store, store.bulk_insert("other"):
+        pass
+    assert transport.requests[0].target.startswith("/databases/other/")
