@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import trio
 
-from evsession.config import Options
+from evsession.config import VERSION, Options
 from evsession.errors import ConnectionFailed
 from evsession.transport.connect import Connector
 from evsession.transport.connection import Connection
@@ -34,7 +33,7 @@ class HTTPTransport:
 
     def __init__(self, urls: str | Sequence[str], options: Options, ssl_context: ssl.SSLContext | None = None) -> None:
         self._options = options
-        self._connector = Connector(parse_urls(urls), options=options, ssl_context=ssl_context, user_agent=_user_agent())
+        self._connector = Connector(parse_urls(urls), options=options, ssl_context=ssl_context, user_agent=f"evsession/{VERSION}")
         self._pool: Pool[Connection] = Pool(options.max_connections, options.keepalive_expiry)
 
     def __repr__(self) -> str:
@@ -118,10 +117,3 @@ class HTTPTransport:
             # A host that lost its power says nothing on connections that it had; nobody shall wait for them.
             self._pool.drop_idle(lambda idle: idle.node == preferred)
         return connection
-
-
-def _user_agent() -> str:
-    try:
-        return f"evsession/{version('evsession')}"
-    except PackageNotFoundError:
-        return "evsession"

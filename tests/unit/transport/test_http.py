@@ -59,3 +59,15 @@ async def test_the_stream_under_tls_is_a_whole_stream() -> None:
     theirs.close()
     with pytest.raises(trio.ClosedResourceError):
         await raw.poll()
+
+
+async def test_under_tls_a_failure_to_send_is_told_after_tls_has_come_back() -> None:
+    ours, theirs = socket.socketpair()
+    stream = TLSStream(PlainStream(ours), ssl.create_default_context(), "db.example")
+    theirs.close()
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.handshake()
+    assert isinstance(stream._under.failure, BrokenPipeError)
+    with pytest.raises(BrokenPipeError):
+        stream._raise_failure()
+    stream.close()
