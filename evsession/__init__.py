@@ -3,7 +3,7 @@
 Everything public is here; modules below are internal.
 """
 
-from evsession.config import Conventions, Options, SessionOptions
+from evsession.config import VERSION, Conventions, Options, SessionOptions
 from evsession.errors import (
     AuthenticationError,
     ConcurrencyError,
@@ -37,7 +37,7 @@ from evsession.session.stream import Stream
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "AuthenticationError",

@@ -13,6 +13,9 @@ from evsession.errors import ConfigurationError
 
 __all__ = ["ID_STRATEGIES", "Conventions", "Options", "SessionOptions", "check_separator", "check_strategy"]
 
+VERSION = "0.1.0"
+"""The version of this package; asking the installed metadata for it would double the time that importing takes."""
+
 ID_STRATEGIES = ("auto", "server", "guid", "hilo")
 """How a key is made for a document without one, when it is not a callable; see `Conventions`."""
 

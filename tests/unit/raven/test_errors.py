@@ -44,7 +44,7 @@ def refused(status: Any, name: Any, message: Any, **extras: Any) -> Any:
         (429, "System.Other", TransientError),
         (500, "Raven.Server.Documents.Queries.Parser.QueryParser+ParseException", QueryError),
         (500, "Raven.Client.Exceptions.InvalidQueryException", QueryError),
-        (500, JS, PatchError),
+        (500, JS, SessionError),
         (500, "Raven.Client.Exceptions.Documents.Patching.JavaScriptParseException", SessionError),
         (402, "Raven.Client.Exceptions.Commercial.LicenseLimitException", SessionError),
         (400, "Raven.Client.Exceptions.Routing.RouteNotFoundException", SessionError),

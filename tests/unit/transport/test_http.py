@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import socket
 import ssl
 
@@ -11,7 +10,7 @@ import trio
 
 from evsession.config import Options
 from evsession.errors import ConfigurationError, SessionClosed
-from evsession.transport import HTTPTransport, http
+from evsession.transport import HTTPTransport
 from evsession.transport.streams import PlainStream, TLSStream
 from evsession.wire.message import Request
 from evsession.wire.transport import Trail, Transport
@@ -35,16 +34,6 @@ async def test_closed_it_sends_nothing() -> None:
     await transport.aclose()
     with pytest.raises(SessionClosed):
         await transport.open(Request("GET", "/"), Trail())
-
-
-def test_the_user_agent_names_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert http._user_agent() == f"evsession/{importlib.metadata.version('evsession')}"
-
-    def unknown(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError
-
-    monkeypatch.setattr(http, "version", unknown)
-    assert http._user_agent() == "evsession"
 
 
 async def test_the_stream_under_tls_is_a_whole_stream() -> None:
