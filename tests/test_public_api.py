@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.metadata
 import inspect
 import pickle
@@ -128,6 +129,14 @@ def assert_sentence(text: str | None) -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (PACKAGE / "py.typed").exists()
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg")
+    assert "py.typed" in setup["options.package_data"]["evsession"].split()
+
+
+def test_every_directory_with_modules_is_a_package() -> None:
+    # Setuptools would leave out one without __init__.py.
+    assert {path.parent for path in PACKAGE.rglob("*.py")} == {path.parent for path in PACKAGE.rglob("__init__.py")}
 
 
 def test_version_is_that_of_the_distribution() -> None:
@@ -135,7 +144,7 @@ def test_version_is_that_of_the_distribution() -> None:
 
 
 def test_the_changelog_knows_the_version() -> None:
-    assert f"## [{evsession.__version__}]" in (PACKAGE.parent / "CHANGELOG.md").read_text()
+    assert f"\n## {evsession.__version__} - " in (PACKAGE.parent / "CHANGELOG.md").read_text()
 
 
 AUDIT = """
