@@ -7,6 +7,7 @@ import gzip
 import pytest
 import trio
 
+from evsession.config import VERSION
 from evsession.errors import ConfigurationError, ConnectionFailed, ProtocolError
 from evsession.testing import Peer, ScriptedServer, answer, close, forever, read_head, read_request, reset, send, stall
 from evsession.wire.message import Request, Response
@@ -47,7 +48,7 @@ async def test_the_request_arrives_as_it_was_meant() -> None:
         posted, empty, got, head = server.requests
         assert (posted.method, posted.target, posted.body) == ("POST", "/a?b=c", b"body")
         assert posted.headers["host"] == f"127.0.0.1:{server.port}"
-        assert posted.headers["user-agent"].startswith("evsession/")
+        assert posted.headers["user-agent"] == f"evsession/{VERSION}"
         assert posted.headers["raven-client-version"] == "7.0.0"
         assert posted.headers["content-length"] == "4"
         assert empty.headers["content-length"] == "0"
