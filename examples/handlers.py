@@ -47,6 +47,7 @@ async def show(session: evsession.Session) -> None:
 
     @session.add_listener(404)  # is told beside it
     async def also(error: evsession.SessionError) -> None:  # an async handler runs in the store's nursery
+        await trio.lowlevel.checkpoint()  # it may wait
         print("session, 404 again")
 
     print(await session.load("dogs/nobody"))

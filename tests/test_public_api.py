@@ -44,12 +44,14 @@ def functions_of(cls: type) -> Iterator[tuple[str, Any]]:
 
 def mentioned(annotation: Any) -> Iterator[type]:
     """Yield every class of this package in an annotation."""
-    if isinstance(annotation, type) and annotation.__module__.split(".")[0] == "evsession":
-        yield annotation
-    for argument in (typing.get_origin(annotation), *typing.get_args(annotation)):
+    origin = typing.get_origin(annotation)
+    if origin is None:  # asked first: on Python 3.10 list[int] passes for a type
+        if isinstance(annotation, type) and annotation.__module__.split(".")[0] == "evsession":
+            yield annotation
+        return
+    for argument in (origin, *typing.get_args(annotation)):
         for part in argument if isinstance(argument, list) else [argument]:
-            if part is not None and part is not annotation:
-                yield from mentioned(part)
+            yield from mentioned(part)
 
 
 # -- names --------------------------------------------------------------------------------------------------------------------
