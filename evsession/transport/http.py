@@ -67,7 +67,7 @@ class HTTPTransport:
             try:
                 await exchange.begin(streams_body=streams_body)
             except ConnectionFailed as error:
-                if attempt > 1 or not exchange.may_resend:
+                if not exchange.may_resend:  # on a new connection, such as the second attempt's, it never may
                     raise
                 failure = error
             else:

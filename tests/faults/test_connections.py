@@ -87,28 +87,45 @@ async def test_failover_when_the_node_dies_drops_what_is_idle_there() -> None:
             assert trail.url == second.url + GET.target
 
 
-async def test_idle_connections_of_an_unreachable_node_are_dropped(free_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connections_of_an_unreachable_node_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     really_open = trio.open_tcp_stream
     down: list[int] = []
+    give_up = trio.Event()
 
     async def open_unless_down(host: str, port: int) -> trio.SocketStream:
         if port in down:
+            await give_up.wait()
             raise OSError(113, "No route to host")
         return await really_open(host, port)
 
     monkeypatch.setattr(trio, "open_tcp_stream", open_unless_down)
     async with ScriptedServer([forever(answer(b"a"))]) as first, ScriptedServer([forever(answer(b"b"))]) as second:
         async with transport_to([first.url, second.url]) as transport:
-            async with trio.open_nursery() as nursery:
-                for _ in range(2):
-                    nursery.start_soon(transport.send, GET, Trail())
+            under_way = [await transport.open(GET, Trail()) for _ in range(2)]
             down.append(first.port)
-            busy = [await transport.open(GET, Trail()) for _ in range(2)]
-            busy[0].close()
-            busy.append(await transport.open(GET, Trail()))
-            assert await busy[2].read() == b"b"
-            assert await busy[1].read() == b"a", "what is under way goes on"
-            assert (await transport.send(GET, Trail())).body == b"a"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(transport.send, GET, Trail())
+                await trio.testing.wait_all_tasks_blocked()
+                assert await under_way[0].read() == b"a"
+                assert slots(transport)["idle"] == 1
+                give_up.set()
+            assert slots(transport)["idle"] == 1, "the new one; the old one would have hung"
+            assert await under_way[1].read() == b"a", "what is under way goes on"
+            trail = Trail()
+            assert (await transport.send(GET, trail)).body == b"a"
+            assert (first.connections, second.connections) == (2, 1)
+
+
+async def test_the_second_attempt_trusts_no_idle_connection_but_leaves_the_others() -> None:
+    dying = [answer(b"1"), read_request(), close()]
+    async with ScriptedServer(dying, dying, dying, [forever(answer(b"2"))]) as server, transport_to(server.url) as transport:
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(transport.send, GET, Trail())
+        assert slots(transport)["idle"] == 3
+        assert (await transport.send(GET, Trail())).body == b"2"
+        assert slots(transport)["idle"] == 2
+        assert server.connections == 4
 
 
 async def test_every_node_that_failed_is_named(free_url: str) -> None:

@@ -176,3 +176,22 @@ async def test_a_large_body_that_breaks_at_once_is_not_sent_on() -> None:
     assert (await (await begun(exchange)).read_response()).body == b"hello, world"
     assert stream.accepted == 100
     assert stream.closed
+
+
+async def test_an_earlier_attempt_that_was_sent_is_not_forgotten() -> None:
+    trail = Trail()
+    trail.sent = True
+    exchange, _ = exchange_over(MemoryStream([], accepts=0), GET, trail)
+    with pytest.raises(ConnectionFailed):
+        await exchange.begin(streams_body=False)
+    assert trail.sent
+
+
+async def test_a_farewell_on_an_idle_connection_is_no_answer() -> None:
+    stream = MemoryStream([b"HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n"], accepts=0)
+    exchange, _ = exchange_over(stream, PUT, Trail())
+    assert exchange._connection is not None
+    exchange._connection.reused = True
+    with pytest.raises(ConnectionFailed):
+        await exchange.begin(streams_body=False)
+    assert exchange.may_resend
