@@ -53,3 +53,11 @@ async def pack(raven_url: str, shared_database: str) -> AsyncIterator[evsession.
     """A session on the shared database; its tests only read."""
     async with evsession.Store(raven_url, shared_database) as store, store.open_session() as session:
         yield session
+
+
+@pytest.fixture
+async def unsent(pack: evsession.Session) -> AsyncIterator[evsession.Session]:
+    """A session that must not send anything."""
+    wire = Wire(pack)
+    yield pack
+    assert not wire.take()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import evsession
-from tests.conformance.kennel import Dog, Told, Wire, names
+from tests.conformance.kennel import Dog, Told, names
 from tests.conformance.pack import EVERYBODY
 
 LABRADORS = ["Billy", "Russell"]
@@ -202,13 +202,11 @@ async def test_several_fields_must_all_hold(pack: evsession.Session) -> None:
         b"x",
     ],
 )
-async def test_what_cannot_be_understood_is_refused_unsent(pack: evsession.Session, value: Any) -> None:
-    wire = Wire(pack)
+async def test_what_cannot_be_understood_is_refused_unsent(unsent: evsession.Session, value: Any) -> None:
     with pytest.raises(evsession.QueryError, match="age") as caught:
-        await pack.query("Dog", {"age": value})
+        await unsent.query("Dog", {"age": value})
     assert caught.value.field == "age"
     told = Told()
     with pytest.raises(evsession.QueryError):
-        await pack.query(Dog, {"age": value}, told)
+        await unsent.query(Dog, {"age": value}, told)
     assert isinstance(told.calls[0][0], evsession.QueryError)
-    assert not wire.take()
