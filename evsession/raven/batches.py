@@ -7,7 +7,6 @@ document does not fail.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -15,10 +14,12 @@ from evsession.errors import ConcurrencyError, ProtocolError
 from evsession.raven.errors import error_from
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import JSON, Raw, decode_object, encode
+from evsession.wire.json import JSON, Raw, decode_as, encode
 from evsession.wire.message import Request
 
 __all__ = ["MUST_BE_NEW", "Delete", "Put", "Written", "batch_flow"]
+
+_JOINT = f',"{METADATA}":'.encode()
 
 MUST_BE_NEW = ""
 """The change vector that a document must not exist yet."""
@@ -48,20 +49,47 @@ class Delete(msgspec.Struct, frozen=True, rename={"key": "Id", "change_vector": 
     change_vector: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What became of one command: the key in full, and for a document its new change vector and time (ISO text)."""
+class Written(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    rename={
+        "put_key": ID,
+        "other_key": "Id",
+        "change_vector": CHANGE_VECTOR,
+        "last_modified": LAST_MODIFIED,
+        "collection": COLLECTION,
+    },
+):
+    """What became of one command, in RavenDB's two vocabularies: that of PUT, and that of DELETE, which has only the key.
 
-    key: str
+    For a document there are its new change vector and its time (ISO text).
+    """
+
+    put_key: str | None = None
+    other_key: str | None = None
     change_vector: str | None = None
     last_modified: str | None = None
     collection: str | None = None
 
+    @property
+    def key(self) -> str:
+        """The key in full."""
+        return self.put_key or self.other_key or ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    results: list[Written] = msgspec.field(name="Results")
+
 
 def document_body(document: bytes, metadata: Mapping[str, JSON]) -> Raw:
     """Return the JSON object with its metadata as one more member; the document's bytes are copied, not parsed."""
-    comma = b"," if len(document) > 2 else b""
-    return Raw(b"".join((document[:-1], comma, b'"', METADATA.encode(), b'":', encode(metadata), b"}")))
+    return with_metadata(document, encode(metadata))
+
+
+def with_metadata(document: bytes, metadata: bytes) -> Raw:
+    """Return the JSON object with this JSON as its metadata."""
+    return Raw(b"".join((document[:-1], _JOINT if len(document) > 2 else _JOINT[1:], metadata, b"}")))
 
 
 def batch_flow(database: Database, commands: Sequence[Put | Delete]) -> Flow[list[Written]]:
@@ -75,19 +103,10 @@ def batch_flow(database: Database, commands: Sequence[Put | Delete]) -> Flow[lis
     response = yield Request("POST", database.path("bulk_docs"), body, headers=_HEADERS, writes=True, key=key)
     if response.status != 201:
         raise error_from(response, key=key, writes=True)
-    results = decode_object(response.body).get("Results")
-    if not isinstance(results, list) or len(results) != len(commands):
-        raise ProtocolError(f"the answer does not list {len(commands)} results", status_code=response.status)
-    try:
-        return [_written(result) for result in results]
-    except (KeyError, TypeError) as error:
-        raise ProtocolError(f"a result of the batch has no key: {error}", status_code=response.status) from error
-
-
-def _written(result: Mapping[str, JSON]) -> Written:
-    if "Type" in result and result["Type"] == "PUT":
-        return Written(result[ID], result.get(CHANGE_VECTOR), result.get(LAST_MODIFIED), result.get(COLLECTION))
-    return Written(result["Id"])
+    results = decode_as(response.body, _Answer).results
+    if len(results) != len(commands) or not all(result.put_key or result.other_key for result in results):
+        raise ProtocolError(f"the answer does not list {len(commands)} results with their keys", status_code=response.status)
+    return results
 
 
 def is_taken_identity(error: ConcurrencyError, commands: Sequence[Put | Delete]) -> bool:

@@ -7,7 +7,6 @@ Knows documents, shapes of classes and snapshots. Knows no session: whether an e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -20,20 +19,19 @@ from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, check, encode, encode_exact, from_builtins, plain_scalar, to_builtins
 
-__all__ = ["Snapshot", "decode_entity", "encode_entity", "key_of", "merge", "refill", "set_key", "set_metadata"]
+__all__ = ["Snapshot", "build_entity", "decode_entity", "encode_entity", "key_of", "merge", "refill", "set_key", "set_metadata"]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """An entity as it was read.
+class Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """An entity as it was read or written last.
 
     Attributes:
         known: Its JSON, as `encode_entity` gave it then.
         raw: The server's row; the same object if the entity holds all of it.
     """
 
-    known: bytes = field(repr=False)
-    raw: bytes = field(repr=False)
+    known: bytes
+    raw: bytes
 
 
 def encode_entity(entity: Any) -> bytes:
@@ -107,16 +105,24 @@ def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | N
     Raises:
         InvalidDocument: if the row does not fit the class: a field without a default is missing, or a value is of another type.
     """
+    entity = build_entity(row, cls, key=key)
+    if isinstance(entity, dict):
+        body = encode(row)
+        return entity, Snapshot(body, body)
+    return entity, _snapshot(entity, row)
+
+
+def build_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> Any:
+    """Return the entity that the row stands for, as `decode_entity` does, for those who will not compare it later."""
     if cls is None or issubclass(cls, dict):
         document = make(cls or Document, row)
         set_key(document, key)
-        body = encode(row)
-        return document, Snapshot(body, body)
+        return document
     try:
         entity = _build(cls, row, key)
         if key is not None:
             set_key(entity, key)
-        return entity, _snapshot(entity, row)
+        return entity
     except InvalidDocument as error:
         failure = InvalidDocument(f"{key or 'the document'} cannot be read as {cls.__qualname__}: {error.message}", key=key)
         failure.path = error.path

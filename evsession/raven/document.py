@@ -36,13 +36,16 @@ class Document(dict[str, JSON]):
     document with the same fields: it has no key and no metadata, so that storing it makes a second document.
     """
 
-    # Slots that were never set read as None, see __getattr__: so creating a document costs no more than creating its dict.
+    # Slots that were never set read as None, see __getattr__: a row that is read sets only those it needs.
     __slots__ = ("__weakref__", "_id", "_key", "_metadata")
 
     def __init__(
         self, fields: Mapping[str, JSON] | Iterable[tuple[str, JSON]] = (), /, *, id: str | None = None, **more: JSON
     ) -> None:
         super().__init__(fields, **more)
+        _set_id(self, None)
+        _set_key(self, None)
+        _set_metadata(self, None)
         if id is not None:
             self.id = id
 
@@ -63,7 +66,7 @@ class Document(dict[str, JSON]):
     def id(self, value: str | None) -> None:
         _check_id(value)
         if self._key is None:
-            object.__setattr__(self, "_id", value)
+            _set_id(self, value)
         elif value != self._key:
             raise ConfigurationError(
                 f"the key of {self._key!r} cannot change to {value!r}; store a copy under that key and delete this document",
@@ -143,6 +146,12 @@ class Document(dict[str, JSON]):
         return twin
 
 
+# What object.__setattr__ does, in a third of the time: these are called for every row that is read.
+_set_id = vars(Document)["_id"].__set__
+_set_key = vars(Document)["_key"].__set__
+_set_metadata = vars(Document)["_metadata"].__set__
+
+
 def _check_id(value: Any) -> None:
     if value is not None and (not isinstance(value, str) or not value):
         raise ConfigurationError(f"the id of a document is text that is not empty, or None, not {value!r}")
@@ -157,20 +166,20 @@ def make(cls: type[M], row: Mapping[str, JSON]) -> M:
 
 def put_key(document: Document, key: str | None) -> None:
     """Say which key the document has in the database; None makes it a new one."""
-    object.__setattr__(document, "_key", key)
+    _set_key(document, key)
     if key is None:
-        object.__setattr__(document, "_id", None)
+        _set_id(document, None)
 
 
 def put_metadata(document: Document, metadata: dict[str, JSON] | None) -> None:
     """Say what the server knows about the document; the mapping is kept, not copied."""
-    object.__setattr__(document, "_metadata", metadata)
+    _set_metadata(document, metadata)
 
 
 def _restore(cls: type[D], fields: dict[str, JSON], id: str | None, key: str | None, metadata: dict[str, JSON] | None) -> D:
     made = make(cls, fields)
     if id is not None:
-        object.__setattr__(made, "_id", id)
+        _set_id(made, id)
     if key is not None:
         put_key(made, key)
     if metadata is not None:

@@ -38,6 +38,8 @@ def check_key(key: object) -> str:
     """
     if not isinstance(key, str):
         raise ConfigurationError(f"a key is text, not {key!r}")
+    if 0 < len(key) <= MAX_KEY_BYTES and key.isascii() and key.isprintable() and key[0] != " ":
+        return key  # as nearly every key is
     if not key.strip():
         raise ConfigurationError(f"a key is not blank, as {key!r} is")
     try:
@@ -58,7 +60,7 @@ def check_new_key(key: object) -> str:
         ConfigurationError: naming the key and what is wrong with it.
     """
     checked = check_key(key)
-    if checked[-1] in "/|":
+    if checked.endswith(("/", "|")):
         raise ConfigurationError(
             f"the key {checked!r} ends in {checked[-1]!r}, so the server would make the rest; set no id for that, and "
             "id_generation_strategy 'server' or 'auto'",

@@ -16,7 +16,7 @@ from evsession.raven.errors import query_error
 from evsession.raven.queries import JSON_BODY, Query, query_body
 from evsession.raven.results import Statistics, parse_statistics
 from evsession.raven.vocabulary import Database
-from evsession.wire.json import decode, encode
+from evsession.wire.json import decode, decode_lines, encode
 from evsession.wire.message import Request, Response
 from evsession.wire.url import target
 
@@ -59,13 +59,13 @@ class StreamParser:
         """
         self._raise_failure()
         end = data.rfind(b"\n") + 1
-        lines: list[bytes] = []
+        lines = b""
         if end:
-            lines = b"".join([*self._pieces, data[:end]]).splitlines()
+            lines = b"".join([*self._pieces, data[:end]])
             self._pieces = []
         if end < len(data):
             self._pieces.append(data[end:])
-        rows = self._parse(lines)
+        rows = self._parse_rows(lines)
         if not rows:
             self._raise_failure()
         return rows
@@ -85,9 +85,16 @@ class StreamParser:
         if self._failure is not None:
             raise self._failure
 
+    def _parse_rows(self, lines: bytes) -> list[dict[str, Any]]:
+        """Parse all lines at once, as they nearly always are rows only; one by one if they are not."""
+        try:
+            return [value["Item"] for value in decode_lines(lines)]
+        except (ProtocolError, KeyError, TypeError):
+            return self._parse(lines.split(b"\n"))
+
     def _parse(self, lines: list[bytes]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for line in lines:
+        for line in filter(None, lines):
             try:
                 value = decode(line)
                 rows.append(value["Item"])

@@ -11,18 +11,19 @@ import trio
 
 from evsession.config import Conventions
 from evsession.errors import SessionClosed, SessionError
-from evsession.raven.batches import document_body
 from evsession.raven.bulk import bulk_item, bulk_request, kill_request, operation_id_flow
 from evsession.raven.codec import encode_entity, set_key
+from evsession.raven.document import Document
 from evsession.raven.errors import error_from
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
-from evsession.raven.keys import KeySource, check_new_key, new_key, separator_of
+from evsession.raven.keys import check_new_key, new_key, separator_of
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, Database
 from evsession.session.operation import Owner
 from evsession.session.streaming import Streaming
 from evsession.session.workspace import check_storable, own_metadata
 from evsession.wire.flow import Flow, run_flow
+from evsession.wire.json import encode
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail
 
@@ -64,7 +65,8 @@ class BulkInsert(Streaming):
         self._number = 0
         self._buffer: list[bytes] = []
         self._size = 0
-        self._separator = b"["
+        self._opening = b"["
+        self._places: dict[tuple[type, str | None], tuple[str | None, bytes]] = {}
 
     async def __aenter__(self) -> BulkInsert:
         try:
@@ -90,38 +92,51 @@ class BulkInsert(Streaming):
         """
         if self._exchange is None:
             raise SessionClosed("a bulk insert takes documents only inside its 'async with' block, and until it fails")
-        check_storable(document)
+        place = None
+        if metadata is None and not (isinstance(document, Document) and document._metadata):
+            place = self._places.get((type(document), collection))
+        if place is None:
+            place = self._place(document, collection, metadata)
         content = encode_entity(document)
-        info = info_of(document)
-        facts = {**own_metadata(document), **(metadata or {})}
-        home = collection or facts.get(COLLECTION) or (info.collection if info is not None else None)
-        if home is not None:
-            facts[COLLECTION] = home
-        chosen = check_new_key(key) if key is not None else new_key(document, info, self._conventions, collection=home)
-        if not isinstance(chosen, str) or chosen[-1] == "|":
-            chosen = await self._make_key(document, chosen, home)
+        home, facts = place
+        chosen = check_new_key(key) if key is not None else await self._make_key(document, home)
         set_key(document, chosen)
         self.count += 1
-        await self._add(bulk_item(chosen, document_body(content, facts)))
+        item = bulk_item(chosen, content, facts)
+        self._buffer.append(item)
+        self._size += len(item)
+        if self._size >= CHUNK:
+            await self._flush()
         return chosen
 
-    async def _make_key(self, document: Any, source: str | KeySource | None, collection: str | None) -> str:
-        """Make the key here: a GUID where none is wanted from a range, else the next number of the collection."""
-        if source is None or collection is None:
+    def _place(self, document: Any, collection: str | None, metadata: Mapping[str, Any] | None) -> tuple[str | None, bytes]:
+        """Return the collection and the metadata as JSON; they are kept by class where they depend on nothing else."""
+        check_storable(document)
+        info = info_of(document)
+        facts, version = own_metadata(document)
+        home = collection or facts.get(COLLECTION) or (info.collection if info is not None else None)
+        depends = bool(facts or metadata or version)
+        facts.update(metadata or {})
+        if home is not None:
+            facts[COLLECTION] = home
+        place = home, encode(facts)
+        if not depends:
+            self._places[type(document), collection] = place
+        return place
+
+    async def _make_key(self, document: Any, collection: str | None) -> str:
+        """Make the key here: from the id, as a GUID where no number is wanted, else with the next number of the collection."""
+        made = new_key(document, info_of(document), self._conventions, collection=collection)
+        if isinstance(made, str) and made[-1] != "|":
+            return made
+        if made is None or collection is None:
             return str(uuid.uuid4())
         separator = separator_of(document, self._conventions)
         return await self._run(hilo_key_flow(self._database, collection, self._ranges, separator))
 
-    async def _add(self, item: bytes) -> None:
-        self._buffer.append(self._separator)
-        self._buffer.append(item)
-        self._separator = b","
-        self._size += len(item) + 1
-        if self._size >= CHUNK:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        data = b"".join(self._buffer)
+    async def _flush(self, end: bytes = b"") -> None:
+        data = self._opening + b",".join(self._buffer) + end
+        self._opening = b"," if self._buffer else self._opening
         self._buffer.clear()
         self._size = 0
         exchange = self._exchange
@@ -151,11 +166,10 @@ class BulkInsert(Streaming):
 
     async def _complete(self) -> None:
         """Send the rest and the end of the array, and wait for the answer."""
-        if self._separator == b"[":
-            self._buffer.append(b"[")
-        self._buffer.append(b"]")
         try:
-            await self._flush()
+            if not self._buffer and self._opening == b",":
+                self._opening = b""
+            await self._flush(b"]")
             if self._exchange is not None:
                 async with self._guarded(writes=True):
                     await self._finish()

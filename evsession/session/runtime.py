@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -42,7 +43,7 @@ class Runtime:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
-        self._waiting: list[Startable] = []
+        self._waiting: deque[Startable] = deque()
         self._starter: trio.lowlevel.Task | None = None
         self._crashes: list[BaseException] = []
         self.is_ended = False
@@ -58,9 +59,9 @@ class Runtime:
 
     async def _start_all(self) -> None:
         while True:
-            waiting, self._waiting = self._waiting, []
-            for startable in waiting:
-                startable.start(self._nursery)
+            # No local may hold an operation while this sleeps: with it would live its session and all that was loaded.
+            while self._waiting:
+                self._waiting.popleft().start(self._nursery)
             self._starter = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._starter_cancelled)
 
@@ -110,9 +111,8 @@ class Runtime:
     def _end(self) -> None:
         """Tell those that were never started. What their callbacks start in turn is refused, or this would never end."""
         self.is_ended = True
-        waiting, self._waiting = self._waiting, []
-        for startable in waiting:
-            startable.abandon()
+        while self._waiting:
+            self._waiting.popleft().abandon()
         for operation in list(self.unheard):
             operation.log_unheard()
 

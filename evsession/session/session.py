@@ -275,13 +275,16 @@ class Session(Listening):
             ConfigurationError: a key that can be none.
         """
         self._check_open()
-        documents = document if isinstance(document, (list, tuple)) else [document]
-        if key is not None and len(documents) != 1:
+        if not isinstance(document, (list, tuple)):
+            check_storable(document)
+            self._workspace.store(document, key, collection, metadata)
+            return self
+        if key is not None:
             raise TypeError("one key cannot be for several documents")
-        for one in documents:
+        for one in document:
             check_storable(one)
-        for one in documents:
-            self._workspace.store(one, key, collection, metadata)
+        for one in document:
+            self._workspace.store(one, None, collection, metadata)
         return self
 
     def save(self, callback: Callback | None = None) -> Operation[list[str]]:

@@ -54,6 +54,8 @@ class Stream(Streaming, Generic[E]):
         return self
 
     async def __anext__(self) -> E:
+        if self._rows:
+            return self._give()
         try:
             return await self.take()
         except SessionError as error:
@@ -68,6 +70,10 @@ class Stream(Streaming, Generic[E]):
                 raise StopAsyncIteration
             async with self._guarded():
                 await self._fill()
+        return self._give()
+
+    def _give(self) -> E:
+        """Return a document that has come; never waits, so the loop is a checkpoint only once for each piece of the answer."""
         self.count += 1
         document: E = self._workspace.materialize(self._rows.popleft(), self._cls)
         return document

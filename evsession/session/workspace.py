@@ -6,20 +6,31 @@ Knows the identity map and the codec. Does no I/O, and never waits: every change
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument, KeyConflict
-from evsession.raven.batches import MUST_BE_NEW, Put, Written, document_body
-from evsession.raven.codec import Snapshot, decode_entity, encode_entity, key_of, merge, refill, set_key, set_metadata
-from evsession.raven.document import Document
+from evsession.raven.batches import MUST_BE_NEW, Put, Written, with_metadata
+from evsession.raven.codec import (
+    Snapshot,
+    build_entity,
+    decode_entity,
+    encode_entity,
+    key_of,
+    merge,
+    refill,
+    set_key,
+    set_metadata,
+)
+from evsession.raven.document import Document, put_key, put_metadata
 from evsession.raven.keys import KeySource, check_new_key, is_server_made, new_key
 from evsession.raven.types import info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
 from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.tracking import Tracked
-from evsession.wire.json import JSON
+from evsession.wire.json import JSON, encode
 
 __all__ = ["Staged", "Workspace", "check_storable", "own_metadata"]
 
@@ -27,8 +38,7 @@ Row: TypeAlias = dict[str, JSON]
 Known: TypeAlias = Tracked[Snapshot]
 
 
-@dataclass(slots=True)
-class Staged:
+class Staged(msgspec.Struct, eq=False, gc=False):
     """One document as it was when save was called.
 
     Attributes:
@@ -54,8 +64,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self._map: IdentityMap[Snapshot] = IdentityMap()
-        self._saving: dict[int, int] = {}
-        """How many saves under way hold each entity: its snapshot is about to change, so it counts as changed."""
+        self._collections: dict[str, bytes] = {}
 
     # -- reading -----------------------------------------------------------------------------------------------------------
 
@@ -85,7 +94,7 @@ class Workspace:
         """
         metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
         key = metadata.get(ID)
-        if key is None or metadata.get(PROJECTION):
+        if key is None or PROJECTION in metadata:
             return self._untracked(row, metadata)
         known = self._map.get(key)
         if known is not None:
@@ -93,7 +102,8 @@ class Workspace:
                 self.renew(known, row, metadata)
             return self._presentable(known)
         entity, snapshot = decode_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=key)
-        set_metadata(entity, metadata)
+        if isinstance(entity, Document):
+            put_metadata(entity, metadata)
         self._map.add(Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata))
         return entity
 
@@ -105,10 +115,11 @@ class Workspace:
     def materialize(self, row: Row, cls: type | None = None) -> Any:
         """Return the row as an entity that nobody remembers, for streams."""
         metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
-        if metadata.get(ID) is None or metadata.get(PROJECTION):
+        if ID not in metadata or PROJECTION in metadata:
             return self._untracked(row, metadata)
-        entity, _ = decode_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=metadata[ID])
-        set_metadata(entity, metadata)
+        entity = build_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=metadata[ID])
+        if isinstance(entity, Document):
+            put_metadata(entity, metadata)
         return entity
 
     def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
@@ -134,14 +145,16 @@ class Workspace:
         """
         if self._map.of(entity) is not None:
             return
-        facts = {**own_metadata(entity), **(metadata or {})}
+        facts, version = own_metadata(entity)
+        if metadata is not None:
+            facts.update(metadata)
         if collection is not None:
             facts[COLLECTION] = collection
         if key is not None:
             check_new_key(key)
-            set_key(entity, key)
-        version = entity.metadata.get(CHANGE_VECTOR) if isinstance(entity, Document) else None
         self._map.add(Tracked(entity, key, version, None, facts))
+        if key is not None:
+            set_key(entity, key)
 
     def freeze(self, conventions: Conventions) -> list[Staged]:
         """Return every new and every changed entity as it is now: changed ones first, each group in the order it was met.
@@ -156,12 +169,12 @@ class Workspace:
                 new.append(self._stage_new(known, conventions))
             else:
                 content = self._content(known)
-                if content != known.snapshot.known or id(known) in self._saving:
+                if content != known.snapshot.known or known.writes:
                     changed.append(Staged(known, content))
         self._refuse_conflicts(new)
         staged = [*changed, *new]
         for item in staged:
-            self._saving[id(item.known)] = self._saving.get(id(item.known), 0) + 1
+            item.known.writes += 1
         return staged
 
     def name(self, known: Known, key: str) -> None:
@@ -171,17 +184,14 @@ class Workspace:
     def release(self, staged: Sequence[Staged]) -> None:
         """Note that a save has ended, however it did."""
         for item in staged:
-            count = self._saving.pop(id(item.known)) - 1
-            if count:
-                self._saving[id(item.known)] = count
+            item.known.writes -= 1
 
     def _stage_new(self, known: Known, conventions: Conventions) -> Staged:
         content = self._content(known)
         info = info_of(known.entity)
-        collection = known.facts.get(COLLECTION)
-        if collection is None and info is not None:
-            collection = known.facts[COLLECTION] = info.collection
-        key = known.key or new_key(known.entity, info, conventions, collection=collection)
+        if info is not None:
+            known.facts.setdefault(COLLECTION, info.collection)
+        key = known.key or new_key(known.entity, info, conventions, collection=known.facts.get(COLLECTION))
         return Staged(known, content, key)
 
     def _content(self, known: Known) -> bytes:
@@ -194,8 +204,8 @@ class Workspace:
     def _refuse_conflicts(self, new: list[Staged]) -> None:
         claimed: dict[str, Known] = {}
         for item in new:
-            if not isinstance(item.key, str) or is_server_made(item.key):
-                continue
+            if item.key is item.known.key or not isinstance(item.key, str) or is_server_made(item.key):
+                continue  # the map knows no second owner of a key, and the server makes no second
             rival = self._map.get(item.key) or claimed.setdefault(fold(item.key), item.known)
             if rival is not item.known:
                 raise KeyConflict(f"{item.key!r} is the key of two objects in this session", key=item.key)
@@ -203,14 +213,26 @@ class Workspace:
     def command(self, item: Staged, key: str | None, *, checks: bool) -> Put:
         """Return the command that writes the entity as it was staged."""
         known = item.known
-        metadata = {name: value for name, value in known.facts.items() if name not in SERVER_METADATA}
         item.body = item.content if known.snapshot is None else merge(item.content, known.snapshot)
         if known.snapshot is not None:
             key, version = known.key, known.version
         else:
             # A key that the server makes is new by itself; a document of another session brings its version along.
             version = None if is_server_made(key) else known.version or MUST_BE_NEW
-        return Put(key, version if checks else None, document_body(item.body, metadata))
+        return Put(key, version if checks else None, with_metadata(item.body, self._metadata(known)))
+
+    def _metadata(self, known: Known) -> bytes:
+        """Return the metadata to send as JSON. For most documents it is the collection alone, encoded once."""
+        facts = known.facts
+        if len(facts) > 1:
+            facts = {name: value for name, value in facts.items() if name not in SERVER_METADATA}
+        if len(facts) != 1 or COLLECTION not in facts:
+            return encode(facts)
+        collection = facts[COLLECTION]
+        encoded = self._collections.get(collection)
+        if encoded is None:
+            encoded = self._collections[collection] = encode(facts)
+        return encoded
 
     def apply(self, batch: Sequence[Staged], written: Sequence[Written]) -> list[str]:
         """Take note of a batch that was written: keys, versions, and what is in the database now.
@@ -218,25 +240,30 @@ class Workspace:
         An edit that was made after the call stays an edit, since the snapshot is what was sent.
         """
         for item, result in zip(batch, written, strict=True):
-            known = item.known
+            known, key = item.known, result.key
             known.snapshot = Snapshot(item.content, item.body)
             known.version = result.change_vector
-            known.facts = {
-                **known.facts,
-                ID: result.key,
-                CHANGE_VECTOR: result.change_vector,
-                LAST_MODIFIED: result.last_modified,
-                COLLECTION: result.collection or known.facts.get(COLLECTION),
-            }
+            facts = known.facts
+            facts[ID], facts[CHANGE_VECTOR], facts[LAST_MODIFIED] = key, result.change_vector, result.last_modified
+            if result.collection is not None:
+                facts[COLLECTION] = result.collection
             if self._map.of(known.entity) is known:
-                stale = self._map.get(result.key)
-                if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
-                    self._map.remove(stale)
-                self._map.rekey(known, result.key)
+                if known.key != key:
+                    self._settle_key(known, key)
                 entity = self._presentable(known)
-                set_key(entity, result.key)
-                set_metadata(entity, known.facts)
+                if isinstance(entity, Document):
+                    put_key(entity, key)
+                    put_metadata(entity, facts)
+                else:
+                    set_key(entity, key)
         return [result.key for result in written]
+
+    def _settle_key(self, known: Known, key: str) -> None:
+        """Take note of the key that the server has made."""
+        stale = self._map.get(key)
+        if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
+            self._map.remove(stale)
+        self._map.rekey(known, key)
 
     # -- deleting ----------------------------------------------------------------------------------------------------------
 
@@ -256,11 +283,9 @@ class Workspace:
         version = target.metadata.get(CHANGE_VECTOR) if isinstance(target, Document) else None
         return key_of(target), version
 
-    def forget(self, key: str) -> None:
+    def forget(self, known: Known) -> None:
         """Forget the entity of a document that is gone."""
-        known = self._map.get(key)
-        if known is not None:
-            self._map.remove(known)
+        self._map.remove(known)
 
     def discard(self, entity: Any) -> bool:
         """Take back a `store` that was not saved; return whether there was one."""
@@ -287,12 +312,13 @@ def check_storable(entity: object) -> None:
     if not is_storable_entity(entity):
         kind = type(entity).__name__
         raise TypeError(f"a {kind} cannot be stored: give a Document, a dict or an instance of a class marked with @document")
-    if isinstance(entity, Document) and entity.metadata.get(PROJECTION):
+    if isinstance(entity, Document) and entity._metadata and PROJECTION in entity._metadata:
         raise TypeError("the result of a projection cannot be stored: it is not the whole document")
 
 
-def own_metadata(entity: object) -> dict[str, JSON]:
-    """Return the metadata of a document that was loaded elsewhere, less what belongs to the server."""
-    if not isinstance(entity, Document):
-        return {}
-    return {name: value for name, value in entity.metadata.items() if name not in SERVER_METADATA}
+def own_metadata(entity: object) -> tuple[dict[str, JSON], str | None]:
+    """Return the metadata of a document that was loaded elsewhere, less what belongs to the server; and its version."""
+    metadata = entity._metadata if isinstance(entity, Document) else None
+    if not metadata:
+        return {}, None
+    return {name: value for name, value in metadata.items() if name not in SERVER_METADATA}, metadata.get(CHANGE_VECTOR)

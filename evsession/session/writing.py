@@ -72,7 +72,7 @@ class Writer:
 
     def delete(self, targets: Sequence[Any], etag: str | None, *, checks: bool) -> Steps:
         """Delete at once, all or nothing. A document that was stored but not saved is only taken back."""
-        commands = []
+        commands, known = [], []
         for target in targets:
             key, version = self._workspace.address(target)
             if key is None and self._workspace.discard(target):
@@ -83,10 +83,13 @@ class Writer:
             is_explicit = type(target) is dict and self._workspace.of(target) is None
             chosen = etag if etag is not None else version if checks or is_explicit else None
             commands.append(Delete(check_key(key), _check_etag(chosen)))
+            known.append(self._workspace.known_as(key))
         if commands:
             yield from batch_flow(self._database, commands)
-        for command in commands:
-            self._workspace.forget(command.key)
+        # What was stored under the key while the server was deleting is another document.
+        for entity in known:
+            if entity is not None:
+                self._workspace.forget(entity)
         return ()
 
     def patch(self, key: str, patch: Patch, etag: str | None) -> Steps:

@@ -44,7 +44,7 @@ class IdentityMap(Generic[S]):
 
     def get(self, key: str) -> Tracked[S] | None:
         """Return what is known under this key."""
-        return self._by_key.get(fold(key))
+        return self._by_key.get(key.lower() if key.isascii() else fold(key))
 
     def of(self, entity: Any) -> Tracked[S] | None:
         """Return what is known of this very object."""
@@ -56,12 +56,11 @@ class IdentityMap(Generic[S]):
         Raises:
             KeyConflict: if its key belongs to another object; nothing is changed then.
         """
-        if tracked.key is not None:
-            folded = fold(tracked.key)
-            known = self._by_key.setdefault(folded, tracked)
-            if known.entity is not tracked.entity:
-                raise KeyConflict(f"{tracked.key!r} is the key of another object in this session", key=tracked.key)
-            self._by_key[folded] = tracked
+        key = tracked.key
+        if key is not None:
+            known = self._by_key.setdefault(key.lower() if key.isascii() else fold(key), tracked)
+            if known is not tracked:
+                raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
         self._by_entity[id(tracked.entity)] = tracked
 
     def rekey(self, tracked: Tracked[S], key: str | None) -> None:
@@ -74,6 +73,8 @@ class IdentityMap(Generic[S]):
             known = self._by_key.get(fold(key))
             if known is not None and known is not tracked:
                 raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
+        if key == tracked.key:
+            return
         self._drop_key(tracked)
         tracked.key = key
         if key is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 __all__ = ["Tracked"]
 
 S = TypeVar("S")
 
 
-class Tracked(Generic[S]):
+class Tracked(msgspec.Struct, Generic[S], eq=False):
     """One entity and what the session knows of it.
 
     Attributes:
@@ -18,16 +20,15 @@ class Tracked(Generic[S]):
         version: The version that the database gave it (RavenDB: the change vector); None while it is new.
         snapshot: What was last read or written, in the caller's form; None while it is new.
         facts: What else came with it (RavenDB: the metadata).
+        writes: How many writes of it are under way; its snapshot is about to change then, so it counts as changed.
     """
 
-    __slots__ = ("entity", "facts", "key", "snapshot", "version")
-
-    def __init__(self, entity: Any, key: str | None, version: str | None, snapshot: S | None, facts: dict[str, Any]) -> None:
-        self.entity = entity
-        self.key = key
-        self.version = version
-        self.snapshot = snapshot
-        self.facts = facts
+    entity: Any
+    key: str | None
+    version: str | None
+    snapshot: S | None
+    facts: dict[str, Any]
+    writes: int = 0
 
     def __repr__(self) -> str:
         state = "new" if self.snapshot is None else f"version {self.version}"

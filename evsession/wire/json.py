@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -25,6 +25,8 @@ __all__ = [
     "Raw",
     "check",
     "decode",
+    "decode_as",
+    "decode_lines",
     "decode_object",
     "encode",
     "encode_exact",
@@ -33,6 +35,8 @@ __all__ = [
     "plain_scalar",
     "to_builtins",
 ]
+
+T = TypeVar("T")
 
 JSON: TypeAlias = Any
 """What JSON holds: dict, list, str, int, float, bool or None."""
@@ -86,6 +90,31 @@ def decode(data: bytes | memoryview) -> JSON:
         raise ProtocolError(f"the answer is not JSON: {error}; it starts with {start!r}") from error
 
 
+def decode_as(data: bytes, shape: type[T]) -> T:
+    """Return the object that the JSON stands for, as this Struct.
+
+    Raises:
+        ProtocolError: if it is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        start = data[:60].decode("utf-8", "replace")
+        raise ProtocolError(f"the answer is not what it should be: {error}; it starts with {start!r}") from error
+
+
+def decode_lines(data: bytes) -> list[JSON]:
+    """Return the values of JSON lines, one each; empty lines count for nothing.
+
+    Raises:
+        ProtocolError: if a line is no JSON.
+    """
+    try:
+        return _DECODER.decode_lines(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"the answer is not JSON lines: {error}") from error
+
+
 def decode_object(data: bytes) -> dict[str, JSON]:
     """Return the object that the JSON stands for.
 
@@ -107,13 +136,13 @@ def encode_exact(value: JSON) -> bytes:
     Raises:
         InvalidDocument: with the `path` of the first culprit.
     """
-    data = encode(value)
     try:
-        proven = _DECODER.decode(data) == value
-    except (msgspec.MsgspecError, RecursionError):
-        proven = False
-    if not proven:
-        check(value)
+        data = _ENCODER.encode(value)
+        if _DECODER.decode(data) == value:
+            return data
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError):
+        data = encode(value)
+    check(value)
     return data
 
 
@@ -205,7 +234,7 @@ def _check(value: Any, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise _Unstorable(f"it contains itself or nests deeper than {MAX_DEPTH} levels")
         for name, item in value.items():
-            if name.__class__ is not str:
+            if name.__class__ is not str or not name.isascii():
                 _check_name(name)
             cls = item.__class__
             if cls in _PLAIN and cls is not str:
@@ -222,6 +251,10 @@ def _check(value: Any, depth: int) -> None:
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
         raise _Unstorable(f"the name {name!r} is of type {type(name).__name__}; names are strings")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise _Unstorable(f"the name {name!r} has half a surrogate pair at {error.start}, which has no form in UTF-8") from None
 
 
 def _check_value(value: Any, cls: type, depth: int) -> None:

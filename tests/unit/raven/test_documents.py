@@ -96,7 +96,11 @@ def test_a_batch_in_its_wire_form() -> None:
             {"Type": "DELETE", "Id": "dogs/b", "ChangeVector": "A:1"},
         ]
     }
-    assert written == [Written("dogs/1", "A:2", "t", "Dogs"), Written("dogs/b")]
+    assert written == [
+        Written(put_key="dogs/1", change_vector="A:2", last_modified="t", collection="Dogs"),
+        Written(other_key="dogs/b"),
+    ]
+    assert [one.key for one in written] == ["dogs/1", "dogs/b"]
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"Results":[]}', b"[]", b"nonsense", b"", b'{"Results":[{}]}', b'{"Results":[7]}'])
@@ -131,7 +135,8 @@ def test_bulk_requests() -> None:
     assert run(operation_id_flow(DB), Response(200, (), b'{"Id":7,"NodeTag":"A"}'))[1] == 7
     assert bulk_request(DB, 7).target == "/databases/db/bulk_insert?id=7&skipOverwriteIfUnchanged=false"
     assert kill_request(DB, 7).target == "/databases/db/operations/kill?id=7"
-    assert decode(bulk_item("a", Raw(b'{"n":1}'))) == {"Type": "PUT", "Id": "a", "Document": {"n": 1}}
+    assert decode(bulk_item('a"', b'{"n":1}', b"{}")) == {"Type": "PUT", "Id": 'a"', "Document": {"n": 1, "@metadata": {}}}
+    assert decode(bulk_item("a", b"{}", b'{"x":1}')) == {"Type": "PUT", "Id": "a", "Document": {"@metadata": {"x": 1}}}
 
 
 @pytest.mark.parametrize("response", [Response(200, (), b"{}"), Response(200, (), b"[]"), Response(500), Response(200, (), b"x")])

@@ -160,6 +160,7 @@ BAD = {
     "frozenset": (frozenset(), "type frozenset"),
     "object": (object(), "type object"),
     "surrogate": ("ab\udc36", "half a surrogate pair at 2"),
+    "surrogate in a name": ({"ab\udc36": 1}, "half a surrogate pair at 2"),
     "complex": (1j, "type complex"),
     "function": (len, "type builtin_function_or_method"),
 }
