@@ -1,9 +1,10 @@
-"""Sessions on RavenDB for programs that run on trio: callbacks or await, a unit of work, and events per HTTP status.
+"""Sessions on RavenDB for programs that run on trio: callbacks or await, change tracking, and events per HTTP status.
 
 Everything public is here; modules below are internal.
 """
 
-from evsession.config import VERSION, Conventions, Options, SessionOptions
+from evsession.config import VERSION as __version__
+from evsession.config import Conventions, Options, SessionOptions
 from evsession.errors import (
     AuthenticationError,
     ConcurrencyError,
@@ -36,8 +37,6 @@ from evsession.session.store import Store
 from evsession.session.stream import Stream
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
-
-__version__ = VERSION
 
 __all__ = [
     "AuthenticationError",

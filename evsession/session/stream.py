@@ -87,7 +87,8 @@ class Stream(Streaming, Generic[E]):
             self._rows.extend(self._parser.feed(data))
         else:
             self._parser.close()
-            self.close()
+            super().close()
+            self._is_ended = True
 
     async def _open(self) -> Exchange:
         exchange = await self._transport.open(self._request, self._trail)
@@ -101,8 +102,9 @@ class Stream(Streaming, Generic[E]):
         return exchange
 
     def close(self) -> None:
-        """End the stream. Never waits."""
+        """End the stream; what had come and was not given is dropped. Never waits."""
         self._is_ended = True
+        self._rows.clear()
         super().close()
 
     def __del__(self) -> None:

@@ -129,6 +129,8 @@ async def test_a_stream_ends_its_exchange_whatever_happens(scripted: Scripted, m
         dropped = session.stream("Dog")
         await dropped.__anext__()
         dropped.close()
+        with pytest.raises(StopAsyncIteration):
+            await dropped.__anext__()
         assert opened[1].is_closed
         with trio.CancelScope() as scope:
             async for _document in session.stream("Dog"):
