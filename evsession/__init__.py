@@ -3,7 +3,7 @@
 Everything public is here; modules below are internal.
 """
 
-from evsession.config import VERSION as __version__
+from evsession.config import VERSION as _VERSION
 from evsession.config import Conventions, Options, SessionOptions
 from evsession.errors import (
     AuthenticationError,
@@ -37,6 +37,8 @@ from evsession.session.store import Store
 from evsession.session.stream import Stream
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
+
+__version__ = _VERSION
 
 __all__ = [
     "AuthenticationError",

@@ -160,9 +160,9 @@ class BulkInsert(Streaming):
             if isinstance(error, SessionError):
                 self._tell(error)
         elif kind is not None:
-            await self._abort()
-        else:
-            await self._complete()
+            await self._abort()  # noqa: ASYNC102 - it shields itself
+        else:  # nothing was raised: this is the end of the work, not a clean-up
+            await self._complete()  # noqa: ASYNC102
 
     async def _complete(self) -> None:
         """Send the rest and the end of the array, and wait for the answer."""

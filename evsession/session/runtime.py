@@ -41,8 +41,9 @@ class Runtime:
     never gets a task of its own, and starting one costs no system call (`TrioToken.run_sync_soon` costs one).
     """
 
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
+    _nursery: trio.Nursery
+
+    def __init__(self) -> None:
         self._waiting: deque[Startable] = deque()
         self._starter: trio.lowlevel.Task | None = None
         self._crashes: list[BaseException] = []
@@ -120,19 +121,17 @@ class Runtime:
     @asynccontextmanager
     async def open(cls) -> AsyncIterator[Runtime]:
         """Run until the body ends. A single failure leaves as itself, never wrapped in a group."""
-        runtime: Runtime | None = None
+        runtime = cls()
         try:
             async with trio.open_nursery() as nursery:
-                runtime = cls(nursery)
+                runtime._nursery = nursery
                 nursery.start_soon(runtime._start_all)
                 yield runtime
                 nursery.cancel_scope.cancel()
         except BaseException as error:
-            crashes = runtime._crashes if runtime is not None else []
-            raise unwrap(error, crashes) from None
+            raise unwrap(error, runtime._crashes) from None  # noqa: ASYNC104 - a Cancelled alone comes out as itself
         finally:
-            if runtime is not None:
-                runtime._end()
+            runtime._end()
         if runtime._crashes:
             raise unwrap(runtime._crashes[0], runtime._crashes)
 

@@ -138,7 +138,7 @@ class Store(Listening):
     ) -> bool | None:
         scope, self._scope = self._scope, None
         assert scope is not None
-        return await scope.__aexit__(kind, error, traceback)
+        return await scope.__aexit__(kind, error, traceback)  # noqa: ASYNC102 - what must be shielded there is
 
     @asynccontextmanager
     async def _run_scope(self) -> AsyncIterator[None]:
