@@ -28,8 +28,8 @@ class Loaded:
 
 def load_flow(database: Database, key: str, includes: Sequence[str] = ()) -> Flow[Loaded]:
     """Load one document; a missing one is 404 without a body, also when includes are asked (seen on 5.4 - 7.1)."""
-    query = [("id", key), *(("include", path) for path in includes)]
-    response = yield Request("GET", target(database.path("docs"), query), key=key)
+    query = [("id", key), *[("include", path) for path in includes]]
+    response = yield Request("GET", target(database.docs, query), key=key)
     return _parse(response, 1, key)
 
 
@@ -41,7 +41,7 @@ def load_many_flow(database: Database, keys: Sequence[str], includes: Sequence[s
     """
     if not keys:
         return Loaded([])
-    where = target(database.path("docs"), [("include", path) for path in includes])
+    where = target(database.docs, [("include", path) for path in includes])
     response = yield Request("POST", where, encode({"Ids": list(keys)}), headers=(("Content-Type", "application/json"),))
     return _parse(response, len(keys), None)
 
@@ -63,9 +63,9 @@ def exists_flow(database: Database, key: str) -> Flow[bool]:
 
     RavenDB answers 500 without a body when the database is missing, so a failure is asked again as a GET, which says why.
     """
-    where = target(database.path("docs"), [("id", key)])
+    where = target(database.docs, [("id", key)])
     response = yield Request("HEAD", where, key=key)
     if response.status in (200, 404):
         return response.status == 200
-    described = yield Request("GET", target(database.path("docs"), [("id", key), ("metadataOnly", "true")]), key=key)
+    described = yield Request("GET", target(database.docs, [("id", key), ("metadataOnly", "true")]), key=key)
     raise error_from(described if described.status >= 400 else response, key=key)

@@ -37,10 +37,11 @@ SERVER_METADATA = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database by name, with its quoted base path."""
+    """A database by name, with its quoted base path and that of its documents."""
 
     name: str
     base: str = field(init=False, repr=False)
+    docs: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # The server's own rule (seen on 7.1: "Only letters, digits and characters ('_', '-', '.') are allowed"); asking here
@@ -48,6 +49,7 @@ class Database:
         if not _is_name(self.name):
             raise ConfigurationError(f"{self.name!r} cannot be the name of a database: letters, digits and '_', '-', '.' only")
         object.__setattr__(self, "base", path("databases", self.name))
+        object.__setattr__(self, "docs", self.path("docs"))
 
     def path(self, *segments: str) -> str:
         """Return the quoted path of an endpoint of this database."""

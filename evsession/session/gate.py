@@ -29,7 +29,7 @@ class Gate:
     def leave(self) -> None:
         """Count one less, and wake who waits for the last one."""
         self.count -= 1
-        if self.count == 0:
+        if self.count == 0 and self._lot:
             self._lot.unpark_all()
         if self._parent is not None:
             self._parent.leave()

@@ -9,6 +9,7 @@ import enum
 import logging
 from collections.abc import Callable, Generator
 from contextvars import copy_context
+from math import inf
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import trio
@@ -212,9 +213,8 @@ class Operation(Generic[T]):
             await trio.lowlevel.cancel_shielded_checkpoint()
             return self._settle(None, self._interruption(cancelled=True))
         timeout = self._owner.options.timeout
-        scope = self._scope = trio.CancelScope()
-        if timeout is not None and self._timed:
-            scope.deadline = trio.current_time() + timeout
+        deadline = inf if timeout is None or not self._timed else trio.current_time() + timeout
+        scope = self._scope = trio.CancelScope(deadline=deadline)
         results: tuple[Any, ...] | None = None
         error: BaseException | None = None
         try:

@@ -90,6 +90,8 @@ class Reader:
 
     def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:
         """Return the included documents; RavenDB leaves out of ``Includes`` those that are results themselves."""
+        if not paths and not loaded.includes:
+            return Queryable()
         keys = [*self._references(entities, paths), *loaded.includes]
         included = {fold(key): self._workspace.find(key) for key in keys}
         return Queryable(entity for entity in included.values() if entity is not None)

@@ -130,7 +130,7 @@ class Session(Listening):
         paths = include_paths(includes)
         cls = check_type(type)
         cache = self.options.cache
-        if isinstance(key, Iterable) and not isinstance(key, (str, bytes, Mapping)):
+        if not isinstance(key, str) and isinstance(key, Iterable) and not isinstance(key, (bytes, Mapping)):
             steps = self._reader.load_many(list(key), paths, cls, cache=cache)
         else:
             steps = self._reader.load(key, paths, cls, cache=cache)

@@ -14,10 +14,10 @@ def path(*segments: str) -> str:
 
 
 def target(base: str, query: Iterable[tuple[str, str]] = ()) -> str:
-    """Return a path that is quoted already with a query; ``+`` and space come out as ``%2B`` and ``%20``.
+    """Return a path that is quoted already, with a query; the names in it are fixed words, the values are quoted.
 
     RavenDB reads a bare ``+`` in a query as a space (seen on 5.4, 6.2 and 7.1), so form encoding would do, but no other client
     sends it; percent encoding has one meaning everywhere.
     """
-    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+    pairs = "&".join([f"{name}={quote(value, safe='')}" for name, value in query])
     return f"{base}?{pairs}" if pairs else base
