@@ -19,7 +19,18 @@ from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, check, encode, encode_exact, from_builtins, plain_scalar, to_builtins
 
-__all__ = ["Snapshot", "build_entity", "decode_entity", "encode_entity", "key_of", "merge", "refill", "set_key", "set_metadata"]
+__all__ = [
+    "Snapshot",
+    "build_entity",
+    "decode_entity",
+    "encode_entity",
+    "id_of",
+    "key_of",
+    "merge",
+    "refill",
+    "set_key",
+    "set_metadata",
+]
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
@@ -198,9 +209,19 @@ def key_of(entity: Any) -> str | None:
     Raises:
         ConfigurationError: if it is not text.
     """
-    if isinstance(entity, dict):
-        return entity.id if isinstance(entity, Document) else None
-    key = entity.id if _holds_key(entity) else None
+    return entity.id if isinstance(entity, Document) else id_of(entity)
+
+
+def id_of(entity: Any) -> str | None:
+    """Return the id that the entity was given, as it was given; for a `Document` that is in the database, its key.
+
+    Raises:
+        ConfigurationError: if it is not text.
+    """
+    if isinstance(entity, Document):
+        given: str | None = entity._key or entity._id
+        return given
+    key = entity.id if not isinstance(entity, dict) and _holds_key(entity) else None
     if key is None or key == "":
         return None
     if not isinstance(key, str):

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 __all__ = ["AnyOf", "Condition", "Equals", "Exists", "OneOf", "Pattern", "Prefix", "Range", "Scalar", "Suffix"]
 
 Scalar: TypeAlias = "str | float | int | bool | None"
 
 
-@dataclass(frozen=True, slots=True)
-class Equals:
+class Equals(msgspec.Struct, frozen=True):
     """The field is this value."""
 
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(msgspec.Struct, frozen=True):
     """The field is one of these values, which are of one kind: texts, floats, or integers too large for floats."""
 
     values: tuple[Scalar, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """The field lies between the ends; None is an open end, but not both are."""
 
     low: str | float | int | None
@@ -44,34 +42,29 @@ class Range:
         return low > high or (low == high and not (self.with_low and self.with_high))  # type: ignore[operator]
 
 
-@dataclass(frozen=True, slots=True)
-class Prefix:
+class Prefix(msgspec.Struct, frozen=True):
     """The field begins with this text, which is not empty."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Suffix:
+class Suffix(msgspec.Struct, frozen=True):
     """The field ends with this text, which is not empty."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """The whole field matches this regular expression of .NET."""
 
     expression: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(msgspec.Struct, frozen=True):
     """The document has the field; null counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(msgspec.Struct, frozen=True):
     """At least one of the conditions holds."""
 
     conditions: tuple[Condition, ...]

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from evsession.errors import ConfigurationError
-from evsession.raven.types import adopt, document
+from evsession.raven.types import adopt, derive_key, document, info_of
 from evsession.wire.json import JSON
 
 __all__ = ["Document", "DocumentType", "make", "put_key", "put_metadata"]
@@ -55,12 +55,20 @@ class Document(dict[str, JSON]):
 
     @property
     def id(self) -> str | None:
-        """The key, or the id that the key will be made from; None for a new document without one.
+        """The key; for a new document that which its id means, or None without one.
+
+        Setting ``"Max"`` on a new document of the collection ``Dogs`` makes it ``dogs/max``. A session whose conventions have
+        another separator uses that one when it saves.
 
         Raises:
             ConfigurationError: when set on a document that has its key already, or to something that is not text.
         """
-        return self._id if self._key is None else self._key  # type: ignore[no-any-return]
+        key: str | None = self._key
+        given: str | None = self._id
+        if key is not None or given is None:
+            return key
+        info = info_of(self)
+        return given if info is None else derive_key(given, info.collection, info.id_separator or "/")
 
     @id.setter
     def id(self, value: str | None) -> None:

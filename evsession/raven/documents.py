@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from evsession.errors import ProtocolError
 from evsession.raven.errors import error_from
@@ -18,12 +19,11 @@ __all__ = ["Loaded", "exists_flow", "load_flow", "load_many_flow"]
 Row = dict[str, JSON]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What a load brought: a row or None per key asked, and the included rows that RavenDB did not list among them."""
 
     rows: Sequence[Row | None]
-    includes: dict[str, Row] = field(default_factory=dict)
+    includes: dict[str, Row] = msgspec.field(default_factory=dict)
 
 
 def load_flow(database: Database, key: str, includes: Sequence[str] = ()) -> Flow[Loaded]:

@@ -7,7 +7,8 @@ a range owns its numbers, and those that are never used leave a gap. Seen on 5.4
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from evsession.errors import ProtocolError
 from evsession.raven.errors import error_from
@@ -20,16 +21,14 @@ from evsession.wire.url import target
 __all__ = ["HiLoNumber", "HiLoRange", "HiLoRanges", "hilo_key_flow", "hilo_next_flow", "hilo_return_flow"]
 
 
-@dataclass(frozen=True, slots=True)
-class HiLoNumber:
+class HiLoNumber(msgspec.Struct, frozen=True):
     """One number, and the node that gave it; two nodes may give the same number."""
 
     value: int
     server_tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class HiLoRange:
+class HiLoRange(msgspec.Struct, frozen=True):
     """The numbers from `low` to `high`, both included, that nobody else uses."""
 
     low: int

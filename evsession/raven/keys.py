@@ -15,10 +15,20 @@ from typing import Any, Literal
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import key_of
-from evsession.raven.types import TypeInfo, info_of
+from evsession.raven.codec import id_of
+from evsession.raven.types import TypeInfo, derive_key, info_of
 
-__all__ = ["MAX_KEY_BYTES", "KeySource", "check_key", "check_new_key", "is_server_made", "key_from_id", "new_key", "separator_of"]
+__all__ = [
+    "MAX_KEY_BYTES",
+    "KeySource",
+    "check_key",
+    "check_new_key",
+    "chosen_key",
+    "is_server_made",
+    "key_from_id",
+    "new_key",
+    "separator_of",
+]
 
 MAX_KEY_BYTES = 512
 """Of UTF-8; a longer one is a 500 (seen on 5.4, 6.2 and 7.1)."""
@@ -75,24 +85,34 @@ def is_server_made(key: str | None) -> bool:
 
 
 def key_from_id(id: str, collection: str | None, separator: str) -> str:
-    """Return the key of a document with this id: ``"Max"`` of the collection ``Dogs`` is ``dogs/max``, as in 2012.
-
-    An id that holds the separator, or begins as the keys of its collection do, is a whole key and taken as it is; so is every id
-    of a document without a collection.
+    """Return the key that an id means; see `derive_key`.
 
     Raises:
         ConfigurationError: if no document can have the key.
     """
-    if collection is None or separator in id or id.lower().startswith(collection.lower() + "/"):
-        return check_new_key(id)
-    check_key(id)
-    return check_new_key(f"{collection.lower()}{separator}{id.lower()}")
+    return check_new_key(derive_key(check_key(id), collection, separator))
 
 
 def separator_of(entity: Any, conventions: Conventions) -> str:
     """Return what stands between the collection and the rest of a key that is made here."""
     info = info_of(entity)
     return (info and info.id_separator) or conventions.id_separator
+
+
+def chosen_key(entity: Any, info: TypeInfo | None, conventions: Conventions, *, collection: str | None = None) -> str | None:
+    """Return the key that the entity's own id means, or what the type's `key` function returns; None if neither says one.
+
+    Raises:
+        ConfigurationError: if no document can have the key.
+    """
+    id = id_of(entity)
+    if id is None and info is not None and info.key is not None:
+        id = info.key(entity)
+    if id is None:
+        return None
+    if collection is None and info is not None:
+        collection = info.collection
+    return key_from_id(id, collection, (info and info.id_separator) or conventions.id_separator)
 
 
 def new_key(
@@ -115,12 +135,9 @@ def new_key(
     """
     if collection is None and info is not None:
         collection = info.collection
-    separator = (info and info.id_separator) or conventions.id_separator
-    id = key_of(entity)
-    if id is None and info is not None and info.key is not None:
-        id = info.key(entity)
-    if id is not None:
-        return key_from_id(check_key(id), collection, separator)
+    chosen = chosen_key(entity, info, conventions, collection=collection)
+    if chosen is not None:
+        return chosen
     strategy = (info and info.id_generation_strategy) or conventions.id_generation_strategy
     if callable(strategy):
         return check_new_key(strategy(entity))

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from evsession.errors import ConfigurationError, ProtocolError
 from evsession.raven.errors import patch_error
 from evsession.raven.legacy import SCRIPT, check_commands
@@ -52,8 +54,7 @@ class Patch:
         return {"Script": self.script, "Values": self.values}
 
 
-@dataclass(frozen=True, slots=True)
-class PatchResult:
+class PatchResult(msgspec.Struct, frozen=True):
     """What a patch did.
 
     Attributes:

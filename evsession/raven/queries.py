@@ -16,8 +16,9 @@ that begins it, a numeric range open upwards also finds texts that look like dat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from evsession.errors import ConfigurationError, InvalidDocument, OperationTimeout, QueryError
 from evsession.raven.errors import query_error
@@ -40,8 +41,7 @@ JSON_BODY = (("Content-Type", "application/json"),)
 _ALIAS = "__row"
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """One query, complete; its parameters are copies that nobody else holds.
 
     Attributes:
@@ -53,7 +53,7 @@ class Query:
     """
 
     text: str
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     wait: float | None = None
     index: str | None = None
     unordered: str | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
+
+import msgspec
 
 from evsession.errors import ProtocolError
 from evsession.wire.json import JSON
@@ -15,8 +16,7 @@ __all__ = ["Page", "Statistics", "parse_page", "parse_statistics", "parse_timest
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-]\d\d:\d\d))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(msgspec.Struct, frozen=True):
     """How a query was answered.
 
     Attributes:
@@ -36,8 +36,7 @@ class Statistics:
     skipped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """The rows of one answer, in order, as plain dicts with their ``@metadata``.
 
     Attributes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from evsession.errors import ConfigurationError
 from evsession.raven.rql import check_name
@@ -24,8 +25,7 @@ _TYPED = re.compile(r"(.*\S)\s+as\s+(\w+)", re.DOTALL)
 _NAMES = ("include", "page_size", "projections", "sort", "start", "wait_for_non_stale")
 
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+class SortKey(msgspec.Struct, frozen=True):
     """One key to sort by.
 
     Attributes:
@@ -39,8 +39,7 @@ class SortKey:
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Specs:
+class Specs(msgspec.Struct, frozen=True):
     """The specifications of one query, checked.
 
     Attributes:

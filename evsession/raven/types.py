@@ -16,7 +16,7 @@ from evsession.config import check_separator, check_strategy
 from evsession.errors import ConfigurationError
 from evsession.raven.shapes import MARK, Kind, key_field_of, kind_of, shape_of
 
-__all__ = ["TypeInfo", "adopt", "collection_of", "document", "info_of", "is_storable_entity", "type_of_collection"]
+__all__ = ["TypeInfo", "adopt", "collection_of", "derive_key", "document", "info_of", "is_storable_entity", "type_of_collection"]
 
 C = TypeVar("C", bound=type)
 
@@ -222,6 +222,17 @@ def collection_of(type_or_name: str | type) -> tuple[str, type | None]:
     if type_of_collection(name) is None and name[0] != "@":
         name = inflection.pluralize(name)
     return name, type_of_collection(name)
+
+
+def derive_key(id: str, collection: str | None, separator: str) -> str:
+    """Return the key that an id means: ``"Max"`` of the collection ``Dogs`` is ``dogs/max``, as in 2012.
+
+    An id that holds the separator, or begins as the keys of its collection do, is a whole key and taken as it is; so is every id
+    of a document without a collection.
+    """
+    if collection is None or separator in id or id.lower().startswith(collection.lower() + "/"):
+        return id
+    return f"{collection.lower()}{separator}{id.lower()}"
 
 
 def is_storable_entity(thing: Any) -> bool:

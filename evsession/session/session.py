@@ -321,7 +321,7 @@ class Session(Listening):
         if several and etag is not None:
             raise TypeError("one etag cannot be for several documents: give {'key': ..., 'etag': ...} for each")
         targets = list(document) if several else [document]
-        steps = self._writer.delete(targets, etag, checks=self.options.use_optimistic_concurrency)
+        steps = self._writer.delete(targets, etag, self.conventions, checks=self.options.use_optimistic_concurrency)
         return Operation(self, "delete", steps, callback, 0)
 
     def patch(self, key: str, patches: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:

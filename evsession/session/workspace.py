@@ -18,14 +18,13 @@ from evsession.raven.codec import (
     build_entity,
     decode_entity,
     encode_entity,
-    key_of,
     merge,
     refill,
     set_key,
     set_metadata,
 )
 from evsession.raven.document import Document, put_key, put_metadata
-from evsession.raven.keys import KeySource, check_new_key, is_server_made, new_key
+from evsession.raven.keys import KeySource, check_new_key, chosen_key, is_server_made, new_key
 from evsession.raven.types import info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
 from evsession.unitofwork.identity_map import IdentityMap, fold
@@ -267,13 +266,14 @@ class Workspace:
 
     # -- deleting ----------------------------------------------------------------------------------------------------------
 
-    def address(self, target: Any) -> tuple[str | None, str | None]:
+    def address(self, target: Any, conventions: Conventions) -> tuple[str | None, str | None]:
         """Return key and version of what a program names: a key, a document, or ``{"key": ..., "etag": ...}``."""
         if isinstance(target, str):
             return target, None
         known = self._map.of(target)
         if known is not None:
-            return known.key or key_of(known.entity), known.version
+            key = known.key or self._chosen_key(known.entity, conventions, known.facts.get(COLLECTION))
+            return key, known.version
         if type(target) is dict and "key" in target:
             if unknown := set(target) - {"key", "etag"}:
                 raise ConfigurationError(f"what to delete is named by 'key' and 'etag', not by {sorted(unknown)}")
@@ -281,7 +281,11 @@ class Workspace:
         if not is_storable_entity(target):
             raise TypeError(f"a {type(target).__name__} cannot be deleted: give a key, a document or a list of these")
         version = target.metadata.get(CHANGE_VECTOR) if isinstance(target, Document) else None
-        return key_of(target), version
+        return self._chosen_key(target, conventions, None), version
+
+    @staticmethod
+    def _chosen_key(entity: Any, conventions: Conventions, collection: str | None) -> str | None:
+        return chosen_key(entity, info_of(entity), conventions, collection=collection)
 
     def forget(self, known: Known) -> None:
         """Forget the entity of a document that is gone."""

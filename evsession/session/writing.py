@@ -70,11 +70,11 @@ class Writer:
                     raise
         return (yield from batch_flow(self._database, commands))
 
-    def delete(self, targets: Sequence[Any], etag: str | None, *, checks: bool) -> Steps:
+    def delete(self, targets: Sequence[Any], etag: str | None, conventions: Conventions, *, checks: bool) -> Steps:
         """Delete at once, all or nothing. A document that was stored but not saved is only taken back."""
         commands, known = [], []
         for target in targets:
-            key, version = self._workspace.address(target)
+            key, version = self._workspace.address(target, conventions)
             if key is None and self._workspace.discard(target):
                 continue
             if key is None:
@@ -83,7 +83,7 @@ class Writer:
             is_explicit = type(target) is dict and self._workspace.of(target) is None
             chosen = etag if etag is not None else version if checks or is_explicit else None
             commands.append(Delete(check_key(key), _check_etag(chosen)))
-            known.append(self._workspace.known_as(key))
+            known.append(self._workspace.of(target) or self._workspace.known_as(key))
         if commands:
             yield from batch_flow(self._database, commands)
         # What was stored under the key while the server was deleting is another document.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
+
+import msgspec
 
 from evsession.errors import ConfigurationError
 
@@ -18,8 +19,7 @@ DEFAULT_PORTS = {"http": 8080, "https": 443}
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """One server.
 
     Attributes:

@@ -6,16 +6,16 @@ Knows the shape of the exchange only. `evsession.transport` implements it over h
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from evsession.wire.message import Request, Response
 
 __all__ = ["Exchange", "Trail", "Transport", "WireEvent"]
 
 
-@dataclass(frozen=True, slots=True)
-class WireEvent:
+class WireEvent(msgspec.Struct, frozen=True):
     """What the observation events ``"request"``, ``"response"``, ``"retry"`` and ``"failover"`` carry.
 
     Attributes:

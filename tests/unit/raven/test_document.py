@@ -146,6 +146,16 @@ def test_metadata_is_read_only() -> None:
         document.metadata["@collection"] = "Cats"  # type: ignore[index]
 
 
+def test_an_id_reads_as_the_key_that_it_means() -> None:
+    dog = Dog(name="Max")
+    dog.id = "Max"
+    assert dog.id == "dogs/max"
+    dog.id = "Dogs/MAX"
+    assert dog.id == "Dogs/MAX"
+    assert DocumentType("Cat", id_separator="-")(id="Tom").id == "cats-tom"
+    assert Document(id="Max").id == "Max"
+
+
 def loaded() -> Any:
     document = make(Dog, {"name": "Max", "tags": ["a"], "id": 1})
     put_key(document, "dogs/max")
@@ -158,7 +168,7 @@ def test_pickling_keeps_everything(protocol: int) -> None:
     twin = pickle.loads(pickle.dumps(loaded(), protocol))
     assert (type(twin), twin, twin.id, twin.metadata) == (Dog, loaded(), "dogs/max", {"@collection": "Dogs"})
     new = pickle.loads(pickle.dumps(Dog({"_key": 1}, id="Max"), protocol))
-    assert (new, new.id) == ({"_key": 1}, "Max")
+    assert (new, new.id) == ({"_key": 1}, "dogs/max")
     assert pickle.loads(pickle.dumps(Dog(a=1), protocol)).id is None
 
 

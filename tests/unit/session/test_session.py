@@ -518,6 +518,21 @@ async def test_deleting_what_was_never_saved_takes_it_back(scripted: Scripted) -
         assert await session.save() == []
 
 
+async def test_a_new_document_is_deleted_by_the_key_that_its_id_means(scripted: Scripted) -> None:
+    @evsession.document
+    @dataclass
+    class Cat:
+        id: str
+
+    async with scripted(deleted("dogs-max", "cats-tom")) as (session, transport):
+        session.conventions.id_separator = "-"
+        stored = Cat("Tom")
+        session.store(stored)
+        await session.delete([Dog(id="Max"), stored])
+        assert [command["Id"] for command in commands(transport)] == ["dogs-max", "cats-tom"]
+        assert await session.save() == []
+
+
 async def test_a_failed_delete_forgets_nothing(scripted: Scripted) -> None:
     async with scripted(loaded(row("dogs/a")), refused(409, "Raven.Client.Exceptions.ConcurrencyException")) as (
         session,
