@@ -17,7 +17,7 @@ import trio
 from evsession.config import SessionOptions
 from evsession.errors import OperationCancelled, OperationTimeout, ProtocolError, SessionError
 from evsession.session.callbacks import Callback, Shape, fit, shape_of
-from evsession.session.events import Events
+from evsession.session.events import Events, Handler
 from evsession.session.gate import Gate, Pass
 from evsession.session.runtime import Runtime
 from evsession.wire.message import Request, Response
@@ -227,6 +227,9 @@ class Operation(Generic[T]):
             raise
         if results is None and error is None:
             error = self._interruption(cancelled=self._cancelled)
+        if error is not None and not isinstance(error, OperationCancelled):
+            self._complete(error)
+            await self._announce(error)
         return self._settle(results, error)
 
     async def _drive(self) -> tuple[Any, ...]:
@@ -247,7 +250,7 @@ class Operation(Generic[T]):
                 answer = await self._transport.send(step, trail)
                 self._answered = True
             elif isinstance(step, Notice):
-                self._notify(step.error)
+                await self._tell(step.error, self._owner._events.pick(str(step.error.status_code)))
             else:
                 await step.wait()
             try:
@@ -256,10 +259,6 @@ class Operation(Generic[T]):
                 results: tuple[Any, ...] = stop.value
                 return results
 
-    def _notify(self, error: SessionError) -> None:
-        for handler in self._owner._events.pick(str(error.status_code)):
-            self._call(handler, error)
-
     def _observe(self, event: WireEvent) -> None:
         for handler in self._owner._events.pick(event.name):
             self._call(handler, event)
@@ -267,13 +266,11 @@ class Operation(Generic[T]):
     # -- telling the end -----------------------------------------------------------------------------------------------------
 
     def _settle(self, results: tuple[Any, ...] | None, error: BaseException | None) -> None:
-        """Tell the end in the promised order: handlers, callback, awaiters; then stop counting as under way."""
+        """Tell the end to the callback and the awaiters, then stop counting as under way."""
         self._steps.close()
         self._results, self._error = results, error
         if error is not None:
             self._complete(error)
-            if not isinstance(error, OperationCancelled):
-                self._announce(error)
         self._state = State.DONE
         callback, self._callback = self._callback, None
         if callback is not None and self._shape is not None:
@@ -285,14 +282,21 @@ class Operation(Generic[T]):
         if error is not None and not self._heard and not isinstance(error, OperationCancelled):
             self._runtime.unheard.add(self)
 
-    def _call(self, function: Callable[..., object], *args: object) -> None:
-        self._runtime.call(self._owner._gate, self._owner._events, function, *args)
+    def _call(self, function: Callable[..., object], *args: object) -> bool:
+        return self._runtime.call(self._owner._gate, self._owner._events, function, *args)
 
-    def _announce(self, error: BaseException) -> None:
+    async def _announce(self, error: BaseException) -> None:
         handlers = self._owner._events.pick_for(error)
         self._heard = self._heard or bool(handlers)
-        for handler in handlers:
-            self._call(handler, error)
+        await self._tell(error, handlers)
+
+    async def _tell(self, error: BaseException, handlers: list[Handler]) -> None:
+        """Call the handlers; return when the asynchronous ones have begun, too."""
+        begun = [self._call(handler, error) for handler in handlers]
+        if any(begun):
+            # Tasks begin in any order within a turn of trio's loop, so only after two turns all have.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _complete(self, error: BaseException) -> None:
         """Add to the error what only the operation knows."""

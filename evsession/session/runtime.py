@@ -70,18 +70,20 @@ class Runtime:
         self._starter = None
         return trio.lowlevel.Abort.SUCCEEDED
 
-    def call(self, gate: Gate, events: Events, function: Callable[..., object], *args: object) -> None:
+    def call(self, gate: Gate, events: Events, function: Callable[..., object], *args: object) -> bool:
         """Call a handler or callback; a coroutine that it returns runs in the nursery and counts as under way.
 
-        What it raises goes to the ``"exception"`` handlers, else it ends the store.
+        What it raises goes to the ``"exception"`` handlers, else it ends the store. Returns whether there is a coroutine to run.
         """
         try:
             result = function(*args)
         except Exception as error:
             self.crash(error, gate, events)
-        else:
-            if inspect.iscoroutine(result):
-                self._spawn(result, Pass(gate), gate, events)
+            return False
+        if not inspect.iscoroutine(result):
+            return False
+        self._spawn(result, Pass(gate), gate, events)
+        return True
 
     def _spawn(self, coroutine: Coroutine[Any, Any, object], ticket: Pass, gate: Gate, events: Events) -> None:
         try:

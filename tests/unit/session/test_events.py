@@ -166,13 +166,17 @@ async def test_async_handlers_are_started_before_the_callback_and_awaited_by_the
     told: list[str] = []
 
     async def slow(error: Any) -> None:
+        told.append("handler begins")
         await trio.testing.wait_all_tasks_blocked()
-        told.append("handler")
+        told.append("handler ends")
 
-    async with scripted(CONFLICT) as (session, _):
+    async with scripted(CONFLICT, answer(None, 404)) as (session, _):
         session.on(409, slow)
-        session.load("dogs/max", lambda error: told.append("callback"))
-    assert sorted(told) == ["callback", "handler"]
+        session.on(404, slow)
+        for _attempt in range(2):
+            session.load("dogs/max", lambda *_: told.append("callback"))
+            await session.drain()
+    assert told == ["handler begins", "callback", "handler ends"] * 2
 
 
 async def test_a_transport_failure_fires_error(scripted: Scripted) -> None:
