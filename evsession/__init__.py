@@ -83,6 +83,5 @@ __all__ = [
 
 # Tracebacks and reprs name what users import, not where it is written.
 for _name in __all__:
-    if getattr(globals()[_name], "__module__", "").startswith("evsession."):
-        globals()[_name].__module__ = "evsession"
+    globals()[_name].__module__ = "evsession"
 del _name

@@ -71,8 +71,7 @@ class Reader:
         """Run a query; results are the documents and the statistics."""
         page = yield from query_flow(self._database, query)
         for row in page.includes.values():
-            if row is not None:
-                self._workspace.admit(row)
+            self._workspace.admit(row)
         return Queryable(self._workspace.admit(row, cls) for row in page.rows), page.statistics
 
     def exists(self, key: str) -> Steps:

@@ -155,12 +155,9 @@ def unwrap(error: BaseException, crashes: list[BaseException]) -> BaseException:
 
 def _peel(error: BaseException) -> BaseException:
     """Take off the groups that nurseries put around a group of the program's own."""
-    while isinstance(error, BaseExceptionGroup):
-        parts = [part for part in error.exceptions if not all(isinstance(leaf, trio.Cancelled) for leaf in _leaves(part))]
-        if len(parts) > 1:
-            break
-        error = parts[0]
-    return error
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    parts = [part for part in inner if not all(isinstance(leaf, trio.Cancelled) for leaf in _leaves(part))]
+    return _peel(parts[0]) if len(parts) == 1 else error
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -77,8 +77,7 @@ class Workspace:
         if type(known.entity) is dict:
             document = Document(known.entity)
             self._map.replace(known, document)
-            if known.key is not None:
-                set_key(document, known.key)
+            set_key(document, known.key)
         return known.entity
 
     def of(self, entity: Any) -> Known | None:

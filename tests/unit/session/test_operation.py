@@ -122,6 +122,14 @@ async def test_two_tasks_await_one_operation(scripted: Scripted) -> None:
     assert results == [True, True]
 
 
+async def test_awaited_before_its_task_begins_it_runs_once(scripted: Scripted) -> None:
+    async with scripted(EXISTS) as (session, transport), trio.open_nursery() as nursery:
+        operation = session.exists("dogs/max")
+        operation.start(nursery)
+        assert await operation is True
+        assert len(transport.requests) == 1
+
+
 async def test_awaited_at_once_it_needs_no_task(scripted: Scripted) -> None:
     seen: list[int] = []
 

@@ -474,6 +474,54 @@ async def test_a_range_that_cannot_be_returned_is_no_failure(scripted: Scripted)
         await session.save()
 
 
+async def test_a_document_that_is_deleted_while_it_is_saved_is_forgotten(scripted: Scripted) -> None:
+    held = Held(saved("dogs/a"))
+    async with scripted(loaded(row("dogs/a", n=1)), held, deleted("dogs/a"), answer(None, 404)) as (session, _):
+        a = await session.load("dogs/a")
+        a.n = 2
+        save = session.save()
+        await held.asked.wait()
+        await session.delete("dogs/a")
+        held.release.set()
+        assert await save == ["dogs/a"]
+        assert await session.load("dogs/a") is None
+
+
+async def test_a_key_that_the_server_gives_again_belongs_to_the_new_document(scripted: Scripted) -> None:
+    without_collection = answer(
+        {"Results": [{"Type": "PUT", "@id": "dogs/1", "@change-vector": "A:9", "@last-modified": "t"}]}, 201
+    )
+    async with scripted(loaded(row("dogs/1", n=1)), without_collection) as (session, _):
+        old = await session.load("dogs/1")
+        new = Dog(n=2)
+        session.store(new)
+        assert await session.save() == ["dogs/1"]
+        assert await session.load("dogs/1") is new is not old
+        assert new.metadata["@collection"] == "Dogs"
+
+
+# -- query -----------------------------------------------------------------------------------------------------------------
+
+
+def page(*rows: dict[str, Any], includes: dict[str, Any] | None = None) -> evsession.Response:
+    facts = {"TotalResults": len(rows), "SkippedResults": 0, "DurationInMs": 5, "IndexName": "I", "IsStale": False}
+    return answer({**facts, "IndexTimestamp": "2026-11-21T03:17:38.6603334Z", "Results": list(rows), "Includes": includes or {}})
+
+
+async def test_every_kind_of_query_gives_documents_and_statistics(scripted: Scripted) -> None:
+    told: list[Any] = []
+    includes = {"dogs/b": row("dogs/b"), "dogs/gone": None}
+    async with scripted(*[page(row("dogs/a", pup="dogs/b"), includes=includes)] * 3) as (session, transport):
+        documents, statistics = await session.query(Dog, {"n": "1 TO 2"}, {"include": "pup"})
+        assert (statistics.total, statistics.index, statistics.duration, statistics.stale) == (1, "I", 0.005, False)
+        assert await session.load("dogs/b") is not None
+        session.index("I", lambda error, found, facts: told.append((error, found, facts.total)))
+        session.raw("from Dogs where n > $n", {"n": 1.5}, lambda error, found: told.append((error, found)))
+        await session.drain()
+        assert len(transport.requests) == 3
+    assert sorted(told, key=len) == [(None, documents), (None, documents, 1)]
+
+
 # -- delete ----------------------------------------------------------------------------------------------------------------
 
 

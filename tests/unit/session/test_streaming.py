@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -47,6 +48,36 @@ async def test_a_stream_of_a_class_and_of_projections(scripted: Scripted) -> Non
         assert {type(dog) for dog in dogs} == {Dog}
         rows = [row async for row in session.stream("Dog", projections="number")]
         assert rows == [{"number": 1}]
+
+
+async def test_many_documents_of_one_piece_are_given_one_by_one(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedExchange, "piece", 65_536)
+    async with scripted(streamed(*ROWS)) as (session, _):
+        assert [document.number async for document in session.stream("Dog")] == list(range(10))
+
+
+async def test_a_stream_that_is_cancelled_while_it_waits_is_over(scripted: Scripted) -> None:
+    held = Held(streamed())
+    async with scripted(held) as (session, _):
+        stream = session.stream("Dog")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.__anext__)
+            await held.asked.wait()
+            nursery.cancel_scope.cancel()
+        with pytest.raises(StopAsyncIteration):
+            await stream.__anext__()
+
+
+async def test_a_stream_of_typed_documents(scripted: Scripted) -> None:
+    @evsession.document(collection="Hounds")
+    @dataclass
+    class Hound:
+        number: int
+        id: str = ""
+
+    rows = [{"number": 1, "@metadata": {"@id": "hounds/1", "@collection": "Hounds"}}]
+    async with scripted(streamed(*rows)) as (session, _):
+        assert [hound async for hound in session.stream(Hound)] == [Hound(1, "hounds/1")]
 
 
 async def test_a_stream_with_a_callback(scripted: Scripted) -> None:
@@ -299,6 +330,25 @@ async def test_an_early_end_that_is_noticed_at_the_end(monkeypatch: pytest.Monke
     monkeypatch.setattr(ScriptedExchange, "send", refuse)
     async with store_on(ScriptedTransport(NUMBER, DONE)) as store, store.bulk_insert() as insert:
         await insert.store({}, key="x/1")
+
+
+async def test_an_early_end_that_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def enough(self: ScriptedExchange, data: bytes) -> bool:
+        await trio.lowlevel.checkpoint()
+        return False
+
+    monkeypatch.setattr(ScriptedExchange, "send", enough)
+    async with store_on(ScriptedTransport(NUMBER, DONE)) as store, store.bulk_insert() as insert:
+        await insert.store({"text": "x" * 70_000}, key="x/1")
+        with pytest.raises(SessionClosed):
+            await insert.store({}, key="x/2")
+
+
+async def test_a_chunk_that_was_the_last_document() -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport) as store, store.bulk_insert() as insert:
+        await insert.store({"text": "x" * 70_000}, key="x/1")
+    assert [item["Id"] for item in transport.bodies()[0]] == ["x/1"]
 
 
 async def test_leaving_by_an_exception_stops_the_insert() -> None:
