@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
-from evsession.errors import SessionError
+from evsession.errors import SessionClosed, SessionError
 from evsession.raven.errors import query_error
 from evsession.raven.queries import Query
 from evsession.raven.streams import StreamParser, stream_request
@@ -31,7 +31,8 @@ class Stream(Streaming, Generic[E]):
     """An asynchronous iterator of documents; nothing is sent before the first one is asked for.
 
     Leaving the loop early, or dropping the stream, drops its connection. ``options.timeout`` limits each wait for the server. A
-    failure is told to the handlers, then raised; what came before it was good. One task at a time.
+    failure is told to the handlers, then raised, and again by each further step; what came before it was good. One task at a
+    time.
 
     Attributes:
         count: How many documents were given so far.
@@ -49,6 +50,7 @@ class Stream(Streaming, Generic[E]):
         self._parser = StreamParser(query.index)
         self._rows: deque[dict[str, JSON]] = deque()
         self._is_ended = False
+        self._broken: SessionError | None = None
 
     def __aiter__(self) -> Stream[E]:
         return self
@@ -65,11 +67,20 @@ class Stream(Streaming, Generic[E]):
     async def take(self) -> E:
         """Return the next document, or raise StopAsyncIteration; handlers are not told of a failure."""
         while not self._rows:
+            if self._broken is not None:
+                await trio.lowlevel.checkpoint()
+                raise self._broken
             if self._is_ended:
                 await trio.lowlevel.checkpoint()
                 raise StopAsyncIteration
-            async with self._guarded():
-                await self._fill()
+            try:
+                async with self._guarded():
+                    await self._fill()
+            except BaseException as error:
+                # Never an end that looks like the end of the documents.
+                cut_off = SessionClosed("the stream was cut off while it waited for the server", operation=self.name)
+                self._broken = error if isinstance(error, SessionError) else cut_off
+                raise
         return self._give()
 
     def _give(self) -> E:

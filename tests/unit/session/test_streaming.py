@@ -64,7 +64,7 @@ async def test_a_stream_that_is_cancelled_while_it_waits_is_over(scripted: Scrip
             nursery.start_soon(stream.__anext__)
             await held.asked.wait()
             nursery.cancel_scope.cancel()
-        with pytest.raises(StopAsyncIteration):
+        with pytest.raises(SessionClosed, match="cut off"):
             await stream.__anext__()
 
 
