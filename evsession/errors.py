@@ -51,12 +51,12 @@ __all__ = [
     "TransientError",
 ]
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+_CREDENTIALS = r"(?<=://)[^/\s]*@"
 
 
 def hide_credentials(text: str) -> str:
     """Return the text with the user part of every URL in it replaced."""
-    return _CREDENTIALS.sub("***@", text)
+    return re.sub(_CREDENTIALS, "***@", text)
 
 
 class SessionError(Exception):

@@ -97,6 +97,28 @@ def test_public_names_live_in_the_package(name: str) -> None:
     assert getattr(evsession, name).__name__ == name
 
 
+@pytest.mark.parametrize("name", evsession.__all__)
+def test_public_names_have_a_signature(name: str) -> None:
+    inspect.signature(getattr(evsession, name))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        evsession.Patch("this.n = args.n", {"n": 1}),
+        evsession.Request("PUT", "/docs", b"{}", (("a", "b"),), writes=True, key="dogs/max"),
+        evsession.Response(200, ((b"etag", b"1"),), b"{}"),
+        evsession.Statistics(total=3, index="Auto/Dogs/Bybreed"),
+        evsession.WireEvent("request", "load", "GET", "http://localhost:8080/docs"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_are_pickled_by_their_public_name(value: object) -> None:
+    pickled = pickle.dumps(value)
+    assert pickle.loads(pickled) == value
+    assert b"evsession." not in pickled
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 def test_errors_are_pickled_by_their_public_name(error: type[evsession.SessionError]) -> None:
     assert b"evsession.errors" not in pickle.dumps(error("no")).replace(b"evsession.errors\x94\x8c\x08_rebuild", b"")

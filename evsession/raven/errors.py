@@ -11,7 +11,6 @@ then the status. ``Error`` holds a stack trace and is never shown. Shapes seen o
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import Any
 
 from evsession.errors import (
@@ -69,13 +68,14 @@ _BY_STATUS: dict[int, type[SessionError]] = {
 
 _UNKNOWN_OUTCOME = frozenset({"OperationCanceledException", "RavenTimeoutException", "TaskCanceledException", "TimeoutException"})
 
-_UNINDEXED = re.compile(r"The field '(.*)' is not indexed (?:in|for index) '([^']*)'", re.DOTALL)
-_NO_DATABASE = re.compile(r"Database '?(.+?)'? (?:does not exist|wasn't found)")
-_INDEX = re.compile(r"Index '?([^']+?)'? (?:does not exist|was not found|is marked as errored)")
-_TRACE = re.compile(r"\r?\n[ \t]+at \S.*", re.DOTALL)
-_CAUSE = re.compile(r"[^\n]*(?:\r?\n[ \t]*---> ([\w.+`]+): ([^\r\n]*))+")
-_SAID_TWICE = re.compile(r"(?P<text>.+) At \d+:\d+ (?P=text)", re.DOTALL)
-_LEGACY = re.compile(r"document ID '(.*?)'\. legacy-patch(-conflict)?: (.*)", re.DOTALL)
+# Texts, compiled on first use: most programs never see such an answer, and compiling these costs every import 1 ms.
+_UNINDEXED = r"(?s)The field '(.*)' is not indexed (?:in|for index) '([^']*)'"
+_NO_DATABASE = r"Database '?(.+?)'? (?:does not exist|wasn't found)"
+_INDEX = r"Index '?([^']+?)'? (?:does not exist|was not found|is marked as errored)"
+_TRACE = r"(?s)\r?\n[ \t]+at \S.*"
+_CAUSE = r"[^\n]*(?:\r?\n[ \t]*---> ([\w.+`]+): ([^\r\n]*))+"
+_SAID_TWICE = r"(?s)(?P<text>.+) At \d+:\d+ (?P=text)"
+_LEGACY = r"(?s)document ID '(.*?)'\. legacy-patch(-conflict)?: (.*)"
 
 
 def error_from(
@@ -100,7 +100,7 @@ def error_from(
     """
     body = refusal(response.body)
     code, text = _name_and_text(body)
-    legacy = _LEGACY.search(text) if code == "JavaScriptException" else None
+    legacy = re.search(_LEGACY, text) if code == "JavaScriptException" else None
     if legacy is not None:
         return _legacy_patch(legacy, response.status, key)
     error = _classify(response, code, text, fallback)(
@@ -172,11 +172,11 @@ def _name_and_text(body: dict[str, Any]) -> tuple[str | None, str]:
     code = short_name(name) if isinstance(name, str) and name and name != "Error" else None
     if not isinstance(message, str) or not message.strip():
         return code, first_line(detail) if isinstance(detail, str) else ""
-    text = _TRACE.sub("", message).strip()
+    text = re.sub(_TRACE, "", message).strip()
     if text.startswith("Failed to process bulk insert") and isinstance(detail, str):
-        cause = _CAUSE.match(detail)  # the innermost one of the first lines, before the trace
+        cause = re.match(_CAUSE, detail)  # the innermost one of the first lines, before the trace
         return (short_name(cause[1]), f"{text} {cause[2]}") if cause else (code, text)
-    twice = _SAID_TWICE.fullmatch(text)  # 5.4 repeats the message of a failed script
+    twice = re.fullmatch(_SAID_TWICE, text)  # 5.4 repeats the message of a failed script
     return code, _without_script_stack(twice["text"] if twice else text)
 
 
@@ -192,7 +192,7 @@ def _classify(response: Response, code: str | None, text: str, fallback: type[Se
         return DatabaseMissing
     if code is not None and code in _BY_TYPE:
         return _BY_TYPE[code]
-    if code == "ArgumentException" and _UNINDEXED.match(text):
+    if code == "ArgumentException" and re.match(_UNINDEXED, text):
         return QueryError
     if code is not None and response.status == 500:
         return fallback
@@ -209,6 +209,8 @@ def _sensible_text(response: Response, key: str | None) -> str:
         return f"the server answered {response.status}: {shown}"
     if response.status == 404:
         return "there is nothing of this name on the server" if key is None else f"there is no document {key!r}"
+    from http import HTTPStatus  # 0.6 ms of the import, for an answer without a word
+
     try:
         return f"the server answered {response.status} {HTTPStatus(response.status).phrase}"
     except ValueError:
@@ -223,12 +225,12 @@ def _add_facts(error: SessionError, response: Response, body: dict[str, Any]) ->
         error.expected = _text(body.get("ExpectedChangeVector", first.get("Expected")))
         error.actual = _text(body.get("ActualChangeVector", first.get("Actual")))
     elif isinstance(error, DatabaseMissing):
-        named = _NO_DATABASE.search(error.message)
+        named = re.search(_NO_DATABASE, error.message)
         error.database = response.header(b"database-missing") or (named[1] if named else None)
     elif isinstance(error, QueryError):
-        if unindexed := _UNINDEXED.match(error.message):
+        if unindexed := re.match(_UNINDEXED, error.message):
             error.field, error.index = unindexed[1], unindexed[2]
-        elif index := _INDEX.match(error.message):
+        elif index := re.match(_INDEX, error.message):
             error.index = index[1]
 
 

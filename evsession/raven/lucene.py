@@ -47,16 +47,17 @@ _SPECIAL = set('+-&|!(){}[]^"~*?:\\/ ')
 _CONSTANTS: dict[str, str | None] = {"[[NULL_VALUE]]": None, "[[EMPTY_STRING]]": ""}
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 _TEXTUAL = (datetime, date, time, timedelta, Decimal, UUID)
+# Most of these are text, which `re` compiles on first use and keeps: compiling all of them costs every import 1 ms.
 _TERM = r'(?:"(?:[^"\\]|\\.)*"|[^\s"]\S*)'
-_RANGE = re.compile(rf"({_TERM})\s+TO\s+({_TERM})", re.DOTALL)
-_HALF_RANGE = re.compile(rf"TO\s+{_TERM}|{_TERM}\s+TO", re.DOTALL)
-_PHRASE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_PROXIMITY = re.compile(r'"(?:[^"\\]|\\.)*"[~^][\d.]*', re.DOTALL)
+_RANGE = rf"(?s)({_TERM})\s+TO\s+({_TERM})"
+_HALF_RANGE = rf"(?s)TO\s+{_TERM}|{_TERM}\s+TO"
+_PHRASE = r'(?s)"((?:[^"\\]|\\.)*)"'
+_PROXIMITY = r'(?s)"(?:[^"\\]|\\.)*"[~^][\d.]*'
 _MEMBER = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[{][^\[\]{}"]*[\]}]|(?:[^\s()"\\]|\\.)+)', re.DOTALL)
-_OPERATOR = re.compile(r"\s(?:TO|OR|AND|NOT)\s")
-_NUMBER = re.compile(r"(?:[ILFD]x)?([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_OPERATOR = r"\s(?:TO|OR|AND|NOT)\s"
+_NUMBER = r"(?:[ILFD]x)?([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d|$)")
-_HEX = re.compile(r"0x([0-9A-Fa-f]{1,16})")
+_HEX = r"0x([0-9A-Fa-f]{1,16})"
 
 
 def parse_value(field: str, value: object) -> Condition:
@@ -125,36 +126,36 @@ def _parse_brackets(field: str, value: str, text: str) -> Condition:
         closing = max(text.find("]"), text.find("}"))
         if closing < 0:
             _refuse(field, value, f"{text[0]} is never closed")
-        if _OPERATOR.search(text):
+        if re.search(_OPERATOR, text):
             _refuse(field, value, f"there is something after {text[closing]}")
         return _parse_wildcards(value)
-    ends = _RANGE.fullmatch(inside)
+    ends = re.fullmatch(_RANGE, inside)
     if ends is None:
         _refuse(field, value, f"{text[0]}...{text[-1]} is a range, which is written [low TO high]")
     return _range(field, value, ends, with_low=text[0] == "[", with_high=text[-1] == "]")
 
 
 def _parse_phrase(field: str, value: str, text: str) -> Condition:
-    phrase = _PHRASE.fullmatch(text)
+    phrase = re.fullmatch(_PHRASE, text)
     if phrase is not None:
         return Equals(_unescape(phrase[1]))
-    if _PHRASE.match(text) is None:
+    if re.match(_PHRASE, text) is None:
         _refuse(field, value, "the quote is never closed")
-    ends = _RANGE.fullmatch(text)
+    ends = re.fullmatch(_RANGE, text)
     if ends is not None:
         return _range(field, value, ends)
-    if _PROXIMITY.fullmatch(text):
+    if re.fullmatch(_PROXIMITY, text):
         _refuse(field, value, "proximity and boost are not supported")
-    if _OPERATOR.search(text):
+    if re.search(_OPERATOR, text):
         _refuse(field, value, "alternatives stand in parentheses: (a OR b)")
     return _parse_wildcards(value)
 
 
 def _parse_bare(field: str, value: str, text: str) -> Condition:
-    ends = _RANGE.fullmatch(text)
+    ends = re.fullmatch(_RANGE, text)
     if ends is not None:
         return _range(field, value, ends)
-    if _HALF_RANGE.fullmatch(text):
+    if re.fullmatch(_HALF_RANGE, text):
         _refuse(field, value, "a range has two ends: low TO high (* for an open one)")
     return _parse_wildcards(value)
 
@@ -164,7 +165,7 @@ def _parse_group(field: str, value: str, text: str) -> Condition:
     if end is None:
         _refuse(field, value, "( is never closed")
     if end < len(text) - 1:
-        if _OPERATOR.search(text):
+        if re.search(_OPERATOR, text):
             _refuse(field, value, "there is something after )")
         return _parse_wildcards(value)
     members = list(_members(field, value, text[1:-1]))
@@ -207,7 +208,7 @@ def _members(field: str, value: str, inside: str) -> Iterator[str]:
 def _parse_member(field: str, value: str, member: str) -> Condition:
     if member[0] in "[{":
         return _parse_brackets(field, value, member)
-    phrase = _PHRASE.fullmatch(member)
+    phrase = re.fullmatch(_PHRASE, member)
     return Equals(_unescape(phrase[1])) if phrase else _parse_wildcards(member)
 
 
@@ -227,14 +228,14 @@ def _range(field: str, value: str, terms: re.Match[str], *, with_low: bool = Tru
 
 def _number(text: str) -> float | int | None:
     """Return a number, also as Lucene indexes of old wrote them (``Ix5``, ``Dx1.5``, ``0x0000000A``); None for a text."""
-    hexadecimal = _HEX.fullmatch(text)
+    hexadecimal = re.fullmatch(_HEX, text)
     if hexadecimal is not None:
         digits = hexadecimal[1]
         number = int(digits, 16)
         if len(digits) in (8, 16) and digits[0] in "89abcdefABCDEF":  # two's complement
             number -= 16 ** len(digits)
         return float(number) if abs(number) <= EXACT_INTEGERS else number
-    decimal = _NUMBER.fullmatch(text)
+    decimal = re.fullmatch(_NUMBER, text)
     if decimal is None:
         return None
     number_text = decimal[1]

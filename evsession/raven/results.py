@@ -1,6 +1,6 @@
 """What comes back from a query: rows, included documents, statistics. Knows the answer's shape, not the question."""
 
-from __future__ import annotations
+# Annotations are not postponed: a Struct's signature would look names up in the package, where public classes say they live.
 
 import re
 from datetime import datetime, timezone
@@ -13,7 +13,7 @@ from evsession.wire.json import JSON
 
 __all__ = ["Page", "Statistics", "parse_page", "parse_statistics", "parse_timestamp"]
 
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-]\d\d:\d\d))?")
+_TIMESTAMP = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-]\d\d:\d\d))?"
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ def parse_timestamp(text: object) -> datetime | None:
     Seven fraction digits are cut to six (`datetime.fromisoformat` refuses them before Python 3.11), a time without a zone is UTC,
     and the year 1 stands for "never" (``0001-01-01T00:00:00.0000000`` on queries without an index, seen on 5.4, 6.2 and 7.1).
     """
-    match = _TIMESTAMP.fullmatch(text) if isinstance(text, str) else None
+    match = re.fullmatch(_TIMESTAMP, text) if isinstance(text, str) else None
     if match is None or match[1].startswith("0001-"):
         return None
     try:

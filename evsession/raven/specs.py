@@ -21,7 +21,7 @@ DEFAULT_WAIT = 15.0
 """Seconds that ``wait_for_non_stale=True`` means: the server's own default."""
 
 _KINDS = {"long": "long", "double": "double", "string": "string", "alphanumeric": "alphaNumeric"}
-_TYPED = re.compile(r"(.*\S)\s+as\s+(\w+)", re.DOTALL)
+_TYPED = r"(?s)(.*\S)\s+as\s+(\w+)"
 _NAMES = ("include", "page_size", "projections", "sort", "start", "wait_for_non_stale")
 
 
@@ -123,7 +123,7 @@ def _sort_key(value: object) -> SortKey:
     if isinstance(value, tuple) and len(value) == 2:
         value, kind = value
     name = check_name(value, "a field to sort by")
-    if kind is None and (typed := _TYPED.fullmatch(name)):
+    if kind is None and (typed := re.fullmatch(_TYPED, name)):
         name, kind = typed.groups()
     return _checked(name.removeprefix("-"), kind, name.startswith("-"))
 

@@ -22,7 +22,7 @@ from evsession.wire.url import target
 
 __all__ = ["StreamParser", "stream_request"]
 
-_FAILURE = re.compile(r"([\w.+`]+\.[\w+`]+): ?(.*)", re.DOTALL)
+_FAILURE = r"(?s)([\w.+`]+\.[\w+`]+): ?(.*)"
 
 
 def stream_request(database: Database, query: Query) -> Request:
@@ -118,6 +118,6 @@ class StreamParser:
 def _failure(text: str, index: str | None) -> SessionError:
     """Return what the text means, whose first line is ``Type: message`` and whose others are a stack trace."""
     head = text.split("\n", 1)[0].strip()
-    parts = _FAILURE.fullmatch(head)
+    parts = re.fullmatch(_FAILURE, head)
     name, message = parts.groups() if parts else ("Error", head)
     return query_error(Response(500, body=encode({"Type": name, "Message": message or name})), index=index)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar, overload
 
 import inflection
+import msgspec
 
 from evsession.config import check_separator, check_strategy
 from evsession.errors import ConfigurationError
@@ -21,8 +21,7 @@ __all__ = ["TypeInfo", "adopt", "collection_of", "derive_key", "document", "info
 C = TypeVar("C", bound=type)
 
 
-@dataclass(frozen=True, slots=True)
-class TypeInfo:
+class TypeInfo(msgspec.Struct, frozen=True):
     """What was said about a class when it was declared.
 
     Attributes:
@@ -171,7 +170,7 @@ def adopt(cls: type) -> None:
     """Let a subclass that has the name of its document type take the type's place, as in ``class Dog(DocumentType("Dog"))``."""
     info: TypeInfo | None = getattr(cls, MARK, None)
     if info is not None and info.name == cls.__name__:
-        _register(replace(info, cls=cls))
+        _register(msgspec.structs.replace(info, cls=cls))
 
 
 def info_of(thing: Any) -> TypeInfo | None:
@@ -187,7 +186,7 @@ def info_of(thing: Any) -> TypeInfo | None:
         return info
     if MARK in cls.__dict__:
         raise ConfigurationError(f"write @evsession.document above the other decorators of {cls.__qualname__}")
-    own = replace(info, cls=cls, key_field=key_field_of(cls))
+    own = msgspec.structs.replace(info, cls=cls, key_field=key_field_of(cls))
     setattr(cls, MARK, own)
     return own
 

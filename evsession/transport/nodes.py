@@ -16,7 +16,7 @@ __all__ = ["Node", "parse_urls"]
 DEFAULT_PORTS = {"http": 8080, "https": 443}
 """RavenDB listens on 8080 unless it is told otherwise; secured servers are usually set up on HTTPS' own port."""
 
-_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f\\]")
+_UNPRINTABLE = r"[\x00-\x20\x7f\\]"
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ def _parse(url: object) -> Node:
     if "@" in url:
         _refuse(_without_credentials(url), "credentials do not belong in it; RavenDB knows clients by their certificate")
     # urlsplit drops tabs and line ends without a word.
-    if _UNPRINTABLE.search(url):
+    if re.search(_UNPRINTABLE, url):
         _refuse(url, "a space, a backslash or a control character is in it")
     try:
         parts = urlsplit(url)

@@ -47,7 +47,7 @@ Raw = msgspec.Raw
 MAX_DEPTH = 200
 """Levels of nesting that a document may have; a document that contains itself is noticed by it."""
 
-_MISSING = re.compile(r"missing required field `(.*?)`")
+_MISSING = "missing required field `(.*?)`"
 _PLAIN = frozenset({str, int, bool, type(None)})
 _ENCODED = (datetime, date, time, timedelta, Decimal, UUID, Enum, bytes, bytearray)
 
@@ -187,7 +187,7 @@ def from_builtins(value: JSON, cls: Any, hook: Callable[[type, Any], Any] | None
 def _misfit(error: Exception) -> InvalidDocument:
     """Return msgspec's complaint with the path spelled as everywhere here."""
     text, _, steps = str(error).partition(" - at `$")
-    missing = _MISSING.search(text)
+    missing = re.search(_MISSING, text)
     path = steps.rstrip("`") + (f".{missing[1]}" if missing else "")
     if isinstance(error.__cause__, InvalidDocument):  # of an object inside, by the hook
         inner = error.__cause__

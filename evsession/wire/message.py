@@ -1,17 +1,25 @@
 """Requests and responses as values. Knows HTTP's vocabulary, but neither sockets nor documents."""
 
-from __future__ import annotations
+# Annotations are not postponed: a Struct's signature would look names up in the package, where public classes say they live.
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 __all__ = ["Request", "Response"]
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class _Message(msgspec.Struct, frozen=True):
+    """What requests and responses have in common: their bodies, which may be long or secret, are in no repr."""
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "body")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Request(_Message, frozen=True):
     """One request, complete and quoted; nothing downstream changes it.
 
     Attributes:
@@ -25,19 +33,18 @@ class Request:
 
     method: str
     target: str
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     writes: bool = False
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(_Message, frozen=True):
     """One whole response; names of headers are lower case."""
 
     status: int
     headers: Headers = ()
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
 
     def header(self, name: bytes) -> str | None:
         """Return the first header of this lower-case name, or None."""
