@@ -8,15 +8,16 @@ from uuid import uuid4
 import pytest
 
 import evsession
-from tests.conformance.kennel import FAMILY, Dog, Wire, put
+from tests.conformance.kennel import FAMILY, Cat, Dog, Person, Wire, put
 from tests.conformance.pack import PACK
 from tests.conftest import StoreFactory
 
 
 @pytest.fixture(autouse=True)
-def _dogs_are_documents() -> None:
+def _types_are_those_of_the_kennel() -> None:
     # The class declared last stands for a collection, and other tests declare dogs, too.
-    evsession.document(Dog)
+    for cls in (Dog, Cat, Person):
+        evsession.document(cls)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any
 import evsession
 
 Dog = evsession.DocumentType("Dog")
+Cat = evsession.DocumentType("Cat")
+Person = evsession.DocumentType("Person")
 
 MAX, JESS, BILLY, MUM = "dogs/max", "dogs/jess", "dogs/billy", "dogs/mum"
 

@@ -111,6 +111,9 @@ async def test_an_etag_of_a_document_that_is_gone(session: evsession.Session, st
     with pytest.raises(evsession.ConcurrencyError) as caught:
         await session.delete(MAX, etag_of(max))
     assert (caught.value.key, caught.value.expected, caught.value.actual) == (MAX, etag_of(max), None)
+    with pytest.raises(evsession.ConcurrencyError) as caught:
+        await session.delete([JESS, {"key": MAX, "etag": etag_of(max)}, BILLY])
+    assert (caught.value.key, caught.value.expected, caught.value.actual) == (MAX, etag_of(max), None)
 
 
 async def test_what_was_stored_but_not_saved_is_taken_back(session: evsession.Session, wire: Wire) -> None:
