@@ -14,7 +14,7 @@ from evsession.wire.json import JSON, decode, encode
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, WireEvent
 
-__all__ = ["Answer", "ScriptedExchange", "ScriptedTransport", "answer"]
+__all__ = ["Answer", "ScriptedExchange", "ScriptedTransport", "json_answer"]
 
 Answer: TypeAlias = Response | Exception | Callable[[Request], "Response | Awaitable[Response]"]
 """A response, an exception to raise, or a plain or async function of the request that gives or raises one of these."""
@@ -22,7 +22,7 @@ Answer: TypeAlias = Response | Exception | Callable[[Request], "Response | Await
 URL = "http://scripted"
 
 
-def answer(body: JSON = None, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
+def json_answer(body: JSON = None, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
     """Return a response with this body as JSON, or without one for None."""
     return Response(status, tuple(headers), b"" if body is None else encode(body))
 

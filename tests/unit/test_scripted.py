@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from evsession.errors import ConnectionFailed, SessionClosed
-from evsession.testing.scripted import ScriptedTransport, answer
+from evsession.testing.scripted import ScriptedTransport, json_answer
 from evsession.wire.message import Request
 from evsession.wire.transport import Trail
 
@@ -13,14 +13,14 @@ GET = Request("GET", "/")
 
 
 async def test_answers_come_in_order_then_the_last_for_ever_or_a_refusal() -> None:
-    transport = ScriptedTransport(answer({"n": 1}), repeat=answer(None, 204))
+    transport = ScriptedTransport(json_answer({"n": 1}), repeat=json_answer(None, 204))
     assert [(await transport.send(GET, Trail())).status for _ in range(3)] == [200, 204, 204]
     with pytest.raises(ConnectionFailed, match="GET /"):
         await ScriptedTransport().send(GET, Trail())
 
 
 async def test_a_closed_one_refuses() -> None:
-    transport = ScriptedTransport(answer(None))
+    transport = ScriptedTransport(json_answer(None))
     await transport.aclose()
     with pytest.raises(SessionClosed):
         await transport.send(GET, Trail())

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pytest
 
 import evsession
-from evsession.testing.scripted import Answer, ScriptedTransport, answer
+from evsession.testing.scripted import Answer, ScriptedTransport, json_answer
 
 Scripted: TypeAlias = Callable[..., AbstractAsyncContextManager[tuple[evsession.Session, ScriptedTransport]]]
 
@@ -22,7 +22,7 @@ def row(key: str, version: str = "A:1-x", /, **fields: Any) -> dict[str, Any]:
 
 def loaded(*rows: dict[str, Any] | None, includes: dict[str, Any] | None = None) -> evsession.Response:
     """The answer to a load."""
-    return answer({"Results": list(rows), "Includes": includes or {}})
+    return json_answer({"Results": list(rows), "Includes": includes or {}})
 
 
 def saved(*keys: str, version: str = "A:2-x") -> evsession.Response:
@@ -31,12 +31,12 @@ def saved(*keys: str, version: str = "A:2-x") -> evsession.Response:
         {"Type": "PUT", "@id": key, "@change-vector": version, "@collection": "Dogs", "@last-modified": "2026-01-01T00:00:00Z"}
         for key in keys
     ]
-    return answer({"Results": results}, 201)
+    return json_answer({"Results": results}, 201)
 
 
 def refused(status: int, kind: str = "System.Exception", message: str = "no", **more: Any) -> evsession.Response:
     """An answer by which the server refuses."""
-    return answer({"Url": "/", "Type": kind, "Message": message, "Error": f"{message}\n   at Raven.Server", **more}, status)
+    return json_answer({"Url": "/", "Type": kind, "Message": message, "Error": f"{message}\n   at Raven.Server", **more}, status)
 
 
 @pytest.fixture

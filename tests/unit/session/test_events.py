@@ -11,7 +11,7 @@ import trio
 import evsession
 from evsession import ConfigurationError, ConnectionFailed, SessionError
 from evsession.session.events import Events, event_name, failure_events
-from evsession.testing.scripted import ScriptedTransport, answer
+from evsession.testing.scripted import ScriptedTransport, json_answer
 from tests.unit.session.conftest import Scripted, loaded, refused, row
 
 CONFLICT = refused(409, "Raven.Client.Exceptions.ConcurrencyException", "changed")
@@ -142,7 +142,7 @@ async def test_off(scripted: Scripted) -> None:
 
 async def test_a_missing_document_is_told_to_404_only(scripted: Scripted) -> None:
     told: list[Any] = []
-    async with scripted(repeat=answer(None, 404)) as (session, _):
+    async with scripted(repeat=json_answer(None, 404)) as (session, _):
         session.on("4xx", told.append)
         session.on("error", told.append)
         assert await session.load("dogs/max") is None
@@ -170,7 +170,7 @@ async def test_async_handlers_are_started_before_the_callback_and_awaited_by_the
         await trio.testing.wait_all_tasks_blocked()
         told.append("handler ends")
 
-    async with scripted(CONFLICT, answer(None, 404)) as (session, _):
+    async with scripted(CONFLICT, json_answer(None, 404)) as (session, _):
         session.on(409, slow)
         session.on(404, slow)
         for _attempt in range(2):

@@ -12,13 +12,13 @@ import trio
 
 import evsession
 from evsession import OperationCancelled, OperationTimeout, SessionClosed, SessionError
-from evsession.testing.scripted import answer
+from evsession.testing.scripted import json_answer
 from tests.unit.session.conftest import Scripted, loaded, refused, row, saved
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-EXISTS = answer(None, 200)
+EXISTS = json_answer(None, 200)
 
 
 class Held:

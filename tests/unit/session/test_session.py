@@ -10,7 +10,7 @@ import trio
 
 import evsession
 from evsession import ConcurrencyError, ConfigurationError, InvalidDocument, KeyConflict, ProtocolError, SessionError
-from evsession.testing.scripted import answer
+from evsession.testing.scripted import json_answer
 from tests.unit.session.conftest import Scripted, loaded, refused, row, saved
 from tests.unit.session.test_operation import Held
 
@@ -19,7 +19,7 @@ PATCH = evsession.Patch("this.n = 1")
 
 
 def deleted(*keys: str) -> evsession.Response:
-    return answer({"Results": [{"Id": key, "Type": "DELETE", "Deleted": True} for key in keys]}, 201)
+    return json_answer({"Results": [{"Id": key, "Type": "DELETE", "Deleted": True} for key in keys]}, 201)
 
 
 def commands(transport: Any, index: int = 0) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ async def test_includes_of_a_typed_document(scripted: Scripted) -> None:
 
 
 async def test_a_missing_document_with_includes(scripted: Scripted) -> None:
-    async with scripted(answer(None, 404)) as (session, _):
+    async with scripted(json_answer(None, 404)) as (session, _):
         assert await session.load("dogs/max", "puppy") == (None, [])
 
 
@@ -166,12 +166,12 @@ async def test_type_must_be_a_class(scripted: Scripted) -> None:
 @pytest.mark.parametrize(
     "response",
     [
-        answer([]),
-        answer({}),
-        answer({"Results": []}),
-        answer({"Results": 3}),
+        json_answer([]),
+        json_answer({}),
+        json_answer({"Results": []}),
+        json_answer({"Results": 3}),
         evsession.Response(200, (), b"<html>"),
-        answer(None),
+        json_answer(None),
     ],
 )
 async def test_an_answer_that_is_none_of_ravendb(scripted: Scripted, response: evsession.Response) -> None:
@@ -189,14 +189,14 @@ async def test_an_answer_that_is_none_of_ravendb(scripted: Scripted, response: e
 
 
 async def test_exists(scripted: Scripted) -> None:
-    async with scripted(answer(None), answer(None, 404)) as (session, transport):
+    async with scripted(json_answer(None), json_answer(None, 404)) as (session, transport):
         assert [await session.exists("a"), await session.exists("b")] == [True, False]
         assert [request.method for request in transport.requests] == ["HEAD", "HEAD"]
 
 
 async def test_a_head_that_fails_is_asked_again_for_its_reason(scripted: Scripted) -> None:
     reason = refused(500, "Raven.Client.Exceptions.Database.DatabaseDoesNotExistException", "Database 'db' does not exist.")
-    async with scripted(answer(None, 500), reason, answer(None, 503), answer(None, 200)) as (session, _):
+    async with scripted(json_answer(None, 500), reason, json_answer(None, 503), json_answer(None, 200)) as (session, _):
         with pytest.raises(evsession.DatabaseMissing):
             await session.exists("a")
         with pytest.raises(evsession.TransientError) as caught:
@@ -351,7 +351,7 @@ async def test_one_key_for_several_documents_is_refused(scripted: Scripted) -> N
 
 async def test_a_projection_cannot_be_stored(scripted: Scripted) -> None:
     page = {"Results": [{"age": 1, "@metadata": {"@id": "dogs/a", "@projection": True}}], "TotalResults": 1, "IsStale": False}
-    async with scripted(repeat=answer(page)) as (session, _):
+    async with scripted(repeat=json_answer(page)) as (session, _):
         documents, _statistics = await session.query("Dog", projections="age")
         with pytest.raises(TypeError, match="projection"):
             session.store(documents[0])
@@ -451,9 +451,9 @@ async def test_an_identity_that_meets_a_chosen_key_is_tried_again(scripted: Scri
 
 
 async def test_hilo_numbers_are_fetched_ahead_and_returned(scripted: Scripted) -> None:
-    numbers = answer({"Prefix": "Dogs/", "Low": 1, "High": 3, "LastSize": 3, "ServerTag": "A", "LastRangeAt": "x"}, 201)
-    more = answer({"Prefix": "Dogs/", "Low": 4, "High": 9, "LastSize": 6, "ServerTag": "A", "LastRangeAt": "y"}, 201)
-    answers = [numbers, refused(500), saved("dogs/1-A", "dogs/2-A"), more, saved("dogs/3-A", "dogs/4-A"), answer(None)]
+    numbers = json_answer({"Prefix": "Dogs/", "Low": 1, "High": 3, "LastSize": 3, "ServerTag": "A", "LastRangeAt": "x"}, 201)
+    more = json_answer({"Prefix": "Dogs/", "Low": 4, "High": 9, "LastSize": 6, "ServerTag": "A", "LastRangeAt": "y"}, 201)
+    answers = [numbers, refused(500), saved("dogs/1-A", "dogs/2-A"), more, saved("dogs/3-A", "dogs/4-A"), json_answer(None)]
     async with scripted(*answers, conventions={"id_generation_strategy": "hilo"}) as (session, transport):
         session.store([Dog(n=1), Dog(n=2)])
         with pytest.raises(SessionError):
@@ -468,7 +468,7 @@ async def test_hilo_numbers_are_fetched_ahead_and_returned(scripted: Scripted) -
 
 
 async def test_a_range_that_cannot_be_returned_is_no_failure(scripted: Scripted) -> None:
-    numbers = answer({"Prefix": "Dogs/", "Low": 1, "High": 3, "LastSize": 3, "ServerTag": "A", "LastRangeAt": "x"}, 201)
+    numbers = json_answer({"Prefix": "Dogs/", "Low": 1, "High": 3, "LastSize": 3, "ServerTag": "A", "LastRangeAt": "x"}, 201)
     async with scripted(numbers, saved("dogs/1-A"), conventions={"id_generation_strategy": "hilo"}) as (session, _):
         session.store(Dog(n=1))
         await session.save()
@@ -476,7 +476,7 @@ async def test_a_range_that_cannot_be_returned_is_no_failure(scripted: Scripted)
 
 async def test_a_document_that_is_deleted_while_it_is_saved_is_forgotten(scripted: Scripted) -> None:
     held = Held(saved("dogs/a"))
-    async with scripted(loaded(row("dogs/a", n=1)), held, deleted("dogs/a"), answer(None, 404)) as (session, _):
+    async with scripted(loaded(row("dogs/a", n=1)), held, deleted("dogs/a"), json_answer(None, 404)) as (session, _):
         a = await session.load("dogs/a")
         a.n = 2
         save = session.save()
@@ -488,7 +488,7 @@ async def test_a_document_that_is_deleted_while_it_is_saved_is_forgotten(scripte
 
 
 async def test_a_key_that_the_server_gives_again_belongs_to_the_new_document(scripted: Scripted) -> None:
-    without_collection = answer(
+    without_collection = json_answer(
         {"Results": [{"Type": "PUT", "@id": "dogs/1", "@change-vector": "A:9", "@last-modified": "t"}]}, 201
     )
     async with scripted(loaded(row("dogs/1", n=1)), without_collection) as (session, _):
@@ -504,8 +504,16 @@ async def test_a_key_that_the_server_gives_again_belongs_to_the_new_document(scr
 
 
 def page(*rows: dict[str, Any], includes: dict[str, Any] | None = None) -> evsession.Response:
-    facts = {"TotalResults": len(rows), "SkippedResults": 0, "DurationInMs": 5, "IndexName": "I", "IsStale": False}
-    return answer({**facts, "IndexTimestamp": "2026-11-21T03:17:38.6603334Z", "Results": list(rows), "Includes": includes or {}})
+    facts: dict[str, Any] = {
+        "TotalResults": len(rows),
+        "SkippedResults": 0,
+        "DurationInMs": 5,
+        "IndexName": "I",
+        "IsStale": False,
+    }
+    return json_answer(
+        {**facts, "IndexTimestamp": "2026-11-21T03:17:38.6603334Z", "Results": list(rows), "Includes": includes or {}}
+    )
 
 
 async def test_every_kind_of_query_gives_documents_and_statistics(scripted: Scripted) -> None:
@@ -526,7 +534,12 @@ async def test_every_kind_of_query_gives_documents_and_statistics(scripted: Scri
 
 
 async def test_delete_by_key_document_and_list(scripted: Scripted) -> None:
-    answers = [loaded(row("dogs/a"), row("dogs/b")), deleted("dogs/a"), deleted("dogs/b", "dogs/c", "dogs/d"), answer(None, 404)]
+    answers = [
+        loaded(row("dogs/a"), row("dogs/b")),
+        deleted("dogs/a"),
+        deleted("dogs/b", "dogs/c", "dogs/d"),
+        json_answer(None, 404),
+    ]
     async with scripted(*answers) as (session, transport):
         a, b = await session.load(["dogs/a", "dogs/b"])
         a.n = 1
@@ -618,7 +631,7 @@ async def test_what_cannot_be_deleted_is_refused(scripted: Scripted, target: Any
 
 def patched(version: str, **fields: Any) -> evsession.Response:
     document = {**fields, "@metadata": {"@collection": "Dogs"}}
-    return answer(
+    return json_answer(
         {"Status": "Patched", "ModifiedDocument": document, "ChangeVector": version, "LastModified": "2026-01-01T00:00:00Z"}
     )
 
@@ -638,7 +651,9 @@ async def test_a_patch_renews_a_document_without_edits(scripted: Scripted) -> No
 
 
 async def test_a_patch_of_an_unknown_document_only_sends(scripted: Scripted) -> None:
-    async with scripted(patched("A:2", n=2), answer({"Status": "NotModified", "ModifiedDocument": {}}), answer(None, 404)) as (
+    async with scripted(
+        patched("A:2", n=2), json_answer({"Status": "NotModified", "ModifiedDocument": {}}), json_answer(None, 404)
+    ) as (
         session,
         _,
     ):
@@ -657,7 +672,7 @@ async def test_a_patch_of_an_unknown_document_only_sends(scripted: Scripted) -> 
 async def test_leaving_a_session_waits_for_its_operations() -> None:
     from evsession.testing.scripted import ScriptedTransport
 
-    held = Held(answer(None))
+    held = Held(json_answer(None))
     told: list[Any] = []
     async with evsession.Store(transport=ScriptedTransport(held), database="db") as store:
         async with trio.open_nursery() as nursery, store.open_session() as session:
@@ -672,8 +687,8 @@ async def test_leaving_a_session_waits_for_its_operations() -> None:
 async def test_drain_waits_for_this_session_only() -> None:
     from evsession.testing.scripted import ScriptedTransport
 
-    held = Held(answer(None))
-    async with evsession.Store(transport=ScriptedTransport(held, answer(None)), database="db") as store:
+    held = Held(json_answer(None))
+    async with evsession.Store(transport=ScriptedTransport(held, json_answer(None)), database="db") as store:
         busy, quiet = store.open_session(), store.open_session()
         operation = busy.exists("a")
         await held.asked.wait()

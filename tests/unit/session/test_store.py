@@ -14,7 +14,7 @@ import trustme
 import evsession
 from evsession import ConfigurationError, SessionError
 from evsession.session.runtime import unwrap
-from evsession.testing.scripted import ScriptedTransport, answer
+from evsession.testing.scripted import ScriptedTransport, json_answer
 from tests.unit.session.conftest import Scripted, refused
 
 if sys.version_info < (3, 11):
@@ -116,10 +116,10 @@ def test_a_session_needs_a_database() -> None:
 async def test_administration(scripted: Scripted) -> None:
     told: list[Any] = []
     transport = ScriptedTransport(
-        answer({"Name": "new"}, 201),
-        answer({"PendingDeletes": []}),
-        answer({"Results": [{"Index": "I"}]}, 201),
-        answer(None, 204),
+        json_answer({"Name": "new"}, 201),
+        json_answer({"PendingDeletes": []}),
+        json_answer({"Results": [{"Index": "I"}]}, 201),
+        json_answer(None, 204),
     )
     async with evsession.Store(transport=transport, database="db") as store:
         await store.create_database("new")

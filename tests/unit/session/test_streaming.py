@@ -11,7 +11,7 @@ import trio
 
 import evsession
 from evsession import ConnectionFailed, InvalidDocument, OperationTimeout, QueryError, SessionClosed, SessionError
-from evsession.testing.scripted import ScriptedExchange, ScriptedTransport, answer
+from evsession.testing.scripted import ScriptedExchange, ScriptedTransport, json_answer
 from evsession.wire.json import encode
 from tests.unit.session.conftest import Scripted, refused, row
 from tests.unit.session.test_operation import Held
@@ -200,9 +200,9 @@ async def test_a_stream_needs_an_open_session(scripted: Scripted) -> None:
 
 # -- bulk insert -----------------------------------------------------------------------------------------------------------
 
-NUMBER = answer({"Id": 7, "NodeTag": "A"})
-DONE = answer(None, 201)
-RANGE = answer({"Prefix": "Dogs/", "Low": 1, "High": 2, "LastSize": 2, "ServerTag": "A", "LastRangeAt": "x"}, 201)
+NUMBER = json_answer({"Id": 7, "NodeTag": "A"})
+DONE = json_answer(None, 201)
+RANGE = json_answer({"Prefix": "Dogs/", "Low": 1, "High": 2, "LastSize": 2, "ServerTag": "A", "LastRangeAt": "x"}, 201)
 
 
 def store_on(transport: ScriptedTransport, **arguments: Any) -> evsession.Store:
@@ -238,7 +238,7 @@ async def test_an_empty_bulk_insert_is_an_empty_array() -> None:
 
 
 async def test_a_bulk_insert_numbers_its_documents_itself() -> None:
-    transport = ScriptedTransport(NUMBER, RANGE, DONE, answer(None))
+    transport = ScriptedTransport(NUMBER, RANGE, DONE, json_answer(None))
     async with store_on(transport) as store:
         async with store.bulk_insert() as insert:
             assert [await insert.store(Dog()), await insert.store(Dog())] == ["dogs/1-A", "dogs/2-A"]
@@ -352,7 +352,7 @@ async def test_a_chunk_that_was_the_last_document() -> None:
 
 
 async def test_leaving_by_an_exception_stops_the_insert() -> None:
-    transport = ScriptedTransport(NUMBER, answer(None, 204), NUMBER)
+    transport = ScriptedTransport(NUMBER, json_answer(None, 204), NUMBER)
     async with store_on(transport) as store:
         for _ in range(2):  # the second time the server does not even answer
             with pytest.raises(ZeroDivisionError):
