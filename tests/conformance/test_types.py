@@ -2,105 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
-import attrs
-import msgspec
 import pytest
 
 import evsession
+from tests.conformance.farm import KINDS, Chip, Cow, Duck, Goat, Hen, Pony, Sheep, Size, declare, make
 from tests.conformance.kennel import Wire, names, put, read
-
-
-class Size(Enum):
-    SMALL = "small"
-    LARGE = "large"
-
-
-@dataclass
-class Chip:
-    number: int
-    made: date | None = None
-
-
-@evsession.document
-@dataclass
-class Pony:
-    name: str
-    id: str | None = None
-    age: int = 0
-    born: datetime | None = None
-    day: date | None = None
-    at: time | None = None
-    slept: timedelta | None = None
-    price: Decimal | None = None
-    token: UUID | None = None
-    size: Size = Size.SMALL
-    photo: bytes = b""
-    tags: set[str] = field(default_factory=set)
-    chip: Chip | None = None
-    chips: list[Chip] = field(default_factory=list)
-    places: dict[str, tuple[float, float]] = field(default_factory=dict)
-    friend: str | None = None
-
-
-@evsession.document
-@attrs.define
-class Goat:
-    name: str
-    age: int = 0
-    id: str | None = None
-
-
-@evsession.document
-class Sheep(msgspec.Struct):
-    name: str
-    age: int = 0
-    id: str | None = None
-
-
-@evsession.document
-class Hen:
-    name: str
-    age: int = 0
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._secret = 1
-
-
-class Duck(evsession.DocumentType("Duck")):  # type: ignore[misc]
-    """A document type with a method."""
-
-    def quack(self) -> str:
-        return f"{self.name}!"
-
-
-@evsession.document(collection="Farmyard", key=lambda cow: cow.name)
-@dataclass(frozen=True)
-class Cow:
-    name: str
-    age: int = 0
-    id: str | None = None
-
-
-KINDS: list[Any] = [Pony, Goat, Sheep, Hen, Duck, Cow]
 
 
 @pytest.fixture(autouse=True)
 def _declared() -> None:
-    # As for dogs: a class of another test may have taken the collection.
-    for cls in (Pony, Goat, Sheep, Hen, Duck):
-        evsession.document(cls)
-
-
-def make(cls: Any, name: str) -> Any:
-    return cls(name=name)
+    declare()
 
 
 @pytest.mark.parametrize("cls", KINDS)
