@@ -17,7 +17,7 @@ from evsession.raven.merge import merge_bodies
 from evsession.raven.shapes import MARK, Kind, Shape, kind_of, public_attributes, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
-from evsession.wire.json import JSON, check, encode, encode_exact, from_builtins, plain_scalar, to_builtins
+from evsession.wire.json import JSON, check, decode, encode, encode_exact, from_builtins, plain_scalar, to_builtins
 
 __all__ = [
     "Snapshot",
@@ -71,8 +71,8 @@ def _encode_object(entity: Any) -> bytes:
     check_untyped(fields, shape)
     plain = _plain(fields, shape)
     data = encode(plain)
-    if b"null" in data:
-        check(plain)  # a NaN, or None
+    if b"null" in data and decode(data) != plain:
+        check(plain)  # not only None, which equals itself: a NaN
     try:
         from_builtins(plain, shape.mirror, _from_plain)
     except InvalidDocument as error:

@@ -71,6 +71,10 @@ _UNKNOWN_OUTCOME = frozenset({"OperationCanceledException", "RavenTimeoutExcepti
 # Texts, compiled on first use: most programs never see such an answer, and compiling these costs every import 1 ms.
 _UNINDEXED = r"(?s)The field '(.*)' is not indexed (?:in|for index) '([^']*)'"
 _NO_DATABASE = r"Database '?(.+?)'? (?:does not exist|wasn't found)"
+_CONFLICT = (
+    r"(?s)Document (.+?) (?:has change vector .*?|does not exist), but \w+ was called "
+    r"with (?:change vector '?(.+?)'?\. Optimistic|expecting)"
+)
 _INDEX = r"Index '?([^']+?)'? (?:does not exist|was not found|is marked as errored)"
 _TRACE = r"(?s)\r?\n[ \t]+at \S.*"
 _CAUSE = r"[^\n]*(?:\r?\n[ \t]*---> ([\w.+`]+): ([^\r\n]*))+"
@@ -221,8 +225,11 @@ def _add_facts(error: SessionError, response: Response, body: dict[str, Any]) ->
     if isinstance(error, ConcurrencyError):
         violations = body.get("ConcurrencyViolations")
         first = violations[0] if isinstance(violations, list) and violations and isinstance(violations[0], dict) else {}
-        error.key = _text(body.get("Id")) or _text(first.get("Id")) or error.key
-        error.expected = _text(body.get("ExpectedChangeVector", first.get("Expected")))
+        told = re.match(_CONFLICT, error.message)
+        key, expected = told.groups() if told else (None, None)
+        error.key = _text(body.get("Id")) or _text(first.get("Id")) or key or error.key
+        named = _text(body.get("ExpectedChangeVector", first.get("Expected")))
+        error.expected = expected if named is None else named  # "" is a version, too: there must be none
         error.actual = _text(body.get("ActualChangeVector", first.get("Actual")))
     elif isinstance(error, DatabaseMissing):
         named = re.search(_NO_DATABASE, error.message)

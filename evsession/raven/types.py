@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar, overload
 
 import inflection
@@ -137,7 +138,7 @@ def document(
 
 def _check_collection(collection: Any, name: str) -> Any:
     if collection is None:
-        return inflection.pluralize(name)
+        return pluralize(name)
     if not isinstance(collection, str) or not collection.strip() or collection[0] == "@" or not collection.isprintable():
         raise ConfigurationError(f"'collection' must be a printable text that does not start with '@', not {collection!r}")
     return collection
@@ -164,6 +165,12 @@ def _register(info: TypeInfo) -> None:
     setattr(info.cls, MARK, info)
     _BY_COLLECTION.add(info.collection.lower(), info.cls)
     _BY_NAME.add(info.name, info.cls)
+
+
+@lru_cache(maxsize=1024)
+def pluralize(name: str) -> str:
+    """Return the plural by Rails' rules, which are RavenDB's; some 40 regular expressions, so each name is asked for once."""
+    return inflection.pluralize(name)
 
 
 def adopt(cls: type) -> None:
@@ -219,7 +226,7 @@ def collection_of(type_or_name: str | type) -> tuple[str, type | None]:
     if cls is not None:
         return collection_of(cls)
     if type_of_collection(name) is None and name[0] != "@":
-        name = inflection.pluralize(name)
+        name = pluralize(name)
     return name, type_of_collection(name)
 
 

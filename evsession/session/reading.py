@@ -14,7 +14,7 @@ from evsession.raven.queries import Query, query_flow
 from evsession.raven.vocabulary import Database
 from evsession.session.operation import Notice, Steps
 from evsession.session.queryable import Queryable
-from evsession.session.workspace import Workspace
+from evsession.session.workspace import Versions, Workspace
 from evsession.unitofwork.identity_map import fold
 from evsession.wire.json import JSON, decode
 
@@ -41,8 +41,9 @@ class Reader:
             included = None if known is None else self._known_includes([known], paths)
             if included is not None:
                 return known, included
+        since = None if cache else self._workspace.versions()
         loaded = yield from load_flow(self._database, key, paths)
-        entities = self._admit(loaded, cls, fresh=not cache)
+        entities = self._admit(loaded, cls, since)
         if entities[0] is None:
             yield _missing(key)
         return entities[0], self._includes(entities, loaded, paths)
@@ -57,8 +58,9 @@ class Reader:
         included = self._known_includes(found, paths)
         if unknown or included is None:
             wanted = unknown if included is not None else list(dict.fromkeys(distinct[fold(key)] for key in asked))
+            since = None if cache else self._workspace.versions()
             loaded = yield from load_many_flow(self._database, wanted, paths)
-            entities = self._admit(loaded, cls, fresh=not cache)
+            entities = self._admit(loaded, cls, since)
             known.update(zip(map(fold, wanted), entities, strict=True))
             for key, entity in zip(wanted, entities, strict=True):
                 if entity is None:
@@ -80,11 +82,11 @@ class Reader:
         found = yield from exists_flow(self._database, key)
         return (found,)
 
-    def _admit(self, loaded: Loaded, cls: type | None, *, fresh: bool) -> list[Any]:
-        rows = [None if row is None else self._workspace.admit(row, cls, fresh=fresh) for row in loaded.rows]
+    def _admit(self, loaded: Loaded, cls: type | None, since: Versions | None) -> list[Any]:
+        rows = [None if row is None else self._workspace.admit(row, cls, since=since) for row in loaded.rows]
         for row in loaded.includes.values():
             if row is not None:
-                self._workspace.admit(row, fresh=fresh)
+                self._workspace.admit(row, since=since)
         return rows
 
     def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:

@@ -167,9 +167,8 @@ class Session(Listening):
             ConfigurationError: an unknown spec, or one out of range.
         """
         callback, params, specs = shift(callback, params, specs)
-        steps = self._query(
-            lambda: collection_query(collection_of(type)[0], params, Specs.of(specs, **more)), collection_of(type)[1]
-        )
+        collection, cls = collection_of(type)
+        steps = self._query(lambda: collection_query(collection, params, Specs.of(specs, **more)), cls)
         return Operation(self, "query", steps, callback, 2)
 
     def index(

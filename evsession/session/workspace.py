@@ -31,10 +31,13 @@ from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.tracking import Tracked
 from evsession.wire.json import JSON, encode
 
-__all__ = ["Staged", "Workspace", "check_storable", "own_metadata"]
+__all__ = ["Staged", "Versions", "Workspace", "check_storable", "own_metadata"]
 
 Row: TypeAlias = dict[str, JSON]
 Known: TypeAlias = Tracked[Snapshot]
+Versions: TypeAlias = dict[int, str | None]
+
+_UNKNOWN = "nothing was known of it"
 
 
 class Staged(msgspec.Struct, eq=False, gc=False):
@@ -84,25 +87,31 @@ class Workspace:
         """Return what is known of this object."""
         return self._map.of(entity)
 
-    def admit(self, row: Row, cls: type | None = None, *, fresh: bool = False) -> Any:
+    def versions(self) -> Versions:
+        """Return what is known now, for an answer that comes later and may be older than what has happened by then."""
+        return {id(known): known.version for known in self._map}
+
+    def admit(self, row: Row, cls: type | None = None, *, since: Versions | None = None) -> Any:
         """Return the entity that the row stands for: the one that is known, or a new one that is known from now on.
 
-        A known entity keeps its values, whether they were edited or are only old. With `fresh` one without edits takes the row's.
-        A row without an identity (a projection, a reduction) becomes a `Document` that is not remembered.
+        A known entity keeps its values, whether they were edited or are only old. With `since`, the versions at the time of the
+        request, one without edits takes the row's. A row without an identity (a projection, a reduction) becomes a `Document`
+        that is not remembered.
         """
         metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
         key = metadata.get(ID)
         if key is None or PROJECTION in metadata:
             return self._untracked(row, metadata)
-        known = self._map.get(key)
+        folded = key.lower() if key.isascii() else fold(key)
+        known = self._map.find(folded)
         if known is not None:
-            if fresh:
-                self.renew(known, row, metadata)
+            if since is not None:
+                self.renew(known, row, metadata, since)
             return self._presentable(known)
         entity, snapshot = decode_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=key)
         if isinstance(entity, Document):
             put_metadata(entity, metadata)
-        self._map.add(Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata))
+        self._map.learn(folded, Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata))
         return entity
 
     def _untracked(self, row: Row, metadata: dict[str, JSON]) -> Document:
@@ -120,9 +129,13 @@ class Workspace:
             put_metadata(entity, metadata)
         return entity
 
-    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
-        """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version."""
-        if known.snapshot is None or self._has_edits(known):
+    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], since: Versions) -> None:
+        """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version.
+
+        An answer to a request from before the entity's last save is older than the entity, so nothing is taken from it.
+        """
+        is_overtaken = since.get(id(known), _UNKNOWN) != known.version or known.writes
+        if is_overtaken or known.snapshot is None or self._has_edits(known):
             return
         known.snapshot = refill(known.entity, row)
         known.facts = {**known.facts, **metadata}

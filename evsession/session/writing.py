@@ -94,12 +94,13 @@ class Writer:
 
     def patch(self, key: str, patch: Patch, etag: str | None) -> Steps:
         """Change a document on the server. An entity of it that has no edits takes the result."""
+        since = self._workspace.versions()
         result = yield from patch_flow(self._database, check_key(key), patch, _check_etag(etag))
         known = self._workspace.known_as(key)
         if known is not None and result.document is not None and result.change_vector is not None:
             row = dict(result.document)
             metadata = row.pop(METADATA, None) or {}
-            self._workspace.renew(known, row, {**metadata, **result.facts})
+            self._workspace.renew(known, row, {**metadata, **result.facts}, since)
         return ()
 
 

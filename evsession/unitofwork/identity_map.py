@@ -46,6 +46,15 @@ class IdentityMap(Generic[S]):
         """Return what is known under this key."""
         return self._by_key.get(key.lower() if key.isascii() else fold(key))
 
+    def find(self, folded: str) -> Tracked[S] | None:
+        """Return what is known under this key, which is folded already."""
+        return self._by_key.get(folded)
+
+    def learn(self, folded: str, tracked: Tracked[S]) -> None:
+        """Add an entity under a key that `find` has just not found; made for every row that is read."""
+        self._by_key[folded] = tracked
+        self._by_entity[id(tracked.entity)] = tracked
+
     def of(self, entity: Any) -> Tracked[S] | None:
         """Return what is known of this very object."""
         return self._by_entity.get(id(entity))

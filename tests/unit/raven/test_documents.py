@@ -12,7 +12,7 @@ from evsession.raven.bulk import bulk_item, bulk_request, kill_request, operatio
 from evsession.raven.documents import Loaded, exists_flow, load_flow, load_many_flow
 from evsession.raven.includes import include_paths, referred_keys
 from evsession.raven.vocabulary import Database
-from evsession.wire.json import Raw, decode
+from evsession.wire.json import Raw, decode, encode
 from evsession.wire.message import Request, Response
 from evsession.wire.url import path, target
 from tests.unit.raven.flows import run
@@ -107,6 +107,26 @@ def test_a_batch_in_its_wire_form() -> None:
 def test_a_batch_that_is_answered_by_nonsense(body: bytes) -> None:
     with pytest.raises(ProtocolError):
         run(batch_flow(DB, [Delete("a")]), Response(201, (), body))
+
+
+@pytest.mark.parametrize(
+    ("message", "key", "expected"),
+    [
+        ("Document a b has change vector A:9-x, but Put was called with change vector A:1-x. Optimistic ...", "a b", "A:1-x"),
+        ("Document a has change vector A:9-x, but Put was called with expecting new document. Optimistic ...", "a", None),
+        (
+            "Document a does not exist, but delete was called with change vector 'A:1-x, B:2-y'. Optimistic ...",
+            "a",
+            "A:1-x, B:2-y",
+        ),
+        ("something else", None, None),
+    ],
+)
+def test_a_conflict_names_the_document_that_only_its_message_names(message: str, key: Any, expected: Any) -> None:
+    body = encode({"Type": "Raven.Client.Exceptions.ConcurrencyException", "Message": message, "Id": None})
+    with pytest.raises(ConcurrencyError) as caught:
+        run(batch_flow(DB, [Delete("a"), Delete("b")]), Response(409, (), body))
+    assert (caught.value.key, caught.value.expected) == (key, expected)
 
 
 def test_a_refused_batch_names_the_document() -> None:

@@ -650,6 +650,21 @@ async def test_a_patch_renews_a_document_without_edits(scripted: Scripted) -> No
         assert commands(transport, 2)[0]["ChangeVector"] == "A:2"  # so the server can refuse to overwrite the patch
 
 
+async def test_an_answer_that_was_overtaken_by_a_save_changes_nothing(scripted: Scripted) -> None:
+    slow_load, slow_patch = Held(loaded(row("dogs/a", "A:1-x", n=1))), Held(patched("A:1-y", n=1))
+    for slow in (slow_load, slow_patch):
+        async with scripted(loaded(row("dogs/a", "A:1-x", n=1)), slow, saved("dogs/a", version="A:3")) as (session, _):
+            session.options.cache = False
+            a = await session.load("dogs/a")
+            late = session.load("dogs/a") if slow is slow_load else session.patch("dogs/a", PATCH)
+            await slow.asked.wait()
+            a.n = 3
+            await session.save()
+            slow.release.set()
+            await late
+            assert (a.n, a.metadata["@change-vector"]) == (3, "A:3")
+
+
 async def test_a_patch_of_an_unknown_document_only_sends(scripted: Scripted) -> None:
     async with scripted(
         patched("A:2", n=2), json_answer({"Status": "NotModified", "ModifiedDocument": {}}), json_answer(None, 404)
