@@ -16,7 +16,7 @@ from evsession.errors import ConfigurationError
 from evsession.raven.types import adopt, derive_key, document, info_of
 from evsession.wire.json import JSON
 
-__all__ = ["Document", "DocumentType", "make", "put_key", "put_metadata"]
+__all__ = ["Document", "DocumentType", "make", "make_known", "put_key", "put_metadata"]
 
 D = TypeVar("D", bound="Document")
 M = TypeVar("M", bound=dict[str, JSON])
@@ -158,6 +158,7 @@ class Document(dict[str, JSON]):
 _set_id = vars(Document)["_id"].__set__
 _set_key = vars(Document)["_key"].__set__
 _set_metadata = vars(Document)["_metadata"].__set__
+_new, _update = Document.__new__, dict.update
 
 
 def _check_id(value: Any) -> None:
@@ -169,6 +170,15 @@ def make(cls: type[M], row: Mapping[str, JSON]) -> M:
     """Return a document (or another dict) with the fields of the row, without calling `__init__`; one is made for every row."""
     made = cls.__new__(cls)
     dict.update(made, row)
+    return made
+
+
+def make_known(row: Mapping[str, JSON], key: str, metadata: dict[str, JSON]) -> Document:
+    """Return a `Document` that is in the database; what `make`, `put_key` and `put_metadata` do, for the many rows of a query."""
+    made = _new(Document)
+    _update(made, row)
+    _set_key(made, key)
+    _set_metadata(made, metadata)
     return made
 
 

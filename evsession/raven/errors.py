@@ -228,8 +228,8 @@ def _add_facts(error: SessionError, response: Response, body: dict[str, Any]) ->
         told = re.match(_CONFLICT, error.message)
         key, expected = told.groups() if told else (None, None)
         error.key = _text(body.get("Id")) or _text(first.get("Id")) or key or error.key
-        named = _text(body.get("ExpectedChangeVector", first.get("Expected")))
-        error.expected = expected if named is None else named  # "" is a version, too: there must be none
+        sent = _text(body.get("ExpectedChangeVector", first.get("Expected")))
+        error.expected = expected if sent is None else sent  # "" is a version, too: there must be none
         error.actual = _text(body.get("ActualChangeVector", first.get("Actual")))
     elif isinstance(error, DatabaseMissing):
         named = re.search(_NO_DATABASE, error.message)

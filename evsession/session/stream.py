@@ -48,16 +48,18 @@ class Stream(Streaming, Generic[E]):
         self._workspace = workspace
         self._cls = cls
         self._parser = StreamParser(query.index)
-        self._rows: deque[dict[str, JSON]] = deque()
+        self._documents: deque[E] = deque()
         self._is_ended = False
         self._broken: SessionError | None = None
+        self._unfit: SessionError | None = None
 
     def __aiter__(self) -> Stream[E]:
         return self
 
     async def __anext__(self) -> E:
-        if self._rows:
-            return self._give()
+        if self._documents:
+            self.count += 1
+            return self._documents.popleft()
         try:
             return await self.take()
         except SessionError as error:
@@ -66,7 +68,7 @@ class Stream(Streaming, Generic[E]):
 
     async def take(self) -> E:
         """Return the next document, or raise StopAsyncIteration; handlers are not told of a failure."""
-        while not self._rows:
+        while not self._documents:
             if self._broken is not None:
                 await trio.lowlevel.checkpoint()
                 raise self._broken
@@ -81,25 +83,31 @@ class Stream(Streaming, Generic[E]):
                 cut_off = SessionClosed("the stream was cut off while it waited for the server", operation=self.name)
                 self._broken = error if isinstance(error, SessionError) else cut_off
                 raise
-        return self._give()
-
-    def _give(self) -> E:
-        """Return a document that has come; never waits, so the loop is a checkpoint only once for each piece of the answer."""
         self.count += 1
-        document: E = self._workspace.materialize(self._rows.popleft(), self._cls)
-        return document
+        return self._documents.popleft()
 
     async def _fill(self) -> None:
         """Wait for more rows, or for the end."""
+        if self._unfit is not None:
+            raise self._unfit
         if self._exchange is None:
             self._exchange = await self._wait(self._open)
         data = await self._wait(self._exchange.receive)
         if data:
-            self._rows.extend(self._parser.feed(data))
+            self._take_rows(self._parser.feed(data))
         else:
             self._parser.close()
             super().close()
             self._is_ended = True
+
+    def _take_rows(self, rows: list[dict[str, JSON]]) -> None:
+        """Make documents of the rows; a row that fits no document fails the stream after those before it were given."""
+        materialize, cls, keep = self._workspace.materialize, self._cls, self._documents.append
+        try:
+            for row in rows:
+                keep(materialize(row, cls))
+        except SessionError as error:
+            self._unfit = error
 
     async def _open(self) -> Exchange:
         exchange = await self._transport.open(self._request, self._trail)
@@ -115,7 +123,7 @@ class Stream(Streaming, Generic[E]):
     def close(self) -> None:
         """End the stream; what had come and was not given is dropped. Never waits."""
         self._is_ended = True
-        self._rows.clear()
+        self._documents.clear()
         super().close()
 
     def __del__(self) -> None:

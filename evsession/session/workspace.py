@@ -23,7 +23,7 @@ from evsession.raven.codec import (
     set_key,
     set_metadata,
 )
-from evsession.raven.document import Document, put_key, put_metadata
+from evsession.raven.document import Document, make_known, put_key, put_metadata
 from evsession.raven.keys import KeySource, check_new_key, chosen_key, is_server_made, new_key
 from evsession.raven.types import info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
@@ -108,9 +108,13 @@ class Workspace:
             if since is not None:
                 self.renew(known, row, metadata, since)
             return self._presentable(known)
-        entity, snapshot = decode_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=key)
-        if isinstance(entity, Document):
-            put_metadata(entity, metadata)
+        cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
+        if cls is None:
+            body = encode(row)
+            entity, snapshot = make_known(row, key, metadata), Snapshot(body, body)
+        else:
+            entity, snapshot = decode_entity(row, cls, key=key)
+            set_metadata(entity, metadata)
         self._map.learn(folded, Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata))
         return entity
 
@@ -124,9 +128,11 @@ class Workspace:
         metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
         if ID not in metadata or PROJECTION in metadata:
             return self._untracked(row, metadata)
-        entity = build_entity(row, cls or type_of_collection(metadata.get(COLLECTION, "")), key=metadata[ID])
-        if isinstance(entity, Document):
-            put_metadata(entity, metadata)
+        cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
+        if cls is None:
+            return make_known(row, metadata[ID], metadata)
+        entity = build_entity(row, cls, key=metadata[ID])
+        set_metadata(entity, metadata)
         return entity
 
     def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], since: Versions) -> None:

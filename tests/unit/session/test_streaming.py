@@ -80,6 +80,25 @@ async def test_a_stream_of_typed_documents(scripted: Scripted) -> None:
         assert [hound async for hound in session.stream(Hound)] == [Hound(1, "hounds/1")]
 
 
+async def test_a_document_that_fits_no_class_fails_the_stream_after_those_before_it(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @evsession.document(collection="Mutts")
+    @dataclass
+    class Mutt:
+        number: int
+
+    monkeypatch.setattr(ScriptedExchange, "piece", 65_536)
+    rows = [{"number": value, "@metadata": {"@id": f"mutts/{value}", "@collection": "Mutts"}} for value in (1, 2, "three", 4)]
+    async with scripted(streamed(*rows)) as (session, _):
+        seen = []
+        with pytest.raises(InvalidDocument, match="mutts/three") as caught:
+            async for mutt in session.stream(Mutt):
+                seen.append(mutt.number)
+        assert seen == [1, 2]
+        assert caught.value.operation == "stream"
+
+
 async def test_a_stream_with_a_callback(scripted: Scripted) -> None:
     seen: list[Any] = []
 
