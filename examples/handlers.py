@@ -50,8 +50,9 @@ async def show(session: evsession.Session) -> None:
         await trio.lowlevel.checkpoint()  # it may wait
         print("session, 404 again")
 
-    print(await session.load("dogs/nobody"))
+    document = await session.load("dogs/nobody")
     await session.drain()  # waits for the async handler, too
+    print(document)
 
     session.off(404)  # now "4xx" is the most specific one
     with contextlib.suppress(evsession.SessionError):

@@ -48,8 +48,8 @@ guests/russell 1
 seen on the wire: PUT 409
 store, 409: create_database
 session, 404: dogs/nobody
-None
 session, 404 again
+None
 store, 4xx: 404 dogs/nobody
 store, error: QueryError
 session, by code: ParseException
