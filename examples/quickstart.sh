@@ -4,19 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-PYTHON=${PYTHON:-python3}
-if [ ! -x .venv/bin/python ]; then
-    command -v "$PYTHON" >/dev/null || {
-        echo "there is no $PYTHON; on Debian: apt-get install python3 python3-venv" >&2
-        exit 1
-    }
-    "$PYTHON" -m venv .venv || {
-        # What venv leaves behind when it lacks pip would pass for a whole one in the next run.
-        rm -rf .venv
-        echo "$PYTHON cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
-        exit 1
-    }
-fi
+. examples/venv.sh
+make_venv
 # The marker saves the check by pip when nothing that it reads has changed.
 if [ ! -e .venv/.installed ] || [ -n "$(find setup.cfg pyproject.toml -newer .venv/.installed)" ]; then
     echo "installing evsession into .venv" >&2

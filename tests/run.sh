@@ -4,14 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-PYTHON=${PYTHON:-python3}
-if [ ! -x .venv/bin/python ]; then
-    "$PYTHON" -m venv .venv || {
-        rm -rf .venv # what is left has no pip
-        echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
-        exit 1
-    }
-fi
+. examples/venv.sh
+make_venv
 # The marker saves the check by pip when nothing that it reads has changed.
 if [ ! -e .venv/.test-extra ] || [ -n "$(find setup.cfg pyproject.toml -newer .venv/.test-extra)" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'

@@ -171,14 +171,49 @@ def test_quickstart_script_installs_once_and_runs_from_anywhere(
     assert (tmp_path / "pip").read_text() == "called\n"
 
 
+# Debian's python3 without python3-venv makes half an environment, then fails.
+HALF = 'mkdir -p "$3/bin" && ln -s /bin/true "$3/bin/python"; exit 1'
+
+
+def _debian(tmp_path: Path, *, user: int, apt: str) -> str:
+    """Return a PATH on which this user runs, and apt-get does this."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    _program(tools / "id", f"echo {user}")
+    _program(tools / "apt-get", f'echo "$*" >>"{tmp_path}/apt"; {apt}')
+    return f"{tools}:{os.environ['PATH']}"
+
+
 def test_quickstart_script_says_what_debian_lacks(checkout: Path, tmp_path: Path) -> None:
-    # Debian's python3 without python3-venv makes half an environment, then fails.
-    python = _program(tmp_path / "python", 'mkdir -p "$3/bin" && ln -s /bin/true "$3/bin/python"; exit 1')
+    python = _program(tmp_path / "python", HALF)
+    path = _debian(tmp_path, user=1000, apt="exit 0")
     for _ in range(2):
-        ran = run(["sh", checkout / "examples" / "quickstart.sh"], url="http://127.0.0.1:1", database="none", PYTHON=str(python))
+        ran = run(
+            ["sh", checkout / "examples" / "quickstart.sh"],
+            url="http://127.0.0.1:1",
+            database="none",
+            PYTHON=str(python),
+            PATH=path,
+        )
         assert ran.returncode == 1
         assert "apt-get install python3-venv" in ran.stderr
     assert not (checkout / ".venv").exists()
+    assert not (tmp_path / "apt").exists()
+
+
+@pytest.mark.parametrize("apt", ["exit 1", "exit 0"])
+def test_quickstart_script_as_root_installs_what_debian_lacks(checkout: Path, tmp_path: Path, apt: str) -> None:
+    # A bare container: root, python3, and nothing else.
+    python = _program(tmp_path / "python", f'[ -e "{tmp_path}/apt" ] && [ "{apt}" = "exit 0" ] || {{ {HALF}; }}')
+    path = _debian(tmp_path, user=0, apt=apt)
+    ran = run(
+        ["sh", checkout / "examples" / "quickstart.sh"], url="http://127.0.0.1:1", database="none", PYTHON=str(python), PATH=path
+    )
+    assert "installing python3-venv" in ran.stderr
+    calls = (tmp_path / "apt").read_text().splitlines()
+    assert calls == ["update -qq", "install -qq -y python3-venv"][: len(calls)]
+    assert len(calls) == (2 if apt == "exit 0" else 1)
+    assert ("cannot make a virtual environment" in ran.stderr) is (apt == "exit 1")
 
 
 def test_quickstart_script_says_that_there_is_no_python(checkout: Path) -> None:
