@@ -68,6 +68,17 @@ async def test_a_stream_that_is_cancelled_while_it_waits_is_over(scripted: Scrip
             await stream.__anext__()
 
 
+async def test_a_stream_of_a_collection_without_a_class(scripted: Scripted) -> None:
+    rows = [{"n": 1, "@metadata": {"@id": "undeclared/1", "@collection": "Undeclared"}}, {"n": 2, "@metadata": {"@id": "x"}}]
+    async with scripted(streamed(*rows)) as (session, _):
+        documents = [document async for document in session.stream("from Undeclared")]
+        assert [(type(document), document.id, document.n) for document in documents] == [
+            (evsession.Document, "undeclared/1", 1),
+            (evsession.Document, "x", 2),
+        ]
+        assert documents[0].metadata["@collection"] == "Undeclared"
+
+
 async def test_a_stream_of_typed_documents(scripted: Scripted) -> None:
     @evsession.document(collection="Hounds")
     @dataclass
