@@ -130,9 +130,6 @@ def test_example_can_run_again(name: str, raven_url: str, database: str) -> None
         assert (ran.stderr, ran.stdout) == ("", OUTPUT[name].format(database=database) if name == "quickstart" else OUTPUT[name])
 
 
-# -- the script that installs first -------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout in a directory with a space in its name, without a virtual environment."""

@@ -54,9 +54,6 @@ def mentioned(annotation: Any) -> Iterator[type]:
             yield from mentioned(part)
 
 
-# -- names --------------------------------------------------------------------------------------------------------------------
-
-
 def test_all_is_sorted_and_free_of_doubles() -> None:
     assert list(evsession.__all__) == sorted(set(evsession.__all__))
 
@@ -125,9 +122,6 @@ def test_errors_are_pickled_by_their_public_name(error: type[evsession.SessionEr
     assert type(pickle.loads(pickle.dumps(error("no")))) is error
 
 
-# -- docstrings ---------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", evsession.__all__)
 def test_every_public_name_has_a_docstring(name: str) -> None:
     assert_sentence(getattr(evsession, name).__doc__)
@@ -146,9 +140,6 @@ def assert_sentence(text: str | None) -> None:
     first = text.strip().split("\n\n")[0]
     assert first[0].isupper() or first[0] == "`"
     assert first[-1] in ".:"
-
-
-# -- the distribution ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_package_says_that_it_is_typed() -> None:
@@ -198,9 +189,6 @@ def test_import_brings_neither_test_tools_nor_another_event_loop() -> None:
     code = "import evsession, sys; print(*{name.partition('.')[0] for name in sys.modules} & {'asyncio', 'attrs', 'pytest'})"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert set(said.split()) <= {"attrs"}  # trio's own dependency
-
-
-# -- credentials --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,6 @@ class Operation(Generic[T]):
                 raise
             self._error = error
 
-    # -- the public face -------------------------------------------------------------------------------------------------
-
     def __await__(self) -> Generator[Any, Any, T]:
         return self._outcome().__await__()
 
@@ -189,8 +187,6 @@ class Operation(Generic[T]):
     def __repr__(self) -> str:
         outcome = f" {self._error!r}" if self._state is State.DONE and self._error is not None else ""
         return f"<Operation {self.name} {self._state.name.lower()}{outcome}>"
-
-    # -- being run ---------------------------------------------------------------------------------------------------------
 
     def start(self, nursery: trio.Nursery) -> None:
         """Run in the nursery, in the context of the call, unless somebody awaits it already."""
@@ -262,8 +258,6 @@ class Operation(Generic[T]):
     def _observe(self, event: WireEvent) -> None:
         for handler in self._owner._events.pick(event.name):
             self._call(handler, event)
-
-    # -- telling the end -----------------------------------------------------------------------------------------------------
 
     def _settle(self, results: tuple[Any, ...] | None, error: BaseException | None) -> None:
         """Tell the end to the callback and the awaiters, then stop counting as under way."""

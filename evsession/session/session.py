@@ -75,8 +75,6 @@ class Session(Listening):
         self._reader = Reader(database, self._workspace)
         self._writer = Writer(database, self._workspace, ranges)
 
-    # -- reading -----------------------------------------------------------------------------------------------------------
-
     # Calls with `type` come first, since without it the same arguments give Any.
     @overload
     def load(  # type: ignore[overload-overlap]  # a str is a sequence of str to the checker, but never to `load`
@@ -252,8 +250,6 @@ class Session(Listening):
             return stream
         return stream.consume(on_document, callback)
 
-    # -- writing -----------------------------------------------------------------------------------------------------------
-
     def store(
         self,
         document: Any,
@@ -346,8 +342,6 @@ class Session(Listening):
     def _patch(self, key: str, patches: Any, etag: str | None) -> Steps:
         patch = patches if isinstance(patches, Patch) else legacy_patch(patches)
         return (yield from self._writer.patch(key, patch, etag))
-
-    # -- life --------------------------------------------------------------------------------------------------------------
 
     async def drain(self) -> None:
         """Wait until the session has nothing in flight: no operation, callback or handler.

@@ -107,8 +107,6 @@ class Store(Listening):
         self._live: tuple[Runtime, Transport] | None = None
         self._scope: AbstractAsyncContextManager[None] | None = None
 
-    # -- life --------------------------------------------------------------------------------------------------------------
-
     def initialize(self) -> Store:
         """Freeze conventions, options and handlers, and return the store; entering or running it does the same."""
         if self._state is State.CONFIGURING:
@@ -189,8 +187,6 @@ class Store(Listening):
         if self._state is not State.CONFIGURING:
             raise ConfigurationError("the store's handlers are frozen since it was initialized; add them before, or to a session")
 
-    # -- sessions ----------------------------------------------------------------------------------------------------------
-
     def open_session(self, database: str | None = None) -> Session:
         """Return a new session; it starts with copies of the store's conventions, options and handlers.
 
@@ -227,8 +223,6 @@ class Store(Listening):
 
     def _ranges_of(self, database: Database) -> HiLoRanges:
         return self._ranges.setdefault(database.name, HiLoRanges())
-
-    # -- administration ----------------------------------------------------------------------------------------------------
 
     def create_database(self, name: str, callback: Callback | None = None) -> Operation[None]:
         """Create a database.

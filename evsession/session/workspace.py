@@ -68,8 +68,6 @@ class Workspace:
         self._map: IdentityMap[Snapshot] = IdentityMap()
         self._collections: dict[str, bytes] = {}
 
-    # -- reading -----------------------------------------------------------------------------------------------------------
-
     def find(self, key: str) -> Any | None:
         """Return the entity with this key, or None."""
         known = self._map.get(key)
@@ -151,8 +149,6 @@ class Workspace:
     @staticmethod
     def _has_edits(known: Known) -> bool:
         return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
-
-    # -- writing -----------------------------------------------------------------------------------------------------------
 
     def store(self, entity: Any, key: str | None, collection: str | None, metadata: Mapping[str, JSON] | None) -> None:
         """Remember a new entity until the next save.
@@ -281,8 +277,6 @@ class Workspace:
         if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
             self._map.remove(stale)
         self._map.rekey(known, key)
-
-    # -- deleting ----------------------------------------------------------------------------------------------------------
 
     def address(self, target: Any, conventions: Conventions) -> tuple[str | None, str | None]:
         """Return key and version of what a program names: a key, a document, or ``{"key": ..., "etag": ...}``."""

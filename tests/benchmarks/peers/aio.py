@@ -42,8 +42,6 @@ class Aio:
             answer.raise_for_status()
             return orjson.loads(await answer.read())
 
-    # -- what is measured --------------------------------------------------------------------------------------------------
-
     def make(self, fields: Mapping[str, Any], key: str) -> Any:
         return fields
 

@@ -116,8 +116,6 @@ class Bare:
                     yield value["Item"]
         self.idle.append(connection)
 
-    # -- what is measured --------------------------------------------------------------------------------------------------
-
     def make(self, fields: Mapping[str, Any], key: str) -> Any:
         return fields
 

@@ -42,8 +42,6 @@ class Official:
     async def __aexit__(self, *_: object) -> None:
         self.store.close()
 
-    # -- what is measured --------------------------------------------------------------------------------------------------
-
     def make(self, fields: Mapping[str, Any], key: str) -> Any:
         return Saved(**fields)
 

@@ -36,8 +36,6 @@ class Ours:
     async def __aexit__(self, *_: object) -> None:
         await self.store.__aexit__(None, None, None)
 
-    # -- what is measured --------------------------------------------------------------------------------------------------
-
     def make(self, fields: Mapping[str, Any], key: str) -> Any:
         return self.bulked(fields) if key.startswith("bulks/") else self.saved(fields, id=key)
 

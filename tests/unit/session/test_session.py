@@ -27,9 +27,6 @@ def commands(transport: Any, index: int = 0) -> list[dict[str, Any]]:
     return sent
 
 
-# -- load ------------------------------------------------------------------------------------------------------------------
-
-
 async def test_a_second_load_is_the_same_object_without_a_request(scripted: Scripted) -> None:
     async with scripted(loaded(row("dogs/max", age=1))) as (session, transport):
         first = await session.load("dogs/max")
@@ -185,9 +182,6 @@ async def test_an_answer_that_is_none_of_ravendb(scripted: Scripted, response: e
         assert not isinstance(caught_by_save.value, ProtocolError) or caught_by_save.value.uncertain
 
 
-# -- exists ----------------------------------------------------------------------------------------------------------------
-
-
 async def test_exists(scripted: Scripted) -> None:
     async with scripted(json_answer(None), json_answer(None, 404)) as (session, transport):
         assert [await session.exists("a"), await session.exists("b")] == [True, False]
@@ -202,9 +196,6 @@ async def test_a_head_that_fails_is_asked_again_for_its_reason(scripted: Scripte
         with pytest.raises(evsession.TransientError) as caught:
             await session.exists("a")
         assert caught.value.status_code == 503
-
-
-# -- save ------------------------------------------------------------------------------------------------------------------
 
 
 async def test_save_with_nothing_to_do_sends_nothing(scripted: Scripted) -> None:
@@ -500,9 +491,6 @@ async def test_a_key_that_the_server_gives_again_belongs_to_the_new_document(scr
         assert new.metadata["@collection"] == "Dogs"
 
 
-# -- query -----------------------------------------------------------------------------------------------------------------
-
-
 def page(*rows: dict[str, Any], includes: dict[str, Any] | None = None) -> evsession.Response:
     facts: dict[str, Any] = {
         "TotalResults": len(rows),
@@ -528,9 +516,6 @@ async def test_every_kind_of_query_gives_documents_and_statistics(scripted: Scri
         await session.drain()
         assert len(transport.requests) == 3
     assert sorted(told, key=len) == [(None, documents), (None, documents, 1)]
-
-
-# -- delete ----------------------------------------------------------------------------------------------------------------
 
 
 async def test_delete_by_key_document_and_list(scripted: Scripted) -> None:
@@ -626,9 +611,6 @@ async def test_what_cannot_be_deleted_is_refused(scripted: Scripted, target: Any
         assert transport.requests == []
 
 
-# -- patch -----------------------------------------------------------------------------------------------------------------
-
-
 def patched(version: str, **fields: Any) -> evsession.Response:
     document = {**fields, "@metadata": {"@collection": "Dogs"}}
     return json_answer(
@@ -679,9 +661,6 @@ async def test_a_patch_of_an_unknown_document_only_sends(scripted: Scripted) -> 
         with pytest.raises(SessionError) as caught:
             await session.patch("dogs/gone", evsession.Patch("1"))
         assert (caught.value.status_code, caught.value.key) == (404, "dogs/gone")
-
-
-# -- life ------------------------------------------------------------------------------------------------------------------
 
 
 async def test_leaving_a_session_waits_for_its_operations() -> None:

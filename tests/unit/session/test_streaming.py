@@ -228,8 +228,6 @@ async def test_a_stream_needs_an_open_session(scripted: Scripted) -> None:
             session.stream("Dog")
 
 
-# -- bulk insert -----------------------------------------------------------------------------------------------------------
-
 NUMBER = json_answer({"Id": 7, "NodeTag": "A"})
 DONE = json_answer(None, 201)
 RANGE = json_answer({"Prefix": "Dogs/", "Low": 1, "High": 2, "LastSize": 2, "ServerTag": "A", "LastRangeAt": "x"}, 201)
