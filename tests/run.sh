@@ -27,3 +27,6 @@ coverage erase
 coverage run -m pytest
 coverage report --include='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*' --fail-under=100
 coverage report --omit='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*'
+if [ -z "${EVSESSION_TEST_RAVENDB:-}" ]; then
+    echo "SKIPPED: everything on a real RavenDB, for EVSESSION_TEST_RAVENDB names none" >&2
+fi

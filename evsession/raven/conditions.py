@@ -39,7 +39,7 @@ class Range(msgspec.Struct, frozen=True):
             low, high = low.lower(), high.lower()
         elif low is None or high is None or isinstance(low, str) or isinstance(high, str):
             return False
-        return low > high or (low == high and not (self.with_low and self.with_high))  # type: ignore[operator]
+        return low > high or (low == high and not (self.with_low and self.with_high))  # type: ignore[operator]  # of one kind by now
 
 
 class Prefix(msgspec.Struct, frozen=True):
