@@ -14,7 +14,7 @@ from evsession.raven.queries import Query, query_flow
 from evsession.raven.vocabulary import Database
 from evsession.session.operation import Notice, Steps
 from evsession.session.queryable import Queryable
-from evsession.session.workspace import Versions, Workspace
+from evsession.session.workspace import Moment, Workspace
 from evsession.unitofwork.identity_map import fold
 from evsession.wire.json import JSON, decode
 
@@ -41,9 +41,9 @@ class Reader:
             included = None if known is None else self._known_includes([known], paths)
             if included is not None:
                 return known, included
-        since = None if cache else self._workspace.versions()
+        asked = self._workspace.now(renews=not cache)
         loaded = yield from load_flow(self._database, key, paths)
-        entities = self._admit(loaded, cls, since)
+        entities = self._admit(loaded, cls, asked)
         if entities[0] is None:
             yield _missing(key)
         return entities[0], self._includes(entities, loaded, paths)
@@ -58,9 +58,9 @@ class Reader:
         included = self._known_includes(found, paths)
         if unknown or included is None:
             wanted = unknown if included is not None else list(dict.fromkeys(distinct[fold(key)] for key in asked))
-            since = None if cache else self._workspace.versions()
+            asked_at = self._workspace.now(renews=not cache)
             loaded = yield from load_many_flow(self._database, wanted, paths)
-            entities = self._admit(loaded, cls, since)
+            entities = self._admit(loaded, cls, asked_at)
             known.update(zip(map(fold, wanted), entities, strict=True))
             for key, entity in zip(wanted, entities, strict=True):
                 if entity is None:
@@ -71,10 +71,12 @@ class Reader:
 
     def query(self, query: Query, cls: type | None) -> Steps:
         """Run a query; results are the documents and the statistics."""
+        asked = self._workspace.now()
         page = yield from query_flow(self._database, query)
+        admit = self._workspace.admit
         for row in page.includes.values():
-            self._workspace.admit(row)
-        return Queryable(self._workspace.admit(row, cls) for row in page.rows), page.statistics
+            admit(row, None, asked)
+        return Queryable([admit(row, cls, asked) for row in page.rows]), page.statistics
 
     def exists(self, key: str) -> Steps:
         """Ask for a document's existence."""
@@ -82,11 +84,11 @@ class Reader:
         found = yield from exists_flow(self._database, key)
         return (found,)
 
-    def _admit(self, loaded: Loaded, cls: type | None, since: Versions | None) -> list[Any]:
-        rows = [None if row is None else self._workspace.admit(row, cls, since=since) for row in loaded.rows]
+    def _admit(self, loaded: Loaded, cls: type | None, asked: Moment) -> list[Any]:
+        rows = [None if row is None else self._workspace.admit(row, cls, asked) for row in loaded.rows]
         for row in loaded.includes.values():
             if row is not None:
-                self._workspace.admit(row, since=since)
+                self._workspace.admit(row, None, asked)
         return rows
 
     def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:

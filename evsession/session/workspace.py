@@ -31,13 +31,22 @@ from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.tracking import Tracked
 from evsession.wire.json import JSON, encode
 
-__all__ = ["Staged", "Versions", "Workspace", "check_storable", "own_metadata"]
+__all__ = ["Moment", "Staged", "Workspace", "check_storable", "own_metadata"]
 
 Row: TypeAlias = dict[str, JSON]
 Known: TypeAlias = Tracked[Snapshot]
-Versions: TypeAlias = dict[int, str | None]
 
-_UNKNOWN = "nothing was known of it"
+
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """When something was asked.
+
+    Attributes:
+        deletions: How many documents the session had deleted.
+        versions: The versions of the entities that shall be renewed, by their place in memory.
+    """
+
+    deletions: int
+    versions: dict[int, str | None]
 
 
 class Staged(msgspec.Struct, eq=False, gc=False):
@@ -67,6 +76,9 @@ class Workspace:
     def __init__(self) -> None:
         self._map: IdentityMap[Snapshot] = IdentityMap()
         self._collections: dict[str, bytes] = {}
+        self._deletions = 0
+        self._deleted: dict[str, int] = {}
+        """Which documents this session has deleted, and the how many-th deletion that was; see `Moment`."""
 
     def find(self, key: str) -> Any | None:
         """Return the entity with this key, or None."""
@@ -85,16 +97,21 @@ class Workspace:
         """Return what is known of this object."""
         return self._map.of(entity)
 
-    def versions(self) -> Versions:
-        """Return what is known now, for an answer that comes later and may be older than what has happened by then."""
-        return {id(known): known.version for known in self._map}
+    def now(self, *, renews: bool = False) -> Moment:
+        """Return the moment of a request, since its answer may be older than what has happened when it comes.
 
-    def admit(self, row: Row, cls: type | None = None, *, since: Versions | None = None) -> Any:
+        Args:
+            renews: Whether known entities shall take the answer's values.
+        """
+        versions = {id(known): known.version for known in self._map} if renews else {}
+        return Moment(self._deletions, versions)
+
+    def admit(self, row: Row, cls: type | None, asked: Moment) -> Any:
         """Return the entity that the row stands for: the one that is known, or a new one that is known from now on.
 
-        A known entity keeps its values, whether they were edited or are only old. With `since`, the versions at the time of the
-        request, one without edits takes the row's. A row without an identity (a projection, a reduction) becomes a `Document`
-        that is not remembered.
+        A known entity keeps its values, whether they were edited or are only old, unless the request was to renew it and it has
+        no edits. A row without an identity (a projection, a reduction), or of a document that was deleted since the request,
+        becomes an entity that is not remembered.
         """
         metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
         key = metadata.get(ID)
@@ -103,9 +120,11 @@ class Workspace:
         folded = key.lower() if key.isascii() else fold(key)
         known = self._map.find(folded)
         if known is not None:
-            if since is not None:
-                self.renew(known, row, metadata, since)
+            if asked.versions:
+                self._renew_since(known, row, metadata, asked)
             return self._presentable(known)
+        if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
+            return self.materialize({**row, METADATA: metadata}, cls)
         cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
         if cls is None:
             body = encode(row)
@@ -133,13 +152,21 @@ class Workspace:
         set_metadata(entity, metadata)
         return entity
 
-    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], since: Versions) -> None:
+    def _renew_since(self, known: Known, row: Row, metadata: Mapping[str, JSON], asked: Moment) -> None:
+        """Renew the entity unless it was saved since the request; the answer is older than the entity then."""
+        if id(known) in asked.versions:
+            self.renew(known, row, metadata, asked.versions[id(known)])
+
+    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], version: str | None) -> None:
         """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version.
 
-        An answer to a request from before the entity's last save is older than the entity, so nothing is taken from it.
+        Args:
+            known: The entity.
+            row: What the server has.
+            metadata: What the server says of it.
+            version: The entity's version when the server was asked; if it is another one by now, the row is the older of the two.
         """
-        is_overtaken = since.get(id(known), _UNKNOWN) != known.version or known.writes
-        if is_overtaken or known.snapshot is None or self._has_edits(known):
+        if known.version != version or known.writes or known.snapshot is None or self._has_edits(known):
             return
         known.snapshot = refill(known.entity, row)
         known.facts = {**known.facts, **metadata}
@@ -299,9 +326,13 @@ class Workspace:
     def _chosen_key(entity: Any, conventions: Conventions, collection: str | None) -> str | None:
         return chosen_key(entity, info_of(entity), conventions, collection=collection)
 
-    def forget(self, known: Known) -> None:
-        """Forget the entity of a document that is gone."""
-        self._map.remove(known)
+    def forget(self, key: str, known: Known | None) -> None:
+        """Forget a document that is gone, and what was known of it when its deletion was called."""
+        self._deleted.pop(fold(key), None)
+        self._deleted[fold(key)] = self._deletions
+        self._deletions += 1
+        if known is not None:
+            self._map.remove(known)
 
     def discard(self, entity: Any) -> bool:
         """Take back a `store` that was not saved; return whether there was one."""

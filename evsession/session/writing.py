@@ -87,20 +87,19 @@ class Writer:
         if commands:
             yield from batch_flow(self._database, commands)
         # What was stored under the key while the server was deleting is another document.
-        for entity in known:
-            if entity is not None:
-                self._workspace.forget(entity)
+        for command, entity in zip(commands, known, strict=True):
+            self._workspace.forget(command.key, entity)
         return ()
 
     def patch(self, key: str, patch: Patch, etag: str | None) -> Steps:
         """Change a document on the server. An entity of it that has no edits takes the result."""
-        since = self._workspace.versions()
-        result = yield from patch_flow(self._database, check_key(key), patch, _check_etag(etag))
-        known = self._workspace.known_as(key)
+        known = self._workspace.known_as(check_key(key))
+        version = None if known is None else known.version
+        result = yield from patch_flow(self._database, key, patch, _check_etag(etag))
         if known is not None and result.document is not None and result.change_vector is not None:
             row = dict(result.document)
             metadata = row.pop(METADATA, None) or {}
-            self._workspace.renew(known, row, {**metadata, **result.facts}, since)
+            self._workspace.renew(known, row, {**metadata, **result.facts}, version)
         return ()
 
 

@@ -55,6 +55,18 @@ async def test_without_cache_a_load_asks_and_renews_what_has_no_edits(scripted: 
         assert len(transport.requests) == 3
 
 
+async def test_what_became_known_after_the_question_is_not_renewed_by_its_answer(scripted: Scripted) -> None:
+    other: dict[str, Any] = {"n": 1, "@metadata": {"@id": "strays/1", "@change-vector": "A:1", "@collection": "Strays"}}
+    answers = [loaded(row("dogs/a")), loaded(other), loaded({**other, "n": 2, "@metadata": dict(other["@metadata"])})]
+    async with scripted(*answers) as (session, _):
+        session.options.cache = False
+        await session.load("dogs/a")
+        one, two = session.load("strays/1"), session.load("strays/1")
+        assert await one is await two
+        assert (await one).n in (1, 2)
+        assert type(await one) is evsession.Document
+
+
 async def test_load_many_asks_for_what_is_unknown_once(scripted: Scripted) -> None:
     async with scripted(loaded(row("dogs/a")), loaded(row("dogs/b"), None)) as (session, transport):
         a = await session.load("dogs/a")
@@ -562,6 +574,20 @@ async def test_deleting_what_was_never_saved_takes_it_back(scripted: Scripted) -
         assert transport.requests == []
         await session.delete(keyed)
         assert await session.save() == []
+
+
+async def test_an_answer_that_was_overtaken_by_a_delete_is_not_remembered(scripted: Scripted) -> None:
+    slow = Held(loaded(row("dogs/a", n=1)))
+    async with scripted(slow, deleted("dogs/a"), loaded(row("dogs/a", n=2))) as (session, transport):
+        late = session.load("dogs/a")
+        await slow.asked.wait()
+        await session.delete("dogs/a")
+        slow.release.set()
+        assert (await late).n == 1
+        again = await session.load("dogs/a")
+        assert again.n == 2
+        assert await session.load("dogs/a") is again
+        assert len(transport.requests) == 3
 
 
 async def test_a_new_document_is_deleted_by_the_key_that_its_id_means(scripted: Scripted) -> None:
