@@ -101,7 +101,7 @@ def batch_flow(database: Database, commands: Sequence[Put | Delete]) -> Flow[lis
     body = encode({"Commands": commands})
     key = commands[0].key if len(commands) == 1 else None
     response = yield Request("POST", database.path("bulk_docs"), body, headers=_HEADERS, writes=True, key=key)
-    if response.status != 201:
+    if response.status not in (200, 201):
         raise error_from(response, key=key, writes=True)
     results = decode_as(response.body, _Answer).results
     if len(results) != len(commands) or not all(result.put_key or result.other_key for result in results):

@@ -52,10 +52,12 @@ def _parse(response: Response, expected: int, key: str | None) -> Loaded:
     if response.status != 200:
         raise error_from(response, key=key)
     answer = decode_object(response.body)
-    rows = answer.get("Results")
-    if not isinstance(rows, list) or len(rows) != expected:
-        raise ProtocolError(f"the answer does not list {expected} results", status_code=response.status, key=key)
-    return Loaded(rows, answer.get("Includes") or {})
+    rows, includes = answer.get("Results"), answer.get("Includes") or {}
+    if not isinstance(rows, list) or len(rows) != expected or not all(row is None or isinstance(row, dict) for row in rows):
+        raise ProtocolError(f"the answer does not list {expected} documents", status_code=response.status, key=key)
+    if not isinstance(includes, dict):
+        raise ProtocolError("the answer's includes are no documents by key", status_code=response.status, key=key)
+    return Loaded(rows, {name: row for name, row in includes.items() if isinstance(row, dict)})
 
 
 def exists_flow(database: Database, key: str) -> Flow[bool]:

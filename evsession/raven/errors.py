@@ -204,7 +204,7 @@ def _classify(response: Response, code: str | None, text: str, fallback: type[Se
 
 
 def _may_have_happened(status: int, code: str | None, *, foreign: bool) -> bool:
-    return status == 408 or code in _UNKNOWN_OUTCOME or (foreign and status >= 500)
+    return status == 408 or status < 400 or code in _UNKNOWN_OUTCOME or (foreign and status >= 500)
 
 
 def _sensible_text(response: Response, key: str | None) -> str:

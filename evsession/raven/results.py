@@ -90,6 +90,7 @@ def parse_page(answer: JSON) -> Page:
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("Results"), list):
         raise ProtocolError("the answer to the query holds no results")
-    rows = [row for row in answer["Results"] if isinstance(row, dict)]
-    includes = {key: value for key, value in (answer.get("Includes") or {}).items() if isinstance(value, dict)}
-    return Page(rows, includes, parse_statistics(answer))
+    rows, includes = answer["Results"], answer.get("Includes") or {}
+    if not all(isinstance(row, dict) for row in rows) or not isinstance(includes, dict):
+        raise ProtocolError("the answer to the query holds something else than rows")
+    return Page(rows, {key: row for key, row in includes.items() if isinstance(row, dict)}, parse_statistics(answer))

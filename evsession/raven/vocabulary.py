@@ -57,4 +57,4 @@ class Database:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value != "" and all(c.isalnum() or c in "_-." for c in value)
+    return isinstance(value, str) and value != "" and all(c.isalnum() or c in "_-." for c in value) and value.strip(".") != ""

@@ -102,7 +102,7 @@ class Operation(Generic[T]):
         "_state",
         "_step",
         "_steps",
-        "_timed",
+        "_timeout",
         "_trail",
         "_transport",
         "_width",
@@ -119,7 +119,6 @@ class Operation(Generic[T]):
         self._owner = owner
         self._callback = callback
         self._width = width
-        self._timed = timed
         self._steps = steps
         self._state = State.CREATED
         self._heard = callback is not None
@@ -134,8 +133,9 @@ class Operation(Generic[T]):
         self._step: Request | Pause | Notice | None = None
         self._prime()
         self._context = copy_context()
-        self._pass = Pass(owner._gate)
+        self._timeout = owner.options.timeout if timed else None
         self._runtime.submit(self)
+        self._pass = Pass(owner._gate)
 
     def _prime(self) -> None:
         """Run the steps up to the first request, which fixes it."""
@@ -175,7 +175,7 @@ class Operation(Generic[T]):
         Its callback and awaiters get an `OperationCancelled`, which says whether a write may have happened.
         """
         if self._state is not State.DONE:
-            self._cancelled = True
+            self._cancelled = self._heard = True  # who cancels knows
             if self._scope is not None:
                 self._scope.cancel()
 
@@ -197,6 +197,10 @@ class Operation(Generic[T]):
         if self._state is State.CREATED:
             await self._run()
 
+    def stop_counting(self) -> None:
+        """Count as ended from now on, for an operation that waits until everything else has."""
+        self._pass.give_back()
+
     def abandon(self) -> None:
         """End an operation whose store ended before it was started."""
         if self._state is State.CREATED:
@@ -208,8 +212,7 @@ class Operation(Generic[T]):
         if self._cancelled:
             await trio.lowlevel.cancel_shielded_checkpoint()
             return self._settle(None, self._interruption(cancelled=True))
-        timeout = self._owner.options.timeout
-        deadline = inf if timeout is None or not self._timed else trio.current_time() + timeout
+        deadline = inf if self._timeout is None else trio.current_time() + self._timeout
         scope = self._scope = trio.CancelScope(deadline=deadline)
         results: tuple[Any, ...] | None = None
         error: BaseException | None = None
@@ -265,6 +268,9 @@ class Operation(Generic[T]):
         self._results, self._error = results, error
         if error is not None:
             self._complete(error)
+            if isinstance(error, SessionError):
+                # Its frames hold this operation: a failure that nobody hears of must be noticed when the last hold on it is gone.
+                error.__traceback__ = None
         self._state = State.DONE
         callback, self._callback = self._callback, None
         if callback is not None and self._shape is not None:
@@ -273,7 +279,7 @@ class Operation(Generic[T]):
             self._done.set()
         self._trail = self._step = self._request = self._scope = None
         self._pass.give_back()
-        if error is not None and not self._heard and not isinstance(error, OperationCancelled):
+        if error is not None and not self._heard:
             self._runtime.unheard.add(self)
 
     def _call(self, function: Callable[..., object], *args: object) -> bool:
@@ -309,7 +315,7 @@ class Operation(Generic[T]):
     def _interruption(self, *, cancelled: bool) -> SessionError:
         if cancelled:
             return OperationCancelled(f"{self.name} was cancelled")
-        return OperationTimeout(f"{self.name} took longer than {self._owner.options.timeout} s")
+        return OperationTimeout(f"{self.name} took longer than {self._timeout} s")
 
     def __del__(self) -> None:
         # A program may still await an operation that has failed, so silence is only certain when nobody holds it any more.

@@ -87,8 +87,7 @@ class Reader:
     def _admit(self, loaded: Loaded, cls: type | None, asked: Moment) -> list[Any]:
         rows = [None if row is None else self._workspace.admit(row, cls, asked) for row in loaded.rows]
         for row in loaded.includes.values():
-            if row is not None:
-                self._workspace.admit(row, None, asked)
+            self._workspace.admit(row, None, asked)
         return rows
 
     def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import trio
 
+from evsession.errors import SessionClosed
 from evsession.session.events import Events
 from evsession.session.gate import INSIDE, Gate, Pass
 
@@ -42,6 +43,7 @@ class Runtime:
     """
 
     _nursery: trio.Nursery
+    _token: trio.lowlevel.TrioToken
 
     def __init__(self) -> None:
         self._waiting: deque[Startable] = deque()
@@ -52,7 +54,13 @@ class Runtime:
         """Operations that failed and that nobody has heard of yet, but somebody still holds."""
 
     def submit(self, startable: Startable) -> None:
-        """Have it started at the next turn of the loop."""
+        """Have it started at the next turn of the loop.
+
+        Raises:
+            SessionClosed: called from another thread, or another run of trio, than that of the store.
+        """
+        if not trio.lowlevel.in_trio_run() or trio.lowlevel.current_trio_token() is not self._token:
+            raise SessionClosed("this store runs in another thread; use trio.from_thread.run_sync to call into it")
         self._waiting.append(startable)
         starter, self._starter = self._starter, None
         if starter is not None:
@@ -127,6 +135,7 @@ class Runtime:
         try:
             async with trio.open_nursery() as nursery:
                 runtime._nursery = nursery
+                runtime._token = trio.lowlevel.current_trio_token()
                 nursery.start_soon(runtime._start_all)
                 yield runtime
                 nursery.cancel_scope.cancel()

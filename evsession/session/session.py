@@ -350,6 +350,13 @@ class Session(Listening):
         """
         await self._gate.wait()
 
+    def close(self, callback: Callback | None = None) -> Operation[None]:
+        """Wait for what is in flight, then close; `aclose` as an operation, for programs of callbacks."""
+        closing = _Closing(self)
+        operation: Operation[None] = Operation(self, "close", closing.steps(), callback, 0, timed=False)
+        closing.operation = operation
+        return operation
+
     async def aclose(self) -> None:
         """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten."""
         try:
@@ -379,6 +386,25 @@ class Session(Listening):
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed"
         return f"<Session {self._database.name!r} {state}, {len(self._workspace)} documents, {self._gate.count} in flight>"
+
+
+class _Closing:
+    """The pause of `Session.close`, which waits for everything but itself."""
+
+    operation: Operation[None]
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def steps(self) -> Steps:
+        """Wait, then end."""
+        yield self
+        return ()
+
+    async def wait(self) -> None:
+        """Close the session when nothing else is under way."""
+        self.operation.stop_counting()
+        await self._session.aclose()
 
 
 def _stream_query(source: Any, params: Any, specs: Any, more: Mapping[str, Any]) -> tuple[Query, type | None]:

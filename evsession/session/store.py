@@ -79,7 +79,7 @@ class Store(Listening):
             port: The port of `host`; 8080.
             certificate: A PEM file with certificate and key, or a pair of files, for RavenDB's login by client certificate.
             ca_file: A PEM file of the authorities to trust, in place of the system's.
-            ssl_context: A context that is used as it is, in place of `certificate` and `ca_file`.
+            ssl_context: A context to use, in place of `ca_file`; a `certificate` is loaded into it.
             transport: In place of all of these, something that carries the requests, such as a test's.
             conventions: `Conventions`, or a mapping of some.
             options: `Options`, or a mapping of some.
@@ -93,9 +93,11 @@ class Store(Listening):
             raise ConfigurationError("a transport says itself where it goes: give no urls, host or port")
         self._ssl_context = ssl_context
         if certificate is not None or ca_file is not None:
-            if ssl_context is not None or not all(node.scheme == "https" for node in self._nodes):
-                raise ConfigurationError("certificate and ca_file are for https, and not beside an ssl_context")
-            self._ssl_context = build_ssl_context(ca_file=ca_file, certificate=certificate)
+            if not all(node.scheme == "https" for node in self._nodes):
+                raise ConfigurationError("certificate and ca_file are for https, but the URL is one of http")
+            if ssl_context is not None and ca_file is not None:
+                raise ConfigurationError("an ssl_context says itself whom it trusts: give no ca_file beside it")
+            self._ssl_context = build_ssl_context(ssl_context, ca_file=ca_file, certificate=certificate)
         self._own_transport = transport
         self._database = None if database is None else Database(database)
         self.conventions = conventions if isinstance(conventions, Conventions) else Conventions(conventions)

@@ -113,7 +113,7 @@ class Workspace:
         no edits. A row without an identity (a projection, a reduction), or of a document that was deleted since the request,
         becomes an entity that is not remembered.
         """
-        metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
+        metadata = _metadata_of(row)
         key = metadata.get(ID)
         if key is None or PROJECTION in metadata:
             return self._untracked(row, metadata)
@@ -142,7 +142,7 @@ class Workspace:
 
     def materialize(self, row: Row, cls: type | None = None) -> Any:
         """Return the row as an entity that nobody remembers, for streams."""
-        metadata: dict[str, JSON] = row.pop(METADATA, None) or {}
+        metadata = _metadata_of(row)
         if ID not in metadata or PROJECTION in metadata:
             return self._untracked(row, metadata)
         cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
@@ -348,6 +348,12 @@ class Workspace:
 
     def __len__(self) -> int:
         return len(self._map)
+
+
+def _metadata_of(row: Row) -> dict[str, JSON]:
+    """Take the metadata out of the row."""
+    metadata = row.pop(METADATA, None)
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def check_storable(entity: object) -> None:

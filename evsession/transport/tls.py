@@ -16,17 +16,20 @@ Certificate: TypeAlias = "FilePath | tuple[FilePath, FilePath]"
 """A PEM file with certificate and key, or the certificate's file and the key's."""
 
 
-def build_ssl_context(*, ca_file: FilePath | None = None, certificate: Certificate | None = None) -> ssl.SSLContext:
+def build_ssl_context(
+    given: ssl.SSLContext | None = None, /, *, ca_file: FilePath | None = None, certificate: Certificate | None = None
+) -> ssl.SSLContext:
     """Return a context that verifies the server's certificate and name.
 
     Args:
+        given: A context to use in place of a new one; the certificate is loaded into it.
         ca_file: A PEM file of the authorities to trust instead of the system's.
         certificate: Who this client is: a PEM file with certificate and unencrypted key, or a pair of files.
 
     Raises:
         ConfigurationError: naming the file that is missing, unreadable or not what it should be.
     """
-    context = ssl.create_default_context()
+    context = given if given is not None else ssl.create_default_context()
     if ca_file is not None:
         context = _trusting(_readable("ca_file", ca_file))
     if certificate is not None:
@@ -42,7 +45,7 @@ def _trusting(path: str) -> ssl.SSLContext:
 
 
 def _identify(context: ssl.SSLContext, certificate: Certificate) -> None:
-    files = certificate if isinstance(certificate, tuple) else (certificate,)
+    files = certificate if isinstance(certificate, (tuple, list)) else (certificate,)
     if len(files) not in (1, 2):
         raise ConfigurationError(f"certificate is one PEM file or a pair of files, not {len(files)} of them")
     paths = [_readable("certificate", file) for file in files]

@@ -55,7 +55,19 @@ def test_a_list_of_one_missing_key_is_answered_like_a_single_load() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"Results":null}', b'{"Results":[]}', b'{"Results":[1,2]}', b"<html>", b'{"Results":[{}', b"\xff"],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"Results":null}',
+        b'{"Results":[]}',
+        b'{"Results":[1,2]}',
+        b'{"Results":[5]}',
+        b'{"Results":[{}],"Includes":5}',
+        b"<html>",
+        b'{"Results":[{}',
+        b"\xff",
+    ],
 )
 def test_an_answer_that_is_none(body: bytes) -> None:
     with pytest.raises(ProtocolError):
@@ -191,7 +203,7 @@ def test_include_paths(given: Any, paths: tuple[str, ...]) -> None:
     assert include_paths(given) == paths
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a?b", "a b", "a#b", "..\\x", "a%b", None, 7, "a\nb"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a?b", "a b", "a#b", "..\\x", "a%b", None, 7, "a\nb"])
 def test_what_can_be_no_database(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="database"):
         Database(name)

@@ -318,6 +318,12 @@ def test_waiting_for_the_index(wait: Any, span: Any) -> None:
     assert caught.value.is_retryable()
 
 
+@pytest.mark.parametrize("wrong", [{"Results": [5]}, {"Results": [None]}, {"Includes": [5]}])
+def test_an_answer_of_other_things_than_rows(wrong: Any) -> None:
+    with pytest.raises(ProtocolError, match="something else than rows"):
+        run(query_flow(DATABASE, collection_query("Dogs")), answer(200, {**ANSWER, **wrong}))
+
+
 @pytest.mark.parametrize("wait", [None, False])
 def test_a_stale_answer_is_good_when_nobody_waited(wait: Any) -> None:
     query = collection_query("Dogs", None, Specs.of(wait_for_non_stale=wait))

@@ -194,6 +194,20 @@ async def test_an_answer_that_is_none_of_ravendb(scripted: Scripted, response: e
         assert not isinstance(caught_by_save.value, ProtocolError) or caught_by_save.value.uncertain
 
 
+async def test_metadata_that_is_none_is_taken_for_none(scripted: Scripted) -> None:
+    async with scripted(loaded({"n": 1, "@metadata": 5})) as (session, _):
+        assert (await session.load("dogs/max")).n == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 302])
+async def test_a_save_that_is_answered_by_nonsense_is_uncertain(scripted: Scripted, status: int) -> None:
+    async with scripted(repeat=evsession.Response(status, (), b"saved!")) as (session, _):
+        session.store({"n": 1}, key="dogs/max")
+        with pytest.raises(SessionError) as caught:
+            await session.save()
+        assert caught.value.uncertain
+
+
 async def test_exists(scripted: Scripted) -> None:
     async with scripted(json_answer(None), json_answer(None, 404)) as (session, transport):
         assert [await session.exists("a"), await session.exists("b")] == [True, False]
@@ -702,6 +716,22 @@ async def test_leaving_a_session_waits_for_its_operations() -> None:
             await held.asked.wait()
             held.release.set()
         assert told == [True]
+
+
+async def test_close_waits_for_what_is_in_flight(scripted: Scripted) -> None:
+    held = Held(json_answer(None))
+    told: list[str] = []
+    async with scripted(held) as (session, _):
+        session.exists("a", lambda error, found: told.append("exists"))
+        await held.asked.wait()
+        operation = session.close(lambda error: told.append("closed"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert not operation.is_done
+        held.release.set()
+        await operation
+        assert told == ["exists", "closed"]
+        with pytest.raises(evsession.SessionClosed):
+            session.exists("b")
 
 
 async def test_drain_waits_for_this_session_only() -> None:

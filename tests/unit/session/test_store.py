@@ -76,6 +76,9 @@ def test_certificates_are_read_when_the_store_is_made(tmp_path: Path) -> None:
     authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
     store = evsession.Store("https://localhost", "db", ca_file=str(tmp_path / "ca.pem"), certificate=str(tmp_path / "client.pem"))
     assert "client.pem" not in repr(store)
+    given = ssl.create_default_context()
+    store = evsession.Store("https://localhost", "db", ssl_context=given, certificate=[str(tmp_path / "client.pem")])  # type: ignore[arg-type]
+    assert store._ssl_context is given
 
 
 def test_options_and_conventions_may_be_given_in_any_form() -> None:
