@@ -48,7 +48,7 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False):
 def encode_entity(entity: Any) -> bytes:
     """Return what is stored of the entity: a JSON object of its fields, without its key and its metadata.
 
-    Of plain classes all attributes are stored whose names do not start with an underscore; of declared classes the declared
+    Of plain classes all attributes are stored but the key; of declared classes the declared
     fields, in their order, and sets sorted. What could not be read back is refused here, before anything is sent: values that
     JSON lacks (NaN) or would change (a set where no type says so), and values against their type hint.
 
@@ -162,9 +162,7 @@ def _build_plain(cls: type, shape: Shape, row: Mapping[str, JSON]) -> Any:
             raise _refuse(name, f"{name}: there is neither a value nor a default")
     entity: Any = object.__new__(cls)
     # A field of the row that would hide a method or property of the class is left to `merge`.
-    others = {
-        name: row[name] for name in row if name not in typed and name[:1] != "_" and name != "id" and not hasattr(cls, name)
-    }
+    others = {name: row[name] for name in row if name not in typed and name != "id" and not hasattr(cls, name)}
     vars(entity).update({name: values.get(name, others.get(name)) for name in row if name in values or name in others})
     return entity
 

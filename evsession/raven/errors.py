@@ -112,7 +112,7 @@ def error_from(
         status_code=response.status,
         code=code,
         key=key,
-        uncertain=writes and _may_have_happened(response.status, code, foreign=not text),
+        uncertain=writes and _may_have_happened(response.status, code, foreign=code is None),
     )
     _add_facts(error, response, body)
     return error

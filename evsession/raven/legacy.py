@@ -21,6 +21,8 @@ function same(a,b){return JSON.stringify([a])===JSON.stringify([b]);}
 function bad(m){throw 'legacy-patch: '+m;}
 function none(x){return x===undefined||x===null;}
 function list(x,n){if(none(x))return [];if(!Array.isArray(x))bad(n+' is not an array');return x;}
+function big(x){return typeof x==='number'&&Math.abs(x)>9007199254740991&&Math.abs(x)<2e19;}
+function safe(x,n){if(big(x)||Array.isArray(x)&&x.some(big))bad(n+' holds an integer beyond 2^53, which a script would change');}
 function copy(x){
  if(none(x)||typeof x!=='object')return x;
  var r=Array.isArray(x)?[]:{};for(var k in x)r[k]=copy(x[k]);return r;}
@@ -28,6 +30,7 @@ function run(o,ops){
  for(var i=0;i<ops.length;i++){var c=ops[i],n=c.Name,a;
   if(typeof o!=='object'||o===null||Array.isArray(o))bad(n+' belongs to something that is not an object');
   var cur=o[n],has=cur!==undefined;
+  if(c.Type!=='Set'&&c.Type!=='Unset'&&c.Type!=='Modify'||'PrevVal' in c)safe(cur,n);
   if('PrevVal' in c&&!(has&&same(cur,c.PrevVal)))throw 'legacy-patch-conflict: '+n;
   switch(c.Type){
   case 'Set':o[n]=c.Value;break;
@@ -83,9 +86,19 @@ def _check(command: object, where: str, depth: int) -> Command:
     if not isinstance(command.get("Name"), str) or not command["Name"]:
         _refuse(where, f"Name is the name of a property, not {command.get('Name')!r}")
     _RULES[kind](command, where)
+    for name in ("Value", "PrevVal"):
+        _exact(command.get(name), f"{where}.{name}")
     if kind == "Modify":
         return {**command, "Nested": check_commands(command.get("Nested"), f"{where}.Nested", depth + 1)}
     return dict(command)
+
+
+def _exact(value: object, where: str) -> None:
+    """Refuse integers that the server's scripts would round, alone or in a list; inside of objects they stay as they are."""
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    for item in items:
+        if isinstance(item, int) and abs(item) > 2**53:
+            _refuse(where, f"{item} is beyond 2**53, and the server's scripts would change it; save the document instead")
 
 
 def _anything(command: Command, where: str) -> None:

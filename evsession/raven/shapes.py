@@ -128,7 +128,7 @@ def _look_through(cls: type) -> Shape:
         hints = {name: hint for name, hint in typing.get_type_hints(cls, include_extras=True).items() if not _is_class_var(hint)}
     except NameError as error:
         raise ConfigurationError(f"{cls.__qualname__}: a type hint cannot be resolved: {error}") from error
-    names = {name: name for name in hints if not name.startswith("_")} if kind is Kind.PLAIN else _declared(cls, kind)
+    names = {name: name for name in hints} if kind is Kind.PLAIN else _declared(cls, kind)
     key_name = None if key is None else names.pop(key)
     if key is not None:
         _check_key_type(cls, hints.get(key, Any))
@@ -157,8 +157,8 @@ def take_apart(entity: Any, shape: Shape) -> dict[str, Any]:
 
 
 def public_attributes(entity: Any) -> dict[str, Any]:
-    """Return those attributes of a plain object that are stored; its key is not."""
-    return {name: value for name, value in vars(entity).items() if name[:1] != "_" and name != _KEY}
+    """Return those attributes of a plain object that are stored: all but its key."""
+    return {name: value for name, value in vars(entity).items() if name != _KEY}
 
 
 def _is_class_var(hint: Any) -> bool:

@@ -125,7 +125,12 @@ def _sort_key(value: object) -> SortKey:
     name = check_name(value, "a field to sort by")
     if kind is None and (typed := re.fullmatch(_TYPED, name)):
         name, kind = typed.groups()
-    return _checked(name.removeprefix("-"), kind, name.startswith("-"))
+    # RQL's own words for the direction would otherwise be taken for a part of the name, and nothing would be sorted.
+    field, _, direction = name.rpartition(" ")
+    if field and direction.lower() in ("asc", "desc") and name[0] not in "+-":
+        signed = ("-" if direction.lower() == "desc" else "") + field.strip()
+        return _sort_key(signed if kind is None else (signed, kind))
+    return _checked(name[1:] if name[:1] in ("-", "+") else name, kind, name.startswith("-"))
 
 
 def _checked(name: object, kind: object, descending: bool) -> SortKey:

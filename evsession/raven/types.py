@@ -100,8 +100,9 @@ def document(
     """Make a class storable and loadable as itself: a dataclass, an attrs class, a Struct, a plain class, a `Document` subclass.
 
     Write it above ``@dataclass`` or ``@attrs.define``. A declared field ``id`` holds the key (text) and is not part of the stored
-    document; without one, objects that take attributes have their key as ``id`` once it is known. Subclasses store into the same
-    collection, unless they are marked themselves. Instances of plain classes are made without ``__init__``.
+    document; without one, objects that take attributes have their key as ``id`` once it is known. A `Decimal` is stored as
+    text, which keeps every digit but is compared and sorted as text by queries. Subclasses store into the same collection,
+    unless they are marked themselves. Instances of plain classes are made without ``__init__``.
 
     Args:
         cls: The class, when the decorator is written without arguments.

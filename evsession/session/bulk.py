@@ -16,7 +16,7 @@ from evsession.raven.codec import encode_entity, set_key
 from evsession.raven.document import Document
 from evsession.raven.errors import error_from
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
-from evsession.raven.keys import check_new_key, new_key, separator_of
+from evsession.raven.keys import check_new_key, is_server_made, new_key, separator_of
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, Database
 from evsession.session.operation import Owner
@@ -45,10 +45,10 @@ class BulkInsert(Streaming):
     everything; leaving it by an exception stops the insert. It is not atomic: what the server had taken before a failure stays,
     so the error is `uncertain`. Documents are overwritten without any check. One task at a time.
 
-    A document without a key gets one by the id generation strategy; ``"auto"`` means ``"hilo"`` here, since RavenDB makes no
-    identities in a bulk insert (it answers 500, seen on 5.4 - 7.1). A program
-    may take its time between documents: the server waits for more than a minute without a sign (seen on 5.4 - 7.1).
-    ``options.timeout`` limits each wait for the server.
+    A document without a key gets one by the id generation strategy; ``"auto"`` and ``"server"`` mean ``"hilo"`` here, since
+    RavenDB tells no keys and makes no identities in a bulk insert (it answers 500, seen on 5.4 - 7.1). A program may take its
+    time between documents: the server waits for more than a minute without a sign (seen on 5.4 - 7.1). ``options.timeout``
+    limits each wait for the server.
 
     Attributes:
         count: How many documents were given so far.
@@ -127,7 +127,7 @@ class BulkInsert(Streaming):
     async def _make_key(self, document: Any, collection: str | None) -> str:
         """Make the key here: from the id, as a GUID where no number is wanted, else with the next number of the collection."""
         made = new_key(document, info_of(document), self._conventions, collection=collection)
-        if isinstance(made, str) and made[-1] != "|":
+        if isinstance(made, str) and not is_server_made(made):
             return made
         if made is None or collection is None:
             return str(uuid.uuid4())

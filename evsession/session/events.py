@@ -49,7 +49,10 @@ def event_name(event: object) -> str:
         if not 100 <= int(event) <= 599:
             raise ConfigurationError(f"{event!r} is not an HTTP status (100 to 599)")
         return str(int(event))
-    return event.lower() if len(event) == 3 and event[1:].lower() == "xx" else event
+    is_class = len(event) == 3 and event[1:].lower() == "xx"
+    if (is_class and event[0] not in "12345") or any(letter.isspace() for letter in event):
+        raise ConfigurationError(f"{event!r} is not an event: give a status, a class such as '4xx', a code or a name")
+    return event.lower() if is_class else event
 
 
 class Events:

@@ -34,6 +34,10 @@ class Gate:
         if self._parent is not None:
             self._parent.leave()
 
+    def pass_outside(self) -> Pass:
+        """Return a pass that counts in the store only."""
+        return Pass(self._parent or self)
+
     async def wait(self) -> None:
         """Wait until nothing is under way, except the callback that asks."""
         inside = INSIDE.get()

@@ -75,8 +75,9 @@ class Owner(Protocol):
 class Operation(Generic[T]):
     """An operation that has been called: await it, give it a callback, do both, or neither. It starts by itself.
 
-    The request is fixed when the method is called. Awaited at once, it runs in the awaiting task, so that cancelling the task
-    cancels it; otherwise it runs in the store's nursery, and cancelling a task that awaits it later only stops the waiting.
+    The request is fixed when the method is called. Awaited at once by the task that called it, it runs in that task, so that
+    cancelling the task cancels it; otherwise it runs in the store's nursery, and cancelling a task that awaits it only stops the
+    waiting.
     Awaiting again gives the same answer. Bad input is told as the caller listens: a callback gets it as its error; without a
     callback the call raises. Nothing has been sent then.
 
@@ -102,6 +103,7 @@ class Operation(Generic[T]):
         "_state",
         "_step",
         "_steps",
+        "_task",
         "_timeout",
         "_trail",
         "_transport",
@@ -133,6 +135,7 @@ class Operation(Generic[T]):
         self._step: Request | Pause | Notice | None = None
         self._prime()
         self._context = copy_context()
+        self._task = trio.lowlevel.current_task()
         self._timeout = owner.options.timeout if timed else None
         self._runtime.submit(self)
         self._pass = Pass(owner._gate)
@@ -155,14 +158,16 @@ class Operation(Generic[T]):
 
     async def _outcome(self) -> T:
         self._heard = True
-        if self._state is State.CREATED:
+        if self._state is State.CREATED and trio.lowlevel.current_task() is self._task:
             await self._run()
-        elif self._state is State.RUNNING:
+        elif self._state is State.DONE:
+            await trio.lowlevel.checkpoint()
+        else:  # others may wait for it, too, so a task that did not call it must not take it down with itself
+            if self._state is State.CREATED:
+                self._runtime.start_now(self)
             if self._done is None:
                 self._done = trio.Event()
             await self._done.wait()
-        else:
-            await trio.lowlevel.checkpoint()
         if self._error is not None:
             raise self._error
         assert self._results is not None
@@ -198,8 +203,9 @@ class Operation(Generic[T]):
             await self._run()
 
     def stop_counting(self) -> None:
-        """Count as ended from now on, for an operation that waits until everything else has."""
-        self._pass.give_back()
+        """Count as ended in the session, but not in the store: for an operation that waits until everything else has ended."""
+        session_pass, self._pass = self._pass, self._owner._gate.pass_outside()
+        session_pass.give_back()
 
     def abandon(self) -> None:
         """End an operation whose store ended before it was started."""

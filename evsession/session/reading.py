@@ -9,7 +9,7 @@ from evsession.errors import ConfigurationError, SessionError
 from evsession.raven.codec import encode_entity
 from evsession.raven.documents import Loaded, exists_flow, load_flow, load_many_flow
 from evsession.raven.includes import referred_keys
-from evsession.raven.keys import check_key
+from evsession.raven.keys import check_new_key
 from evsession.raven.queries import Query, query_flow
 from evsession.raven.vocabulary import Database
 from evsession.session.operation import Notice, Steps
@@ -35,7 +35,7 @@ class Reader:
 
     def load(self, key: str, paths: Sequence[str], cls: type | None, *, cache: bool) -> Steps:
         """Load one document; results are the document (or None) and what it includes."""
-        check_key(key)
+        check_new_key(key)
         if cache:
             known = self._workspace.find(key)
             included = None if known is None else self._known_includes([known], paths)
@@ -50,7 +50,7 @@ class Reader:
 
     def load_many(self, keys: Iterable[str], paths: Sequence[str], cls: type | None, *, cache: bool) -> Steps:
         """Load documents; results are those found, in the order asked, and what they include."""
-        asked = [check_key(key) for key in keys]
+        asked = [check_new_key(key) for key in keys]
         distinct = {fold(key): key for key in reversed(asked)}
         known = {name: self._workspace.find(key) for name, key in distinct.items()} if cache else {}
         unknown = [distinct[name] for name in dict.fromkeys(map(fold, asked)) if known.get(name) is None]
@@ -80,7 +80,7 @@ class Reader:
 
     def exists(self, key: str) -> Steps:
         """Ask for a document's existence."""
-        check_key(key)
+        check_new_key(key)
         found = yield from exists_flow(self._database, key)
         return (found,)
 

@@ -11,11 +11,11 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import trio
 
-from evsession.errors import SessionClosed
+from evsession.errors import SessionClosed, SessionError
 from evsession.session.events import Events
 from evsession.session.gate import INSIDE, Gate, Pass
 
@@ -53,14 +53,17 @@ class Runtime:
         self.unheard: weakref.WeakSet[Any] = weakref.WeakSet()
         """Operations that failed and that nobody has heard of yet, but somebody still holds."""
 
-    def submit(self, startable: Startable) -> None:
-        """Have it started at the next turn of the loop.
-
-        Raises:
-            SessionClosed: called from another thread, or another run of trio, than that of the store.
-        """
+    def check_thread(self) -> None:
+        """Raise SessionClosed in another thread, or another run of trio, than that of the store."""
         if not trio.lowlevel.in_trio_run() or trio.lowlevel.current_trio_token() is not self._token:
             raise SessionClosed("this store runs in another thread; use trio.from_thread.run_sync to call into it")
+
+    def start_now(self, startable: Startable) -> None:
+        """Start it without waiting for its turn."""
+        startable.start(self._nursery)
+
+    def submit(self, startable: Startable) -> None:
+        """Have it started at the next turn of the loop."""
         self._waiting.append(startable)
         starter, self._starter = self._starter, None
         if starter is not None:
@@ -132,44 +135,62 @@ class Runtime:
     async def open(cls) -> AsyncIterator[Runtime]:
         """Run until the body ends. A single failure leaves as itself, never wrapped in a group."""
         runtime = cls()
+        body: BaseException | None = None
         try:
             async with trio.open_nursery() as nursery:
                 runtime._nursery = nursery
                 runtime._token = trio.lowlevel.current_trio_token()
                 nursery.start_soon(runtime._start_all)
-                yield runtime
+                try:
+                    yield runtime
+                except BaseException as error:
+                    body = error
+                    raise
                 nursery.cancel_scope.cancel()
         except BaseException as error:
-            raise unwrap(error, runtime._crashes) from None  # noqa: ASYNC104 - a Cancelled alone comes out as itself
+            raise_as_it_was(unwrap(error, body, runtime._crashes))
         finally:
             runtime._end()
         if runtime._crashes:
-            raise unwrap(runtime._crashes[0], runtime._crashes)
+            raise_as_it_was(unwrap(None, None, runtime._crashes))
 
 
-def unwrap(error: BaseException, crashes: list[BaseException]) -> BaseException:
-    """Return what to raise: the one real failure if there is one, else the group of them.
+def unwrap(error: BaseException | None, body: BaseException | None, crashes: list[BaseException]) -> BaseException:
+    """Return what to raise: the one real failure as it was raised, else a group of them.
 
-    A cancellation that only followed from a failure is dropped, as trio does when an exception replaces it.
+    A cancellation that only followed from a failure is dropped, as trio does when an exception replaces it. An operation's error
+    that the program did not catch, beside a callback or handler that raised because of it, is that one's context.
+
+    Args:
+        error: What came out of the nursery, in its groups.
+        body: What the program raised in the body; a group that it raised stays one.
+        crashes: What callbacks and handlers raised.
     """
-    failures = [leaf for leaf in _leaves(error) if not isinstance(leaf, trio.Cancelled)]
-    more = [crash for crash in crashes if not any(crash is known for known in failures)]
-    failures += more
+    own = _leaves(body)
+    others = [leaf for leaf in _leaves(error) if not any(leaf is known for known in (*own, *crashes))]
+    failures = [failure for failure in (*crashes, *others) if not isinstance(failure, trio.Cancelled)]
+    if body is not None and not all(isinstance(leaf, trio.Cancelled) for leaf in own) and not any(body is one for one in crashes):
+        if isinstance(body, SessionError) and len(failures) == 1:
+            failures[0].__context__ = failures[0].__context__ or body
+        else:
+            failures.insert(0, body)
     if not failures:
-        return _leaves(error)[0]
-    if len(failures) > 1 and more:
-        return BaseExceptionGroup("several failures", failures)
-    return failures[0] if len(failures) == 1 else _peel(error)
+        return body or _leaves(error)[0]
+    return failures[0] if len(failures) == 1 else BaseExceptionGroup("several failures", failures)
 
 
-def _peel(error: BaseException) -> BaseException:
-    """Take off the groups that nurseries put around a group of the program's own."""
-    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    parts = [part for part in inner if not all(isinstance(leaf, trio.Cancelled) for leaf in _leaves(part))]
-    return _peel(parts[0]) if len(parts) == 1 else error
+def raise_as_it_was(error: BaseException) -> NoReturn:
+    """Raise without adding to the chain of causes, which is the program's to read."""
+    cause, context, suppresses = error.__cause__, error.__context__, error.__suppress_context__
+    try:
+        raise error
+    finally:
+        error.__cause__, error.__context__, error.__suppress_context__ = cause, context, suppresses
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
+def _leaves(error: BaseException | None) -> list[BaseException]:
+    if error is None:
+        return []
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]

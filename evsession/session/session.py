@@ -260,7 +260,7 @@ class Session(Listening):
     ) -> Session:
         """Have the next `save` write this document, or each of a list. Sends nothing; edits made until then are saved, too.
 
-        A plain dict becomes a `Document` when it is saved: load it again by its key to go on editing.
+        A plain dict is tracked, too, until it is loaded by its key: then it becomes a `Document`, and that one is tracked.
 
         Args:
             document: A `Document`, an instance of a class marked with `document`, a dict, or a list of these.
@@ -276,14 +276,14 @@ class Session(Listening):
         self._check_open()
         if not isinstance(document, (list, tuple)):
             check_storable(document)
-            self._workspace.store(document, key, collection, metadata)
+            self._workspace.store(document, key, collection, metadata, self.conventions)
             return self
         if key is not None:
             raise TypeError("one key cannot be for several documents")
         for one in document:
             check_storable(one)
         for one in document:
-            self._workspace.store(one, None, collection, metadata)
+            self._workspace.store(one, None, collection, metadata, self.conventions)
         return self
 
     def save(self, callback: Callback | None = None) -> Operation[list[str]]:
@@ -322,7 +322,8 @@ class Session(Listening):
     def patch(self, key: str, patches: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:
         """Change a document on the server without loading it.
 
-        If the session knows the document and it has no unsaved edits, it takes the result.
+        If the session knows the document and it has no unsaved edits, it takes the result. One with unsaved edits keeps them, and
+        the next save writes it as it is here, over the patch; with ``options.use_optimistic_concurrency`` it is refused.
 
         Args:
             key: The document's key.
@@ -352,10 +353,7 @@ class Session(Listening):
 
     def close(self, callback: Callback | None = None) -> Operation[None]:
         """Wait for what is in flight, then close; `aclose` as an operation, for programs of callbacks."""
-        closing = _Closing(self)
-        operation: Operation[None] = Operation(self, "close", closing.steps(), callback, 0, timed=False)
-        closing.operation = operation
-        return operation
+        return _Closing(self).start(callback)
 
     async def aclose(self) -> None:
         """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten."""
@@ -389,21 +387,32 @@ class Session(Listening):
 
 
 class _Closing:
-    """The pause of `Session.close`, which waits for everything but itself."""
+    """The end of a session as an operation: its owner, since a closed session can be closed again, and its pause."""
 
-    operation: Operation[None]
+    _operation: Operation[None]
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._events = session._events
+        self._gate = session._gate
+        self.options = session.options
 
-    def steps(self) -> Steps:
-        """Wait, then end."""
+    def _running(self) -> tuple[Runtime, Transport]:
+        running: tuple[Runtime, Transport] = self._session._store_running()
+        return running
+
+    def start(self, callback: Callback | None) -> Operation[None]:
+        """Return the operation."""
+        self._operation = Operation(self, "close", self._steps(), callback, 0, timed=False)
+        return self._operation
+
+    def _steps(self) -> Steps:
         yield self
         return ()
 
     async def wait(self) -> None:
         """Close the session when nothing else is under way."""
-        self.operation.stop_counting()
+        self._operation.stop_counting()
         await self._session.aclose()
 
 

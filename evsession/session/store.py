@@ -183,6 +183,7 @@ class Store(Listening):
     def _running(self) -> tuple[Runtime, Transport]:
         if self._live is None or self._live[0].is_ended:
             raise SessionClosed(f"this store is {self._state.value}: use 'async with store' or store.run(main)")
+        self._live[0].check_thread()
         return self._live
 
     def _check_listening(self) -> None:
@@ -278,6 +279,8 @@ def _urls(urls: str | Sequence[str] | None, host: str | None, port: int | None) 
     if urls is not None:
         if host is not None or port is not None:
             raise ConfigurationError("give either urls or host and port, not both")
+        if not isinstance(urls, (str, Sequence)):
+            raise ConfigurationError(f"urls is a URL or a list of them, not {urls!r}")
         return [urls] if isinstance(urls, str) else list(urls)
     if host is None:
         raise ConfigurationError("where is the server? Give urls, host, or a transport")

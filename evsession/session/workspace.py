@@ -18,6 +18,7 @@ from evsession.raven.codec import (
     build_entity,
     decode_entity,
     encode_entity,
+    id_of,
     merge,
     refill,
     set_key,
@@ -29,7 +30,7 @@ from evsession.raven.types import info_of, is_storable_entity, type_of_collectio
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
 from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.tracking import Tracked
-from evsession.wire.json import JSON, encode
+from evsession.wire.json import JSON, check, encode
 
 __all__ = ["Moment", "Staged", "Workspace", "check_storable", "own_metadata"]
 
@@ -177,8 +178,15 @@ class Workspace:
     def _has_edits(known: Known) -> bool:
         return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
 
-    def store(self, entity: Any, key: str | None, collection: str | None, metadata: Mapping[str, JSON] | None) -> None:
-        """Remember a new entity until the next save.
+    def store(
+        self,
+        entity: Any,
+        key: str | None,
+        collection: str | None,
+        metadata: Mapping[str, JSON] | None,
+        conventions: Conventions,
+    ) -> None:
+        """Remember a new entity until the next save, and know it by its key if its id or the program says one.
 
         Raises:
             KeyConflict: another object of this session has the key.
@@ -187,14 +195,26 @@ class Workspace:
             return
         facts, version = own_metadata(entity)
         if metadata is not None:
-            facts.update(metadata)
+            facts.update(_checked_metadata(metadata))
         if collection is not None:
             facts[COLLECTION] = collection
         if key is not None:
             check_new_key(key)
-        self._map.add(Tracked(entity, key, version, None, facts))
+        known = key if key is not None else self._key_of_id(entity, conventions, collection)
+        self._map.add(Tracked(entity, known, version, None, facts, is_named=key is not None))
         if key is not None:
             set_key(entity, key)
+
+    def _key_of_id(self, entity: Any, conventions: Conventions, collection: str | None) -> str | None:
+        """Return the key that the entity's id means, by which reads may know it already.
+
+        An id may change until the save, so one that is taken or can be none is the save's to refuse.
+        """
+        try:
+            key = None if id_of(entity) is None else self._chosen_key(entity, conventions, collection)
+        except ConfigurationError:
+            return None
+        return None if key is None or self._map.get(key) is not None else key
 
     def freeze(self, conventions: Conventions) -> list[Staged]:
         """Return every new and every changed entity as it is now: changed ones first, each group in the order it was met.
@@ -209,9 +229,13 @@ class Workspace:
                 new.append(self._stage_new(known, conventions))
             else:
                 content = self._content(known)
+                self._refuse_new_key(known)
                 if content != known.snapshot.known or known.writes:
                     changed.append(Staged(known, content))
         self._refuse_conflicts(new)
+        for item in new:
+            if isinstance(item.key, str) and not is_server_made(item.key):
+                self._map.rekey(item.known, item.key)
         staged = [*changed, *new]
         for item in staged:
             item.known.writes += 1
@@ -220,6 +244,7 @@ class Workspace:
     def name(self, known: Known, key: str) -> None:
         """Give a new entity a key that was made here; it keeps it if the save fails, so that saving again sends the same."""
         self._map.rekey(known, key)
+        known.is_named = True
 
     def release(self, staged: Sequence[Staged]) -> None:
         """Note that a save has ended, however it did."""
@@ -231,8 +256,21 @@ class Workspace:
         info = info_of(known.entity)
         if info is not None:
             known.facts.setdefault(COLLECTION, info.collection)
-        key = known.key or new_key(known.entity, info, conventions, collection=known.facts.get(COLLECTION))
+        key: str | KeySource | None = known.key
+        if not known.is_named:
+            key = new_key(known.entity, info, conventions, collection=known.facts.get(COLLECTION))
         return Staged(known, content, key)
+
+    @staticmethod
+    def _refuse_new_key(known: Known) -> None:
+        """Refuse an id that was edited: RavenDB cannot rename a document."""
+        if not isinstance(known.entity, dict):
+            given = id_of(known.entity)
+            if given != known.key and _holds_id(known.entity):
+                raise ConfigurationError(
+                    f"the key of {known.key!r} cannot change to {given!r}; store a copy under that key and delete this document",
+                    key=known.key,
+                )
 
     def _content(self, known: Known) -> bytes:
         try:
@@ -244,7 +282,7 @@ class Workspace:
     def _refuse_conflicts(self, new: list[Staged]) -> None:
         claimed: dict[str, Known] = {}
         for item in new:
-            if item.key is item.known.key or not isinstance(item.key, str) or is_server_made(item.key):
+            if item.key == item.known.key or not isinstance(item.key, str) or is_server_made(item.key):
                 continue  # the map knows no second owner of a key, and the server makes no second
             rival = self._map.get(item.key) or claimed.setdefault(fold(item.key), item.known)
             if rival is not item.known:
@@ -282,6 +320,7 @@ class Workspace:
         for item, result in zip(batch, written, strict=True):
             known, key = item.known, result.key
             known.snapshot = Snapshot(item.content, item.body)
+            known.is_written = True
             known.version = result.change_vector
             facts = known.facts
             facts[ID], facts[CHANGE_VECTOR], facts[LAST_MODIFIED] = key, result.change_vector, result.last_modified
@@ -290,7 +329,7 @@ class Workspace:
             if self._map.of(known.entity) is known:
                 if known.key != key:
                     self._settle_key(known, key)
-                entity = self._presentable(known)
+                entity = known.entity  # a plain dict goes on being tracked until it is asked for by its key
                 if isinstance(entity, Document):
                     put_key(entity, key)
                     put_metadata(entity, facts)
@@ -331,8 +370,12 @@ class Workspace:
         self._deleted.pop(fold(key), None)
         self._deleted[fold(key)] = self._deletions
         self._deletions += 1
-        if known is not None:
-            self._map.remove(known)
+        if known is None:
+            # What a read brought while the deletion was under way is gone; what the program stored or wrote is its own.
+            known = self._map.get(key)
+            if known is None or known.snapshot is None or known.is_written:
+                return
+        self._map.remove(known)
 
     def discard(self, entity: Any) -> bool:
         """Take back a `store` that was not saved; return whether there was one."""
@@ -354,6 +397,31 @@ def _metadata_of(row: Row) -> dict[str, JSON]:
     """Take the metadata out of the row."""
     metadata = row.pop(METADATA, None)
     return metadata if isinstance(metadata, dict) else {}
+
+
+def _holds_id(entity: object) -> bool:
+    """Return whether the entity can say its key at all; one with slots and without a field for it cannot."""
+    return hasattr(entity, "id")
+
+
+def _checked_metadata(metadata: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Refuse metadata that cannot be stored, or that is not the program's.
+
+    Raises:
+        TypeError: it is no mapping.
+        InvalidDocument: it holds what JSON cannot, or names of the server's.
+    """
+    if not isinstance(metadata, Mapping):
+        raise TypeError(f"metadata is a mapping, not {metadata!r}")
+    try:
+        check({METADATA: dict(metadata)})
+        for name in (COLLECTION, *SERVER_METADATA):
+            if name in metadata:
+                raise InvalidDocument(f"cannot be stored: {METADATA}.{name} is not the program's; the collection has a keyword")
+    except InvalidDocument as error:
+        error.path = error.path or METADATA
+        raise
+    return metadata
 
 
 def check_storable(entity: object) -> None:

@@ -9,7 +9,7 @@ from evsession.config import Conventions
 from evsession.errors import ConcurrencyError, ConfigurationError
 from evsession.raven.batches import Delete, Put, Written, batch_flow, is_taken_identity
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
-from evsession.raven.keys import KeySource, check_key, separator_of
+from evsession.raven.keys import KeySource, check_new_key, separator_of
 from evsession.raven.patches import Patch, patch_flow
 from evsession.raven.vocabulary import COLLECTION, METADATA, Database
 from evsession.session.gate import Turns
@@ -82,7 +82,7 @@ class Writer:
             # A version that the program wrote down is always checked; one that came with a document, if the option says so.
             is_explicit = type(target) is dict and self._workspace.of(target) is None
             chosen = etag if etag is not None else version if checks or is_explicit else None
-            commands.append(Delete(check_key(key), _check_etag(chosen)))
+            commands.append(Delete(check_new_key(key), _check_etag(chosen)))
             known.append(self._workspace.of(target) or self._workspace.known_as(key))
         if commands:
             yield from batch_flow(self._database, commands)
@@ -93,7 +93,7 @@ class Writer:
 
     def patch(self, key: str, patch: Patch, etag: str | None) -> Steps:
         """Change a document on the server. An entity of it that has no edits takes the result."""
-        known = self._workspace.known_as(check_key(key))
+        known = self._workspace.known_as(check_new_key(key))
         version = None if known is None else known.version
         result = yield from patch_flow(self._database, key, patch, _check_etag(etag))
         if known is not None and result.document is not None and result.change_vector is not None:

@@ -20,6 +20,8 @@ class Tracked(msgspec.Struct, Generic[S], eq=False):
         version: The version that the database gave it (RavenDB: the change vector); None while it is new.
         snapshot: What was last read or written, in the caller's form; None while it is new.
         facts: What else came with it (RavenDB: the metadata).
+        is_named: Whether the program gave the key itself; one that is made from the entity may still change while it is new.
+        is_written: Whether this session has written it.
         writes: How many writes of it are under way; its snapshot is about to change then, so it counts as changed.
     """
 
@@ -28,6 +30,8 @@ class Tracked(msgspec.Struct, Generic[S], eq=False):
     version: str | None
     snapshot: S | None
     facts: dict[str, Any]
+    is_named: bool = False
+    is_written: bool = False
     writes: int = 0
 
     def __repr__(self) -> str:

@@ -191,3 +191,18 @@ def test_an_answer_without_a_status(body: Any) -> None:
 def test_no_value_enters_the_script(command: Any) -> None:
     with contextlib.suppress(PatchError):
         assert legacy_patch([command]).script is SCRIPT
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"Type": "Set", "Name": "n", "Value": 2**60 + 1},
+        {"Type": "Add", "Name": "n", "Value": -(2**60)},
+        {"Type": "Set", "Name": "n", "Value": [1, 2**60]},
+        {"Type": "Remove", "Name": "n", "Value": 2**60},
+        {"Type": "Unset", "Name": "n", "PrevVal": 2**60},
+    ],
+)
+def test_integers_that_a_script_would_change_are_refused(command: Any) -> None:
+    with pytest.raises(PatchError, match=r"patches\[0\]\.(Value|PrevVal): .* beyond 2\*\*53"):
+        legacy_patch([command])

@@ -318,6 +318,21 @@ def test_waiting_for_the_index(wait: Any, span: Any) -> None:
     assert caught.value.is_retryable()
 
 
+@pytest.mark.parametrize(
+    ("sort", "key"),
+    [
+        ("age desc", SortKey("age", None, True)),
+        ("age ASC", SortKey("age")),
+        ("+age", SortKey("age")),
+        ("age as long desc", SortKey("age", "long", True)),
+        (("age desc", "long"), SortKey("age", "long", True)),
+        ("first name", SortKey("first name")),
+    ],
+)
+def test_directions_in_rqls_words(sort: Any, key: SortKey) -> None:
+    assert Specs.of(sort=sort).sort == (key,)
+
+
 @pytest.mark.parametrize("wrong", [{"Results": [5]}, {"Results": [None]}, {"Includes": [5]}])
 def test_an_answer_of_other_things_than_rows(wrong: Any) -> None:
     with pytest.raises(ProtocolError, match="something else than rows"):

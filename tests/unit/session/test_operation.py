@@ -344,6 +344,28 @@ async def test_cancelling_the_awaiting_task_cancels_the_operation(scripted: Scri
             await operation
 
 
+async def test_one_awaiter_that_is_cancelled_takes_nothing_from_the_others(scripted: Scripted) -> None:
+    for _ in range(10):  # whichever of the tasks trio runs first
+        held = Held(EXISTS)
+        results: list[bool] = []
+        async with scripted(held) as (session, _):
+            operation = session.exists("dogs/max")
+
+            async def patient(operation: Any = operation, results: list[bool] = results) -> None:
+                results.append(await operation)
+
+            async def hasty(operation: Any = operation) -> None:
+                with trio.move_on_after(0):
+                    await operation
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(patient)
+                nursery.start_soon(hasty)
+                await held.asked.wait()
+                held.release.set()
+        assert results == [True]
+
+
 async def test_cancelling_a_late_awaiter_leaves_the_operation_alone(scripted: Scripted) -> None:
     held = Held(EXISTS)
     async with scripted(held) as (session, _):
@@ -413,10 +435,14 @@ async def test_the_time_limit_is_that_of_the_call(scripted: Scripted, autojump_c
 
 
 async def test_a_call_from_another_thread_is_refused(scripted: Scripted) -> None:
-    async with scripted() as (session, _):
-        with pytest.raises(SessionClosed, match="another thread"):
-            await trio.to_thread.run_sync(session.exists, "dogs/max")
-        await session.drain()
+    async with scripted(saved("dogs/1")) as (session, _):
+        session.store({"n": 1}, key="dogs/1")
+        for call in (session.save, lambda: session.exists("dogs/max")):
+            with pytest.raises(SessionClosed, match="another thread") as held:
+                await trio.to_thread.run_sync(call)
+            await session.drain()
+            del held  # only now: even while the exception was held, the session worked
+        assert await session.save() == ["dogs/1"]
 
 
 async def test_a_write_that_timed_out_is_uncertain(scripted: Scripted, autojump_clock: trio.testing.MockClock) -> None:

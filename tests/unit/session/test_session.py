@@ -157,7 +157,7 @@ async def test_what_can_be_no_include_is_refused(scripted: Scripted, includes: A
         assert transport.requests == []
 
 
-@pytest.mark.parametrize("key", ["", " ", "a\nb", "x" * 513, "\ud800", 7, None])
+@pytest.mark.parametrize("key", ["", " ", "a\nb", "dogs/", "dogs|", "x" * 513, "\ud800", 7, None])
 async def test_what_can_be_no_key_is_refused(scripted: Scripted, key: Any) -> None:
     async with scripted() as (session, transport):
         for call in (session.load, session.exists, lambda key: session.load([key]), lambda key: session.patch(key, PATCH)):
@@ -263,7 +263,7 @@ async def test_ids_land_on_the_objects(scripted: Scripted) -> None:
         assert await session.load("cats/7") is cat
         billy = await session.load("plain/1")
         billy.name = "Bill"
-        plain["name"] = "an edit of the dict that was given is not seen any more"
+        plain["name"] = "an edit of the dict is not seen any more, since the key was loaded"
         assert session._workspace.of(billy) is not None
 
 
@@ -389,6 +389,78 @@ async def test_one_key_for_two_objects_is_a_conflict(scripted: Scripted) -> None
         with pytest.raises(KeyConflict, match="dogs/a"):
             await session.save()
         assert len(transport.requests) == 1
+
+
+async def test_a_pending_document_is_known_by_the_key_that_its_id_means(scripted: Scripted) -> None:
+    async with scripted(page(row("dogs/max", n=1)), saved("dogs/max")) as (session, transport):
+        pending = Dog(n=2, id="Max")
+        session.store(pending)
+        assert await session.load("dogs/max") is pending
+        documents, _ = await session.query("Dog")
+        assert documents[0] is pending
+        assert await session.save() == ["dogs/max"]
+        assert len(transport.requests) == 2
+        other = Dog(n=3, id="Max")
+        session.store(other)  # its id may still change
+        with pytest.raises(KeyConflict):
+            await session.save()
+        other.id = "/"
+        with pytest.raises(ConfigurationError):
+            await session.save()
+        other.id = None
+        await session.delete(other)
+        assert await session.save() == []
+        session.store(Dog(id="/"))
+        with pytest.raises(ConfigurationError):
+            await session.save()
+
+
+async def test_an_id_that_is_set_later_counts_and_one_of_a_saved_object_cannot_change(scripted: Scripted) -> None:
+    @evsession.document(collection="Tabbies")
+    @dataclass
+    class Tabby:
+        n: int
+        id: str | None = None
+
+    async with scripted(saved("tabbies/tom"), saved("tabbies/tom")) as (session, transport):
+        tabby = Tabby(1, "Wrong")
+        session.store(tabby)
+        tabby.id = "Tom"
+        assert await session.save() == ["tabbies/tom"]
+        assert commands(transport)[0]["Id"] == "tabbies/tom"
+        tabby.n, tabby.id = 2, "tabbies/jerry"
+        with pytest.raises(ConfigurationError, match="cannot change"):
+            await session.save()
+        tabby.id = "tabbies/tom"
+        assert await session.save() == ["tabbies/tom"]
+
+
+async def test_a_plain_dict_goes_on_being_tracked(scripted: Scripted) -> None:
+    async with scripted(saved("dogs/a"), saved("dogs/a")) as (session, transport):
+        plain = {"n": 1}
+        session.store(plain, key="dogs/a", collection="Dogs")
+        await session.save()
+        plain["n"] = 2
+        assert await session.save() == ["dogs/a"]
+        assert commands(transport, 1)[0]["Document"]["n"] == 2
+        assert (await session.load("dogs/a")).n == 2
+
+
+@pytest.mark.parametrize(
+    ("metadata", "error", "text"),
+    [
+        ({"x": float("nan")}, InvalidDocument, "@metadata.x"),
+        ({1: 2}, InvalidDocument, "name 1"),
+        ({"@id": "dogs/b"}, InvalidDocument, "@metadata.@id"),
+        ({"@collection": "Cats"}, InvalidDocument, "@metadata.@collection"),
+        (5, TypeError, "mapping"),
+    ],
+)
+async def test_what_can_be_no_metadata_is_refused(scripted: Scripted, metadata: Any, error: type[Exception], text: str) -> None:
+    async with scripted() as (session, _):
+        with pytest.raises(error, match=text):
+            session.store({}, key="dogs/a", metadata=metadata)
+        assert await session.save() == []
 
 
 async def test_storing_the_same_object_again_changes_nothing(scripted: Scripted) -> None:
@@ -604,6 +676,31 @@ async def test_an_answer_that_was_overtaken_by_a_delete_is_not_remembered(script
         assert len(transport.requests) == 3
 
 
+async def test_a_read_that_is_answered_during_a_delete_does_not_bring_the_document_back(scripted: Scripted) -> None:
+    slow = Held(deleted("dogs/a"))
+    async with scripted(slow, loaded(row("dogs/a", n=1)), json_answer(None, 404)) as (session, transport):
+        delete = session.delete("dogs/a")
+        await slow.asked.wait()
+        assert (await session.load("dogs/a")).n == 1
+        slow.release.set()
+        await delete
+        assert await session.load("dogs/a") is None
+        assert len(transport.requests) == 3
+
+
+async def test_what_is_written_during_a_delete_stays(scripted: Scripted) -> None:
+    slow = Held(deleted("dogs/a"))
+    async with scripted(slow, saved("dogs/a")) as (session, _):
+        delete = session.delete("dogs/a")
+        await slow.asked.wait()
+        new = Dog(n=2)
+        session.store(new, key="dogs/a")
+        await session.save()
+        slow.release.set()
+        await delete
+        assert await session.load("dogs/a") is new
+
+
 async def test_a_new_document_is_deleted_by_the_key_that_its_id_means(scripted: Scripted) -> None:
     @evsession.document
     @dataclass
@@ -732,6 +829,26 @@ async def test_close_waits_for_what_is_in_flight(scripted: Scripted) -> None:
         assert told == ["exists", "closed"]
         with pytest.raises(evsession.SessionClosed):
             session.exists("b")
+
+
+async def test_close_may_be_called_again_and_last() -> None:
+    from evsession.testing.scripted import ScriptedTransport
+
+    told: list[Any] = []
+
+    async def close_last() -> None:
+        async with evsession.Store(transport=ScriptedTransport(repeat=json_answer(None)), database="db") as store:
+            session = store.open_session()
+            session.exists("a", lambda error, found: session.close(told.append))
+
+    for _ in range(10):
+        await close_last()
+    assert told == [None] * 10
+    async with evsession.Store(transport=ScriptedTransport(), database="db") as store:
+        session = store.open_session()
+        await session.close()
+        await session.close()
+        await session.aclose()
 
 
 async def test_drain_waits_for_this_session_only() -> None:

@@ -47,6 +47,7 @@ def test_where_a_store_goes(arguments: dict[str, Any], shown: str) -> None:
         {"urls": "http://a", "host": "b"},
         {"urls": "http://a", "port": 80},
         {"urls": []},
+        {"urls": 5},
         {"urls": "ftp://a"},
         {"urls": "http://a/path"},
         {"urls": "http://user:secret@a"},
@@ -191,29 +192,62 @@ async def test_entering_is_undone_when_it_fails(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
-async def test_a_group_that_the_program_raises_stays_a_group() -> None:
-    group = ExceptionGroup("mine", [ValueError("a"), ValueError("b")])
-    with pytest.raises(ExceptionGroup) as caught:
+async def leave_by(error: BaseException) -> BaseException:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever comes out is looked at
         async with evsession.Store(transport=ScriptedTransport(), database="db"):
-            raise group
-    assert caught.value.message == "mine"  # as it was, though trio copies a group when it takes a cancellation out
-    assert caught.value.exceptions == group.exceptions
+            raise error
+    return caught.value
+
+
+@pytest.mark.parametrize("error", [ValueError("a"), KeyboardInterrupt(), ExceptionGroup("mine", [ValueError("a")])])
+async def test_what_the_program_raises_leaves_as_it_was(error: BaseException) -> None:
+    cause = KeyError("the cause")
+    error.__cause__ = cause
+    assert await leave_by(error) is error
+    assert error.__cause__ is cause
+    assert error.__context__ is None
+
+
+async def test_a_handler_that_raises_because_of_an_error_that_nobody_caught_has_it_as_context() -> None:
+    store = evsession.Store(transport=ScriptedTransport(refused(500)), database="db")
+    store.on(500, lambda error: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as caught:
+        async with store:
+            await store.open_session().load("dogs/max")
+    assert isinstance(caught.value.__context__, SessionError)
+
+
+async def test_the_cause_of_an_error_survives_the_way_out() -> None:
+    with pytest.raises(evsession.ConnectionFailed) as caught:
+        async with evsession.Store("http://127.0.0.1:9", "db") as store:
+            await store.open_session().load("dogs/max")
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 def test_what_leaves_a_store() -> None:
-    one, two = ValueError(), KeyError()
+    one, two, own = ValueError(), KeyError(), SessionError("own")
     cancelled = trio.Cancelled._create()
-    assert unwrap(one, []) is one
-    assert unwrap(BaseExceptionGroup("", [BaseExceptionGroup("", [one]), cancelled]), []) is one
-    assert unwrap(cancelled, []) is cancelled
-    assert unwrap(cancelled, [one]) is one
-    assert unwrap(one, [one]) is one
-    both = unwrap(one, [two])
-    assert isinstance(both, BaseExceptionGroup)
-    assert both.exceptions == (one, two)
-    group = BaseExceptionGroup("", [one, two])
-    assert unwrap(BaseExceptionGroup("", [group]), []) is group
-    assert unwrap(BaseExceptionGroup("", [group, one]), []).exceptions == (group, one)  # type: ignore[attr-defined]
+    group = BaseExceptionGroup("mine", [one, two])
+    assert unwrap(one, one, []) is one
+    assert unwrap(BaseExceptionGroup("nursery", [one, cancelled]), one, []) is one
+    assert unwrap(BaseExceptionGroup("nursery", [BaseExceptionGroup("a copy", [one, two]), cancelled]), group, []) is group
+    assert unwrap(cancelled, cancelled, []) is cancelled
+    assert unwrap(cancelled, None, []) is cancelled
+    assert unwrap(cancelled, cancelled, [one]) is one
+    assert unwrap(BaseExceptionGroup("nursery", [two]), None, []) is two
+    assert unwrap(None, None, [one]) is one
+    assert unwrap(one, one, [one]) is one
+    assert unwrap(own, own, [one]) is one
+    assert one.__context__ is own
+    cases: list[tuple[BaseException | None, BaseException | None, list[BaseException], int]] = [
+        (one, one, [two], 2),
+        (two, own, [one, two], 3),
+        (None, None, [one, two], 2),
+    ]
+    for error, body, crashes, count in cases:
+        several = unwrap(error, body, crashes)
+        assert isinstance(several, BaseExceptionGroup)
+        assert len(several.exceptions) == count
 
 
 async def test_an_error_of_a_running_store_tells_where_it_happened(scripted: Scripted) -> None:
