@@ -17,11 +17,11 @@ from evsession.raven.document import Document
 from evsession.raven.errors import error_from
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
 from evsession.raven.keys import check_new_key, is_server_made, new_key, separator_of
+from evsession.raven.storable import check_storable, checked_metadata, own_metadata
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, Database
 from evsession.session.operation import Owner
 from evsession.session.streaming import Streaming
-from evsession.session.workspace import check_storable, own_metadata
 from evsession.wire.flow import Flow, run_flow
 from evsession.wire.json import encode
 from evsession.wire.message import Request, Response
@@ -116,7 +116,7 @@ class BulkInsert(Streaming):
         facts, version = own_metadata(document)
         home = collection or facts.get(COLLECTION) or (info.collection if info is not None else None)
         depends = bool(facts or metadata or version)
-        facts.update(metadata or {})
+        facts.update({} if metadata is None else checked_metadata(metadata))
         if home is not None:
             facts[COLLECTION] = home
         place = home, encode(facts)

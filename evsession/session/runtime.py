@@ -147,7 +147,7 @@ class Runtime:
                     body = error
                     raise
                 nursery.cancel_scope.cancel()
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - raise_as_it_was always raises
             raise_as_it_was(unwrap(error, body, runtime._crashes))
         finally:
             runtime._end()

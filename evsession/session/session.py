@@ -17,6 +17,7 @@ from evsession.raven.patches import Patch, legacy_patch
 from evsession.raven.queries import Query, collection_query, index_query, raw_query
 from evsession.raven.results import Statistics
 from evsession.raven.specs import Specs
+from evsession.raven.storable import check_storable
 from evsession.raven.types import collection_of
 from evsession.raven.vocabulary import Database
 from evsession.session.callbacks import Callback, shift
@@ -27,7 +28,7 @@ from evsession.session.queryable import Queryable
 from evsession.session.reading import Reader, check_type
 from evsession.session.runtime import Runtime
 from evsession.session.stream import Stream
-from evsession.session.workspace import Workspace, check_storable
+from evsession.session.workspace import Workspace
 from evsession.session.writing import Writer
 from evsession.wire.transport import Transport
 

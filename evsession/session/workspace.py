@@ -26,13 +26,14 @@ from evsession.raven.codec import (
 )
 from evsession.raven.document import Document, make_known, put_key, put_metadata
 from evsession.raven.keys import KeySource, check_new_key, chosen_key, is_server_made, new_key
+from evsession.raven.storable import checked_metadata, own_metadata, take_metadata
 from evsession.raven.types import info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
 from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.tracking import Tracked
-from evsession.wire.json import JSON, check, encode
+from evsession.wire.json import JSON, encode
 
-__all__ = ["Moment", "Staged", "Workspace", "check_storable", "own_metadata"]
+__all__ = ["Moment", "Staged", "Workspace"]
 
 Row: TypeAlias = dict[str, JSON]
 Known: TypeAlias = Tracked[Snapshot]
@@ -114,7 +115,7 @@ class Workspace:
         no edits. A row without an identity (a projection, a reduction), or of a document that was deleted since the request,
         becomes an entity that is not remembered.
         """
-        metadata = _metadata_of(row)
+        metadata = take_metadata(row)
         key = metadata.get(ID)
         if key is None or PROJECTION in metadata:
             return self._untracked(row, metadata)
@@ -143,7 +144,7 @@ class Workspace:
 
     def materialize(self, row: Row, cls: type | None = None) -> Any:
         """Return the row as an entity that nobody remembers, for streams."""
-        metadata = _metadata_of(row)
+        metadata = take_metadata(row)
         if ID not in metadata or PROJECTION in metadata:
             return self._untracked(row, metadata)
         cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
@@ -195,7 +196,7 @@ class Workspace:
             return
         facts, version = own_metadata(entity)
         if metadata is not None:
-            facts.update(_checked_metadata(metadata))
+            facts.update(checked_metadata(metadata))
         if collection is not None:
             facts[COLLECTION] = collection
         if key is not None:
@@ -266,7 +267,7 @@ class Workspace:
         """Refuse an id that was edited: RavenDB cannot rename a document."""
         if not isinstance(known.entity, dict):
             given = id_of(known.entity)
-            if given != known.key and _holds_id(known.entity):
+            if given != known.key and hasattr(known.entity, "id"):
                 raise ConfigurationError(
                     f"the key of {known.key!r} cannot change to {given!r}; store a copy under that key and delete this document",
                     key=known.key,
@@ -391,55 +392,3 @@ class Workspace:
 
     def __len__(self) -> int:
         return len(self._map)
-
-
-def _metadata_of(row: Row) -> dict[str, JSON]:
-    """Take the metadata out of the row."""
-    metadata = row.pop(METADATA, None)
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _holds_id(entity: object) -> bool:
-    """Return whether the entity can say its key at all; one with slots and without a field for it cannot."""
-    return hasattr(entity, "id")
-
-
-def _checked_metadata(metadata: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    """Refuse metadata that cannot be stored, or that is not the program's.
-
-    Raises:
-        TypeError: it is no mapping.
-        InvalidDocument: it holds what JSON cannot, or names of the server's.
-    """
-    if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata is a mapping, not {metadata!r}")
-    try:
-        check({METADATA: dict(metadata)})
-        for name in (COLLECTION, *SERVER_METADATA):
-            if name in metadata:
-                raise InvalidDocument(f"cannot be stored: {METADATA}.{name} is not the program's; the collection has a keyword")
-    except InvalidDocument as error:
-        error.path = error.path or METADATA
-        raise
-    return metadata
-
-
-def check_storable(entity: object) -> None:
-    """Refuse what can be no document.
-
-    Raises:
-        TypeError: it is nothing that can be stored.
-    """
-    if not is_storable_entity(entity):
-        kind = type(entity).__name__
-        raise TypeError(f"a {kind} cannot be stored: give a Document, a dict or an instance of a class marked with @document")
-    if isinstance(entity, Document) and entity._metadata and PROJECTION in entity._metadata:
-        raise TypeError("the result of a projection cannot be stored: it is not the whole document")
-
-
-def own_metadata(entity: object) -> tuple[dict[str, JSON], str | None]:
-    """Return the metadata of a document that was loaded elsewhere, less what belongs to the server; and its version."""
-    metadata = entity._metadata if isinstance(entity, Document) else None
-    if not metadata:
-        return {}, None
-    return {name: value for name, value in metadata.items() if name not in SERVER_METADATA}, metadata.get(CHANGE_VECTOR)

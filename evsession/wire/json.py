@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -229,23 +229,30 @@ def _spell(path: list[str | int]) -> str:
 
 
 def _check(value: Any, depth: int) -> None:
-    # Runs over every document that is sent, so the common types are told by one look at the class.
     if isinstance(value, dict):
-        if depth > MAX_DEPTH:
-            raise _Unstorable(f"it contains itself or nests deeper than {MAX_DEPTH} levels")
-        for name, item in value.items():
+        for name in value:
             if name.__class__ is not str or not name.isascii():
                 _check_name(name)
-            cls = item.__class__
-            if cls in _PLAIN and cls is not str:
-                continue
-            try:
-                _check_value(item, cls, depth)
-            except _Unstorable as culprit:
-                culprit.path.append(name)
-                raise
+        _check_parts(value.items(), depth)
+    elif isinstance(value, (list, tuple)):
+        _check_parts(enumerate(value), depth)
     else:
         _check_value(value, value.__class__, depth)
+
+
+def _check_parts(parts: Iterable[tuple[str | int, Any]], depth: int) -> None:
+    """Check what a dict or a list holds; the common types are told by one look at the class."""
+    if depth > MAX_DEPTH:
+        raise _Unstorable(f"it contains itself or nests deeper than {MAX_DEPTH} levels")
+    for step, item in parts:
+        cls = item.__class__
+        if cls in _PLAIN and cls is not str:
+            continue
+        try:
+            _check_value(item, cls, depth)
+        except _Unstorable as culprit:
+            culprit.path.append(step)
+            raise
 
 
 def _check_name(name: object) -> None:
@@ -264,10 +271,8 @@ def _check_value(value: Any, cls: type, depth: int) -> None:
     elif cls is float:
         if not math.isfinite(value):
             raise _Unstorable(f"{value!r} has no form in JSON")
-    elif isinstance(value, dict):
+    elif isinstance(value, (dict, list, tuple)):
         _check(value, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        _check_items(value, depth + 1)
     elif cls not in _PLAIN and not isinstance(value, (str, int, float, *_ENCODED)):
         _check_object(value, depth)
     elif isinstance(value, float) and not math.isfinite(value):
@@ -279,20 +284,6 @@ def _check_text(value: str) -> None:
         value.encode()
     except UnicodeEncodeError as error:
         raise _Unstorable(f"the text has half a surrogate pair at {error.start}, which has no form in UTF-8") from None
-
-
-def _check_items(value: list[Any] | tuple[Any, ...], depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise _Unstorable(f"it contains itself or nests deeper than {MAX_DEPTH} levels")
-    for index, item in enumerate(value):
-        cls = item.__class__
-        if cls in _PLAIN and cls is not str:
-            continue
-        try:
-            _check_value(item, cls, depth)
-        except _Unstorable as culprit:
-            culprit.path.append(index)
-            raise
 
 
 def _check_object(value: Any, depth: int) -> None:

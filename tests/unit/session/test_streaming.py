@@ -311,6 +311,8 @@ async def test_what_cannot_be_stored_is_refused_and_the_insert_goes_on() -> None
             await insert.store(5, key="x/1")
         with pytest.raises(evsession.ConfigurationError):
             await insert.store({}, key="x/")
+        with pytest.raises(InvalidDocument, match="@metadata.x"):
+            await insert.store({}, key="x/1", metadata={"x": float("nan")})
         await insert.store({"n": 1}, key="x/1")
     assert [item["Id"] for item in transport.bodies()[0]] == ["x/1"]
 
