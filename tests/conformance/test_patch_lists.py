@@ -167,3 +167,25 @@ class TestLists:
 async def test_what_can_be_no_patch_is_refused_unsent(unsent: evsession.Session, patches: Any) -> None:
     with pytest.raises(evsession.SessionError):
         await unsent.patch(MAX, patches)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"Type": "Inc", "Name": "n", "Value": 1},
+        {"Type": "Copy", "Name": "n", "Value": "m"},
+        {"Type": "Rename", "Name": "n", "Value": "m"},
+        {"Type": "Add", "Name": "list", "Value": 1},
+        {"Type": "Remove", "Name": "list", "Value": 1},
+    ],
+)
+async def test_integers_beyond_what_a_script_can_hold_are_never_changed(
+    session: evsession.Session, store: evsession.Store, command: dict[str, Any]
+) -> None:
+    fields = {"n": 2**60 + 1, "list": [2**60 + 1, 1]}
+    session.store(dict(fields), key="dogs/big", collection="Dogs")
+    await session.save()
+    with pytest.raises(evsession.PatchError, match=r"beyond 2\^53"):
+        await session.patch("dogs/big", [command])
+    async with store.open_session() as other:
+        assert await other.load("dogs/big") == fields
