@@ -36,10 +36,12 @@ class Range(msgspec.Struct, frozen=True):
         """Whether no value can lie between the ends; texts are compared without case."""
         low, high = self.low, self.high
         if isinstance(low, str) and isinstance(high, str):
-            low, high = low.lower(), high.lower()
-        elif low is None or high is None or isinstance(low, str) or isinstance(high, str):
+            is_reversed, is_point = low.lower() > high.lower(), low.lower() == high.lower()
+        elif isinstance(low, (int, float)) and isinstance(high, (int, float)):
+            is_reversed, is_point = low > high, low == high
+        else:  # an open end, or a number against a text
             return False
-        return low > high or (low == high and not (self.with_low and self.with_high))  # type: ignore[operator]  # of one kind by now
+        return is_reversed or (is_point and not (self.with_low and self.with_high))
 
 
 class Prefix(msgspec.Struct, frozen=True):

@@ -146,6 +146,7 @@ def _look_through(cls: type) -> Shape:
             untyped[stored] = node
         if any(isinstance(found, (inspect.SetType, inspect.FrozenSetType)) for found in nodes):
             sets.add(stored)
+    # Checkers know only TypedDicts that are written out; this one has the fields that the class has.
     mirror = typing.TypedDict("Fields", typed, total=False)  # type: ignore[misc]
     return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets))
 

@@ -76,7 +76,7 @@ class Aio:
         return written
 
     async def bulk(self, documents: Sequence[tuple[str, Any]]) -> int:
-        raise NotImplementedError
+        raise NotImplementedError("no row compares bulk inserts with aiohttp")
 
     async def stream(self, count: int) -> int:
         found = 0
