@@ -10,7 +10,6 @@ from typing import Any, TypeVar, overload
 from weakref import WeakSet
 
 from evsession.config import Conventions, SessionOptions
-from evsession.errors import SessionClosed
 from evsession.raven.hilo import HiLoRanges
 from evsession.raven.includes import include_paths
 from evsession.raven.patches import Patch, legacy_patch
@@ -21,16 +20,15 @@ from evsession.raven.storable import check_storable
 from evsession.raven.types import collection_of
 from evsession.raven.vocabulary import Database
 from evsession.session.callbacks import Callback, shift
-from evsession.session.events import Events, Listening
+from evsession.session.conversation import Conversation, Running
+from evsession.session.events import Events
 from evsession.session.gate import Gate
 from evsession.session.operation import Operation, Steps
 from evsession.session.queryable import Queryable
 from evsession.session.reading import Reader, check_type
-from evsession.session.runtime import Runtime
 from evsession.session.stream import Stream
 from evsession.session.workspace import Workspace
 from evsession.session.writing import Writer
-from evsession.wire.transport import Transport
 
 __all__ = ["Session"]
 
@@ -38,7 +36,7 @@ E = TypeVar("E")
 Params = Mapping[str, Any]
 
 
-class Session(Listening):
+class Session(Conversation):
     """A conversation with one database: it remembers what it loaded, notices what changed, and writes that in one batch.
 
     Open one with `Store.open_session`, best in ``async with``: leaving waits for the session's operations, then closes it.
@@ -62,16 +60,12 @@ class Session(Listening):
         events: Events,
         gate: Gate,
         ranges: HiLoRanges,
-        running: Any,
+        running: Running,
     ) -> None:
+        super().__init__(options=options, events=events, gate=gate, running=running)
         self.conventions = conventions
-        self.options = options
         self._database = database
-        self._events = events
-        self._gate = gate
-        self._is_open = True
         self._streams: WeakSet[Stream[Any]] = WeakSet()
-        self._store_running = running
         self._workspace = Workspace()
         self._reader = Reader(database, self._workspace)
         self._writer = Writer(database, self._workspace, ranges)
@@ -345,76 +339,13 @@ class Session(Listening):
         patch = patches if isinstance(patches, Patch) else legacy_patch(patches)
         return (yield from self._writer.patch(key, patch, etag))
 
-    async def drain(self) -> None:
-        """Wait until the session has nothing in flight: no operation, callback or handler.
-
-        Called in a callback, it waits for everything but that callback. Cancelling it only stops the waiting.
-        """
-        await self._gate.wait()
-
-    def close(self, callback: Callback | None = None) -> Operation[None]:
-        """Wait for what is in flight, then close; `aclose` as an operation, for programs of callbacks."""
-        return _Closing(self).start(callback)
-
-    async def aclose(self) -> None:
-        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten."""
-        try:
-            if self._is_open:
-                await self.drain()
-        finally:
-            self._is_open = False
-            for stream in list(self._streams):
-                stream.close()
-
-    async def __aenter__(self) -> Session:
-        self._check_open()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise SessionClosed("this session is closed; open another one")
-
-    def _running(self) -> tuple[Runtime, Transport]:
-        self._check_open()
-        running: tuple[Runtime, Transport] = self._store_running()
-        return running
+    def _let_go(self) -> None:
+        for stream in list(self._streams):
+            stream.close()
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed"
         return f"<Session {self._database.name!r} {state}, {len(self._workspace)} documents, {self._gate.count} in flight>"
-
-
-class _Closing:
-    """The end of a session as an operation: its owner, since a closed session can be closed again, and its pause."""
-
-    _operation: Operation[None]
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._events = session._events
-        self._gate = session._gate
-        self.options = session.options
-
-    def _running(self) -> tuple[Runtime, Transport]:
-        running: tuple[Runtime, Transport] = self._session._store_running()
-        return running
-
-    def start(self, callback: Callback | None) -> Operation[None]:
-        """Return the operation."""
-        self._operation = Operation(self, "close", self._steps(), callback, 0, timed=False)
-        return self._operation
-
-    def _steps(self) -> Steps:
-        yield self
-        return ()
-
-    async def wait(self) -> None:
-        """Close the session when nothing else is under way."""
-        self._operation.stop_counting()
-        await self._session.aclose()
 
 
 def _stream_query(source: Any, params: Any, specs: Any, more: Mapping[str, Any]) -> tuple[Query, type | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,10 +11,12 @@ import msgspec
 
 from evsession.errors import ConfigurationError
 
-__all__ = ["Node", "parse_urls"]
+__all__ = ["DEFAULT_LOGIN", "DEFAULT_PORTS", "Node", "parse_urls"]
 
 DEFAULT_PORTS = {"http": 8080, "https": 443}
 """RavenDB listens on 8080 unless it is told otherwise; secured servers are usually set up on HTTPS' own port."""
+
+DEFAULT_LOGIN = "RavenDB knows clients by their certificate"
 
 _UNPRINTABLE = r"[\x00-\x20\x7f\\]"
 
@@ -43,16 +45,21 @@ class Node(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{self.authority}"
 
 
-def parse_urls(urls: str | Sequence[str]) -> tuple[Node, ...]:
+def parse_urls(
+    urls: str | Sequence[str], *, ports: Mapping[str, int] = DEFAULT_PORTS, login: str = DEFAULT_LOGIN
+) -> tuple[Node, ...]:
     """Return the nodes that the URLs name, in order and without repetition.
 
-    A URL is a scheme (http or https), a host and optionally a port: 8080 for http and 443 for https if it is left out.
+    Args:
+        urls: Each is a scheme (http or https), a host and optionally a port.
+        ports: The port of each scheme where a URL names none.
+        login: How clients log in instead of by credentials in a URL, for the message.
 
     Raises:
         ConfigurationError: naming the URL that is none, without the credentials that it may hold; also for no URL at all,
             and for http and https side by side, since failing over must not silently end encryption.
     """
-    nodes = tuple(dict.fromkeys(_parse(url) for url in ([urls] if isinstance(urls, str) else urls)))
+    nodes = tuple(dict.fromkeys(_parse(url, ports, login) for url in ([urls] if isinstance(urls, str) else urls)))
     if not nodes:
         raise ConfigurationError("no URL was given")
     if len({node.scheme for node in nodes}) > 1:
@@ -60,12 +67,12 @@ def parse_urls(urls: str | Sequence[str]) -> tuple[Node, ...]:
     return nodes
 
 
-def _parse(url: object) -> Node:
+def _parse(url: object, ports: Mapping[str, int], login: str) -> Node:
     if not isinstance(url, str):
         raise ConfigurationError(f"a URL is a string, not {type(url).__name__}")
     # Checked before anything can quote it in a message.
     if "@" in url:
-        _refuse(_without_credentials(url), "credentials do not belong in it; RavenDB knows clients by their certificate")
+        _refuse(_without_credentials(url), f"credentials do not belong in it; {login}")
     # urlsplit drops tabs and line ends without a word.
     if re.search(_UNPRINTABLE, url):
         _refuse(url, "a space, a backslash or a control character is in it")
@@ -77,7 +84,7 @@ def _parse(url: object) -> Node:
     _check_parts(url, parts)
     if not host:
         _refuse(url, "there is no host in it")
-    return Node(parts.scheme, _ascii_host(url, host), _checked_port(url, parts.scheme, port))
+    return Node(parts.scheme, _ascii_host(url, host), _checked_port(url, port, ports[parts.scheme]))
 
 
 def _check_parts(url: str, parts: SplitResult) -> None:
@@ -98,10 +105,10 @@ def _ascii_host(url: str, host: str) -> str:
         _refuse(url, f"{host!r} is no host name", error)
 
 
-def _checked_port(url: str, scheme: str, port: int | None) -> int:
+def _checked_port(url: str, port: int | None, default: int) -> int:
     if port == 0:
         _refuse(url, "0 is no port")
-    return port or DEFAULT_PORTS[scheme]
+    return port or default
 
 
 def _refuse(url: str, reason: str, cause: Exception | None = None) -> NoReturn:

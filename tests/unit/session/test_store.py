@@ -184,7 +184,7 @@ async def test_a_store_may_run_again_over_http() -> None:
 async def test_entering_is_undone_when_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     store = evsession.Store("http://127.0.0.1:9", "db")
     with monkeypatch.context() as patch:
-        patch.setattr("evsession.session.store.HTTPTransport", lambda *_: 1 / 0)
+        patch.setattr("evsession.session.endpoint.HTTPTransport", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             async with store:
                 raise AssertionError("it was entered")  # pragma: no cover
