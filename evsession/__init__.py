@@ -12,6 +12,7 @@ from evsession.errors import (
     ConnectionFailed,
     ConstraintError,
     DatabaseMissing,
+    DirtyEntity,
     InvalidDocument,
     KeyConflict,
     NotLoaded,
@@ -30,30 +31,45 @@ from evsession.raven.patches import Patch
 from evsession.raven.results import Statistics
 from evsession.raven.types import document
 from evsession.session.bulk import BulkInsert
+from evsession.session.helpers import get_runnable, get_session, get_transaction
 from evsession.session.operation import Operation
+from evsession.session.plan import Plan
 from evsession.session.queryable import Queryable
 from evsession.session.session import Session
 from evsession.session.store import Store
 from evsession.session.stream import Stream
+from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
+from evsession.session.working import KnownEntities
+from evsession.unitofwork.changes import MISSING, Change, Changes, EntityChanges
+from evsession.unitofwork.commit import Saved
+from evsession.unitofwork.hooks import CommitEvent
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
 
 __version__ = _VERSION
 
 __all__ = [
+    "MISSING",
     "AuthenticationError",
     "BulkInsert",
+    "Capabilities",
+    "Change",
+    "Changes",
+    "CommitEvent",
     "ConcurrencyError",
     "ConfigurationError",
     "ConnectionFailed",
     "ConstraintError",
     "Conventions",
     "DatabaseMissing",
+    "DirtyEntity",
     "Document",
     "DocumentType",
+    "EntityChanges",
     "Exchange",
     "InvalidDocument",
     "KeyConflict",
+    "KnownEntities",
     "NotLoaded",
     "Operation",
     "OperationCancelled",
@@ -61,11 +77,13 @@ __all__ = [
     "Options",
     "Patch",
     "PatchError",
+    "Plan",
     "ProtocolError",
     "QueryError",
     "Queryable",
     "Request",
     "Response",
+    "Saved",
     "Session",
     "SessionClosed",
     "SessionError",
@@ -74,14 +92,20 @@ __all__ = [
     "Store",
     "Stream",
     "Trail",
+    "Transaction",
+    "TransactionBlock",
     "TransactionError",
     "TransientError",
     "Transport",
     "WireEvent",
     "document",
+    "get_runnable",
+    "get_session",
+    "get_transaction",
 ]
 
 # Tracebacks and reprs name what users import, not where it is written.
 for _name in __all__:
-    globals()[_name].__module__ = "evsession"
+    if callable(globals()[_name]):
+        globals()[_name].__module__ = "evsession"
 del _name

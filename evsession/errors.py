@@ -8,6 +8,7 @@
     |-- SessionClosed           the session is closed, or its store does not run    (caller)
     |-- KeyConflict             two documents, one key                              (caller)
     |-- NotLoaded               a field that was never fetched                      (caller)
+    |-- DirtyEntity             reloading would lose unsaved edits                  (caller)
     |-- TransactionError        a transaction used against its state                (caller)
     |-- OperationCancelled      cancelled by the program                            (caller)
     |-- OperationTimeout        the time limit passed                               (transport)
@@ -37,6 +38,7 @@ __all__ = [
     "ConnectionFailed",
     "ConstraintError",
     "DatabaseMissing",
+    "DirtyEntity",
     "InvalidDocument",
     "KeyConflict",
     "NotLoaded",
@@ -138,6 +140,10 @@ class KeyConflict(SessionError):
 
 class NotLoaded(SessionError):
     """A field was read that the session has not fetched."""
+
+
+class DirtyEntity(SessionError):
+    """An entity has unsaved edits that reloading it would lose."""
 
 
 class TransactionError(SessionError):

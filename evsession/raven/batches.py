@@ -7,17 +7,19 @@ document does not fail.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from evsession.errors import ConcurrencyError, ProtocolError
+from evsession.raven.edits import Edit, as_missing
 from evsession.raven.errors import error_from
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, Database
 from evsession.wire.flow import Flow
 from evsession.wire.json import JSON, Raw, decode_as, encode
 from evsession.wire.message import Request
 
-__all__ = ["MUST_BE_NEW", "Delete", "Put", "Written", "batch_flow"]
+__all__ = ["MUST_BE_NEW", "Command", "Delete", "Put", "Written", "batch_flow", "batch_request"]
 
 _JOINT = f',"{METADATA}":'.encode()
 
@@ -49,6 +51,9 @@ class Delete(msgspec.Struct, frozen=True, rename={"key": "Id", "change_vector": 
     change_vector: str | None = None
 
 
+Command: TypeAlias = Put | Delete | Edit
+
+
 class Written(
     msgspec.Struct,
     frozen=True,
@@ -59,11 +64,16 @@ class Written(
         "change_vector": CHANGE_VECTOR,
         "last_modified": LAST_MODIFIED,
         "collection": COLLECTION,
+        "edit_vector": "ChangeVector",
+        "edit_modified": "LastModified",
+        "edit_status": "PatchStatus",
+        "document": "ModifiedDocument",
     },
 ):
-    """What became of one command, in RavenDB's two vocabularies: that of PUT, and that of DELETE, which has only the key.
+    """What became of one command, in RavenDB's vocabularies: that of PUT, that of DELETE, which has only the key, and PATCH's.
 
-    For a document there are its new change vector and its time (ISO text).
+    For a document there are its new change vector and its time (ISO text); after an edit, the whole document, too. An edit that
+    changed nothing has no change vector.
     """
 
     put_key: str | None = None
@@ -71,6 +81,10 @@ class Written(
     change_vector: str | None = None
     last_modified: str | None = None
     collection: str | None = None
+    edit_vector: str | None = None
+    edit_modified: str | None = None
+    edit_status: str | None = None
+    document: dict[str, JSON] | None = None
 
     @property
     def key(self) -> str:
@@ -92,24 +106,30 @@ def with_metadata(document: bytes, metadata: bytes) -> Raw:
     return Raw(b"".join((document[:-1], _JOINT if len(document) > 2 else _JOINT[1:], metadata, b"}")))
 
 
-def batch_flow(database: Database, commands: Sequence[Put | Delete]) -> Flow[list[Written]]:
+def batch_request(database: Database, commands: Sequence[Command]) -> Request:
+    """Return the request that carries out the commands in order in one transaction."""
+    key = commands[0].key if len(commands) == 1 else None
+    return Request("POST", database.path("bulk_docs"), encode({"Commands": commands}), headers=_HEADERS, writes=True, key=key)
+
+
+def batch_flow(database: Database, commands: Sequence[Command]) -> Flow[list[Written]]:
     """Carry out the commands in order in one transaction.
 
     Raises:
         ConcurrencyError: a change vector did not match; its `key` names the document, and nothing was written.
+        SessionError: with status 404, a document to edit is missing; nothing was written.
     """
-    body = encode({"Commands": commands})
-    key = commands[0].key if len(commands) == 1 else None
-    response = yield Request("POST", database.path("bulk_docs"), body, headers=_HEADERS, writes=True, key=key)
+    request = batch_request(database, commands)
+    response = yield request
     if response.status not in (200, 201):
-        raise error_from(response, key=key, writes=True)
+        raise as_missing(error_from(response, key=request.key, writes=True))
     results = decode_as(response.body, _Answer).results
     if len(results) != len(commands) or not all(result.put_key or result.other_key for result in results):
         raise ProtocolError(f"the answer does not list {len(commands)} results with their keys", status_code=response.status)
     return results
 
 
-def is_taken_identity(error: ConcurrencyError, commands: Sequence[Put | Delete]) -> bool:
+def is_taken_identity(error: ConcurrencyError, commands: Sequence[Command]) -> bool:
     """Return whether the batch failed because an identity met a key that somebody had chosen by hand.
 
     RavenDB then refuses the batch although no change vector was sent, and has moved its counter on, so that the same batch

@@ -17,13 +17,16 @@ from evsession.raven.merge import merge_bodies
 from evsession.raven.shapes import MARK, Kind, Shape, kind_of, public_attributes, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
-from evsession.wire.json import JSON, check, decode, encode, encode_exact, from_builtins, plain_scalar, to_builtins
+from evsession.wire.json import JSON, check, decode, encode, encode_as_is, encode_exact, from_builtins, plain_scalar, to_builtins
 
 __all__ = [
     "Snapshot",
+    "assign",
     "build_entity",
     "decode_entity",
     "encode_entity",
+    "encode_fields",
+    "encode_quickly",
     "id_of",
     "key_of",
     "merge",
@@ -65,9 +68,35 @@ def encode_entity(entity: Any) -> bytes:
         raise _name_document(error, entity) from error.__cause__
 
 
+def encode_quickly(entity: Any) -> bytes:
+    """Return what `encode_entity` would, without its proofs; ``b""`` where that would refuse it, or might.
+
+    For asking whether an entity is as it was: then what was proved of the bytes that it had holds for these.
+    """
+    try:
+        if isinstance(entity, dict):
+            return b"" if METADATA in entity else encode_as_is(entity)
+        shape = shape_of(type(entity))
+        return encode_as_is(_plain(take_apart(entity, shape), shape))
+    except (InvalidDocument, TypeError, ValueError, RecursionError, OverflowError):
+        return b""
+
+
+def encode_fields(cls: type, fields: dict[str, Any]) -> bytes:
+    """Return some fields of an entity of this class as JSON, by the same rules as `encode_entity`.
+
+    Raises:
+        InvalidDocument: with the `path` of the first culprit.
+    """
+    return encode_exact(fields) if issubclass(cls, dict) else _encode_parts(fields, shape_of(cls))
+
+
 def _encode_object(entity: Any) -> bytes:
     shape = shape_of(type(entity))
-    fields = take_apart(entity, shape)
+    return _encode_parts(take_apart(entity, shape), shape)
+
+
+def _encode_parts(fields: dict[str, Any], shape: Shape) -> bytes:
     check_untyped(fields, shape)
     plain = _plain(fields, shape)
     data = encode(plain)
@@ -190,11 +219,12 @@ def refill(entity: Any, row: dict[str, JSON], cls: type | None = None, *, key: s
         vars(entity).update(public_attributes(fresh))
     else:
         for name in shape.names:
-            _assign(entity, name, getattr(fresh, name))
+            assign(entity, name, getattr(fresh, name))
     return snapshot
 
 
-def _assign(entity: Any, name: str, value: Any) -> None:
+def assign(entity: Any, name: str, value: Any) -> None:
+    """Set an attribute, of a frozen object, too."""
     if isinstance(entity, msgspec.Struct):
         msgspec.structs.force_setattr(entity, name, value)
     else:
@@ -238,7 +268,7 @@ def set_key(entity: Any, key: str | None) -> None:
     if isinstance(entity, Document):
         put_key(entity, key)
     elif not isinstance(entity, dict) and shape_of(type(entity)).key is not None:
-        _assign(entity, "id", key)
+        assign(entity, "id", key)
     elif hasattr(entity, "__dict__"):
         vars(entity)["id"] = key
 

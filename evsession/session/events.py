@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 from pyee.base import EventEmitter
 
 from evsession.errors import ConfigurationError, SessionError
+from evsession.unitofwork.hooks import HOOKS
 
 __all__ = ["Events", "Handler", "Listening"]
 
@@ -37,6 +38,33 @@ class _Once:
         return self.handler(*args)
 
 
+class _Hook:
+    """A hook for entities of one type, or of all; one for once forgets itself when it is called."""
+
+    __slots__ = ("forget", "handler", "type")
+
+    def __init__(self, handler: Handler, entity_type: type | str | None, forget: Callable[[_Hook], None] | None) -> None:
+        self.handler = handler
+        self.type = entity_type
+        self.forget = forget
+
+    def __call__(self, event: object) -> object:
+        if self.forget is not None:
+            self.forget(self)
+        return self.handler(event)
+
+    def __repr__(self) -> str:
+        return getattr(self.handler, "__qualname__", None) or repr(self.handler)
+
+    def wants(self, entity_type: type | None, name: str | None) -> bool:
+        """Return whether the hook is for entities of this class, or of the type of this name."""
+        if self.type is None or entity_type is None:
+            return True
+        if isinstance(self.type, str):
+            return self.type in (entity_type.__name__, name)
+        return issubclass(entity_type, self.type)
+
+
 def event_name(event: object) -> str:
     """Return the one spelling of an event: ``409`` and ``"409"`` are the same.
 
@@ -58,24 +86,46 @@ def event_name(event: object) -> str:
 class Events:
     """The handlers of one store or session."""
 
-    __slots__ = ("_emitter", "observes")
+    __slots__ = ("_emitter", "has_hooks", "observes")
 
     def __init__(self) -> None:
         self._emitter = EventEmitter()
+        self.has_hooks = False
+        """Whether there is any hook: asked for every commit."""
         self.observes = False
         """Whether anybody watches the wire: asked for every request, so it is kept, not looked up."""
 
     def _changed(self) -> None:
-        self.observes = not OBSERVATIONS.isdisjoint(self._emitter.event_names())
+        names = self._emitter.event_names()
+        self.observes = not OBSERVATIONS.isdisjoint(names)
+        self.has_hooks = not HOOKS.isdisjoint(names)
 
     def copy(self) -> Events:
         """Return the same handlers in a new set; a handler for once is for once in each."""
         twin = Events()
         for event in self._emitter.event_names():
             for handler in self._emitter.listeners(event):
-                twin._emitter.add_listener(event, _Once(handler.handler) if isinstance(handler, _Once) else handler)
+                if isinstance(handler, _Hook):
+                    twin.add_hook(event, handler.handler, handler.type, once=handler.forget is not None)
+                else:
+                    twin._emitter.add_listener(event, _Once(handler.handler) if isinstance(handler, _Once) else handler)
         twin._changed()
         return twin
+
+    def add_hook(self, event: str, hook: Handler, entity_type: type | str | None, *, once: bool = False) -> None:
+        """Add a hook beside those that are there."""
+        _check_handler(event, hook)
+
+        def forget(known: _Hook) -> None:
+            self._emitter.remove_listener(event, known)
+            self._changed()
+
+        self._emitter.add_listener(event, _Hook(hook, entity_type, forget if once else None))
+        self._changed()
+
+    def hooks(self, event: str, entity_type: type | None, name: str | None) -> list[Handler]:
+        """Return the hooks of the event that want entities of this type, in order."""
+        return [hook for hook in self._emitter.listeners(event) if isinstance(hook, _Hook) and hook.wants(entity_type, name)]
 
     def replace(self, event: int | str, handler: Handler) -> None:
         """Let the handler be the only one of the event."""
@@ -152,45 +202,67 @@ class Listening:
         """Raise if handlers cannot be changed now."""
 
     @overload
-    def on(self, event: int | str) -> Callable[[H], H]: ...
+    def on(self, event: int | str, *, type: type | str | None = None) -> Callable[[H], H]: ...
     @overload
-    def on(self, event: int | str, handler: H) -> H: ...
-    def on(self, event: int | str, handler: Any = None) -> Any:
+    def on(self, event: int | str, handler: H, *, type: type | str | None = None) -> H: ...
+    def on(self, event: int | str, handler: Any = None, *, type: Any = None) -> Any:
         """Let this handler be the one of the event, in place of those before; without a handler, a decorator.
+
+        Hooks (``"insert.pre"`` and so on) never take each other's place: those of the store come first, then the session's, in
+        the order in which they were added.
+
+        Args:
+            event: A status, a class of them, a code, or the name of an event or hook.
+            handler: What to call.
+            type: For hooks only: the class of the entities, or the name of their type or collection.
 
         Raises:
             TypeError: the handler is not callable.
-            ConfigurationError: there can be no such event, or the store is initialized already.
+            ConfigurationError: there can be no such event, it has no types, or the store is initialized already.
         """
-        return self._register(event, handler, self._events.replace)
+        return self._register(event, handler, type, self._events.replace)
 
     @overload
-    def add_listener(self, event: int | str) -> Callable[[H], H]: ...
+    def add_listener(self, event: int | str, *, type: type | str | None = None) -> Callable[[H], H]: ...
     @overload
-    def add_listener(self, event: int | str, handler: H) -> H: ...
-    def add_listener(self, event: int | str, handler: Any = None) -> Any:
-        """Add a handler beside those before; without a handler, a decorator. Raises as `on` does."""
-        return self._register(event, handler, self._events.add)
+    def add_listener(self, event: int | str, handler: H, *, type: type | str | None = None) -> H: ...
+    def add_listener(self, event: int | str, handler: Any = None, *, type: Any = None) -> Any:
+        """Add a handler beside those before; without a handler, a decorator. Takes and raises what `on` does."""
+        return self._register(event, handler, type, self._events.add)
 
     @overload
-    def once(self, event: int | str) -> Callable[[H], H]: ...
+    def once(self, event: int | str, *, type: type | str | None = None) -> Callable[[H], H]: ...
     @overload
-    def once(self, event: int | str, handler: H) -> H: ...
-    def once(self, event: int | str, handler: Any = None) -> Any:
-        """Add a handler that is told one time; one of a store, one time in each session. Raises as `on` does."""
-        return self._register(event, handler, lambda name, given: self._events.add(name, given, once=True))
+    def once(self, event: int | str, handler: H, *, type: type | str | None = None) -> H: ...
+    def once(self, event: int | str, handler: Any = None, *, type: Any = None) -> Any:
+        """Add a handler that is told one time; one of a store, one time in each session. Takes and raises what `on` does."""
+        return self._register(event, handler, type, lambda name, given: self._events.add(name, given, once=True), once=True)
 
     def off(self, event: int | str, handler: Handler | None = None) -> None:
         """Remove the handler, or all handlers of the event; nothing happens when there is none."""
         self._check_listening()
         self._events.remove(event, handler)
 
-    def _register(self, event: int | str, handler: Any, add: Callable[[int | str, Any], None]) -> Any:
+    def _register(
+        self,
+        event: int | str,
+        handler: Any,
+        entity_type: Any,
+        add: Callable[[int | str, Any], None],
+        *,
+        once: bool = False,
+    ) -> Any:
         self._check_listening()
-        event_name(event)
+        name = event_name(event)
+        is_hook = name in HOOKS
+        if entity_type is not None and not (is_hook and isinstance(entity_type, (type, str))):
+            raise ConfigurationError(f"type= is the class or name of entities, for hooks such as 'insert.pre'; {name!r} has none")
 
         def register(given: H) -> H:
-            add(event, given)
+            if is_hook:
+                self._events.add_hook(name, given, entity_type, once=once)
+            else:
+                add(event, given)
             return given
 
         return register if handler is None else register(handler)

@@ -12,6 +12,7 @@ from evsession.raven.includes import referred_keys
 from evsession.raven.keys import check_new_key
 from evsession.raven.queries import Query, query_flow
 from evsession.raven.vocabulary import Database
+from evsession.session.documents import Known
 from evsession.session.operation import Notice, Steps
 from evsession.session.queryable import Queryable
 from evsession.session.workspace import Moment, Workspace
@@ -68,6 +69,24 @@ class Reader:
             included = self._includes([*found, *entities], loaded, paths)
         documents = [known[fold(key)] for key in asked]
         return Queryable(document for document in documents if document is not None), included
+
+    def renew(self, known: Sequence[Known]) -> Steps:
+        """Load entities again in one request, and let them be as the server has them."""
+        with_key = [one for one in known if one.key is not None]
+        if not with_key:
+            return ()
+        distinct = {fold(one.key or ""): one for one in with_key}
+        loaded = yield from load_many_flow(self._database, [one.key or "" for one in distinct.values()], ())
+        missing = []
+        for one, row in zip(distinct.values(), loaded.rows, strict=True):
+            if row is not None:
+                self._workspace.refresh(one, row)
+            elif not self._workspace.settle_missing(one):
+                missing.append(one.key)
+        if missing:
+            shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
+            raise SessionError(f"there is no document {shown}", status_code=404, key=missing[0])
+        return ()
 
     def query(self, query: Query, cls: type | None) -> Steps:
         """Run a query; results are the documents and the statistics."""

@@ -18,6 +18,7 @@ from evsession.session.bulk import BulkInsert
 from evsession.session.callbacks import Callback, shift
 from evsession.session.endpoint import Endpoint
 from evsession.session.gate import Gate
+from evsession.session.helpers import SessionHelpers
 from evsession.session.operation import Operation, Steps
 from evsession.session.session import Session
 from evsession.wire.flow import Flow, run_flow
@@ -29,7 +30,7 @@ RETURN_TIMEOUT = 2.0
 """Seconds that giving back unused key numbers may hold up the end of a store; the server can do without them."""
 
 
-class Store(Endpoint):
+class Store(SessionHelpers, Endpoint):
     """One RavenDB server or cluster and its database.
 
     Set conventions, options and handlers, then enter ``async with store`` (a trio program) or call `run` (a program of
@@ -95,11 +96,13 @@ class Store(Endpoint):
                     flow = hilo_return_flow(Database(name), ranges)
                     await run_flow(flow, lambda request: transport.send(request, Trail("close")))
 
-    def open_session(self, database: str | None = None) -> Session:
+    def open_session(self, database: str | None = None, *, with_identity_map: bool = True) -> Session:
         """Return a new session; it starts with copies of the store's conventions, options and handlers.
 
         Args:
             database: Another database than the store's.
+            with_identity_map: Whether the session remembers what it loads and notices edits. If not, every load gives new
+                objects, and only what is added (`add`, `store`) is written.
 
         Raises:
             ConfigurationError: the store is not initialized, or no database was named.
@@ -114,6 +117,7 @@ class Store(Endpoint):
             gate=Gate(self._gate),
             ranges=self._ranges_of(chosen),
             running=self._running,
+            with_identity_map=with_identity_map,
         )
 
     def bulk_insert(self, database: str | None = None) -> BulkInsert:

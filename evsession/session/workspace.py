@@ -1,42 +1,37 @@
-"""What a session remembers, joined to what a row means: rows become entities here, and entities become commands.
+"""What a session remembers, joined to what a row means: rows become entities here, and programs name entities and keys.
 
-Knows the identity map and the codec. Does no I/O, and never waits: every change of what is remembered is one synchronous step.
+Knows the unit of work and the codec. Does no I/O, and never waits: every change of what is remembered is one synchronous step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
 from evsession.config import Conventions
-from evsession.errors import ConfigurationError, InvalidDocument, KeyConflict
-from evsession.raven.batches import MUST_BE_NEW, Put, Written, with_metadata
-from evsession.raven.codec import (
-    Snapshot,
-    build_entity,
-    decode_entity,
-    encode_entity,
-    id_of,
-    merge,
-    refill,
-    set_key,
-    set_metadata,
-)
-from evsession.raven.document import Document, make_known, put_key, put_metadata
-from evsession.raven.keys import KeySource, check_new_key, chosen_key, is_server_made, new_key
-from evsession.raven.storable import checked_metadata, own_metadata, take_metadata
-from evsession.raven.types import info_of, is_storable_entity, type_of_collection
-from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, PROJECTION, SERVER_METADATA
-from evsession.unitofwork.identity_map import IdentityMap, fold
+from evsession.errors import ConfigurationError
+from evsession.raven.codec import Snapshot, build_entity, decode_entity, encode_entity, id_of, refill, set_key, set_metadata
+from evsession.raven.document import Document, make_known
+from evsession.raven.keys import check_new_key, key_from_id
+from evsession.raven.reference import base_of, become_loaded, forget_written, is_reference, make_reference
+from evsession.raven.storable import check_storable, checked_metadata, own_metadata, take_metadata
+from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
+from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
+from evsession.session.documents import DocumentMapper, Known
+from evsession.unitofwork.acquaintances import Acquaintances
+from evsession.unitofwork.identity_map import fold
 from evsession.unitofwork.tracking import Tracked
-from evsession.wire.json import JSON, encode
+from evsession.unitofwork.unit import UnitOfWork
+from evsession.wire.json import JSON, decode, encode
 
-__all__ = ["Moment", "Staged", "Workspace"]
+__all__ = ["Moment", "Workspace"]
 
 Row: TypeAlias = dict[str, JSON]
-Known: TypeAlias = Tracked[Snapshot]
+
+NOTHING = Snapshot(b"{}", b"{}")
+"""What is known of a document of which only the key is known."""
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
@@ -51,33 +46,24 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     versions: dict[int, str | None]
 
 
-class Staged(msgspec.Struct, eq=False, gc=False):
-    """One document as it was when save was called.
+class Workspace:
+    """The entities of one session.
+
+    Args:
+        conventions: The session's.
+        tracks: Whether entities that are read are remembered and compared; if not, only what is added is written.
 
     Attributes:
-        known: What is remembered of it; by the time it is sent, an earlier save may have changed that.
-        content: Its fields at the time of the call.
-        key: The key to send, for a new one.
-        body: What was sent: the content with the fields of the server that the entity's class does not know.
+        unit: What is to be written.
+        tracks: As given.
     """
 
-    known: Known
-    content: bytes
-    key: str | KeySource | None = None
-    body: bytes = b""
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it still differs from the database as far as that is known; an earlier save may have sent the same."""
-        return self.known.snapshot is None or self.known.snapshot.known != self.content
-
-
-class Workspace:
-    """The entities of one session."""
-
-    def __init__(self) -> None:
-        self._map: IdentityMap[Snapshot] = IdentityMap()
-        self._collections: dict[str, bytes] = {}
+    def __init__(self, conventions: Conventions, *, tracks: bool = True) -> None:
+        self.tracks = tracks
+        self._mapper = DocumentMapper(conventions)
+        self.unit: UnitOfWork[Snapshot] = UnitOfWork(self._mapper, detects=tracks)
+        self._map = self.unit.map
+        self._met: Acquaintances[Snapshot] | None = None if tracks else Acquaintances()
         self._deletions = 0
         self._deleted: dict[str, int] = {}
         """Which documents this session has deleted, and the how many-th deletion that was; see `Moment`."""
@@ -122,7 +108,9 @@ class Workspace:
         folded = key.lower() if key.isascii() else fold(key)
         known = self._map.find(folded)
         if known is not None:
-            if asked.versions:
+            if known.is_reference:
+                self._load_reference(known, row, metadata)
+            elif asked.versions:
                 self._renew_since(known, row, metadata, asked)
             return self._presentable(known)
         if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
@@ -134,7 +122,11 @@ class Workspace:
         else:
             entity, snapshot = decode_entity(row, cls, key=key)
             set_metadata(entity, metadata)
-        self._map.learn(folded, Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata))
+        learnt = Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata)
+        if self._met is None:
+            self._map.learn(folded, learnt)
+        else:
+            self._met.meet(learnt)
         return entity
 
     def _untracked(self, row: Row, metadata: dict[str, JSON]) -> Document:
@@ -171,29 +163,48 @@ class Workspace:
         if known.version != version or known.writes or known.snapshot is None or self._has_edits(known):
             return
         known.snapshot = refill(known.entity, row)
-        known.facts = {**known.facts, **metadata}
-        known.version = known.facts.get(CHANGE_VECTOR)
-        set_metadata(known.entity, known.facts)
+        self._take_facts(known, metadata)
 
     @staticmethod
     def _has_edits(known: Known) -> bool:
         return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
 
+    def _load_reference(self, known: Known, row: Row, metadata: dict[str, JSON]) -> None:
+        """Let what stood for a document be it; what the program has set stays set, as an edit of what was read."""
+        cls = base_of(type(known.entity))
+        fresh, snapshot = decode_entity(row, None if cls is Document else cls, key=known.key)
+        become_loaded(known.entity, fresh)
+        known.is_reference, known.facts, known.version = False, metadata, metadata.get(CHANGE_VECTOR)
+        set_metadata(known.entity, metadata)
+        undo = (self.unit.journal or {}).get(id(known))
+        if undo is None:
+            known.snapshot = snapshot
+        else:  # what the transaction has staged stays staged
+            undo.snapshot = snapshot
+            known.snapshot = self._mapper.picture(encode_entity(known.entity), snapshot)
+
     def store(
         self,
         entity: Any,
-        key: str | None,
-        collection: str | None,
-        metadata: Mapping[str, JSON] | None,
-        conventions: Conventions,
+        key: str | None = None,
+        collection: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
     ) -> None:
-        """Remember a new entity until the next save, and know it by its key if its id or the program says one.
+        """Remember an entity until the next commit, and know it by its key if its id or the program says one.
 
         Raises:
             KeyConflict: another object of this session has the key.
         """
-        if self._map.of(entity) is not None:
+        known = self._map.of(entity)
+        if known is not None:
+            self.unit.take_back(known)
             return
+        met = None if self._met is None else self._met.take(entity)
+        if met is not None:
+            self.unit.add(met)
+            return
+        if is_reference(entity):
+            raise ConfigurationError(f"{entity!r} refers to a document of another session; get a reference from this one")
         facts, version = own_metadata(entity)
         if metadata is not None:
             facts.update(checked_metadata(metadata))
@@ -201,158 +212,138 @@ class Workspace:
             facts[COLLECTION] = collection
         if key is not None:
             check_new_key(key)
-        known = key if key is not None else self._key_of_id(entity, conventions, collection)
-        self._map.add(Tracked(entity, known, version, None, facts, is_named=key is not None))
+        address = key if key is not None else self._key_of_id(entity, collection)
+        self.unit.add(Tracked(entity, address, version, None, facts, is_named=key is not None))
         if key is not None:
             set_key(entity, key)
 
-    def _key_of_id(self, entity: Any, conventions: Conventions, collection: str | None) -> str | None:
+    def _key_of_id(self, entity: Any, collection: str | None) -> str | None:
         """Return the key that the entity's id means, by which reads may know it already.
 
         An id may change until the save, so one that is taken or can be none is the save's to refuse.
         """
         try:
-            key = None if id_of(entity) is None else self._chosen_key(entity, conventions, collection)
+            key = None if id_of(entity) is None else self._mapper.chosen_key(entity, collection)
         except ConfigurationError:
             return None
-        return None if key is None or self._map.get(key) is not None else key
+        rival = None if key is None else self._map.get(key)
+        return None if rival is not None and not rival.is_removed else key
 
-    def freeze(self, conventions: Conventions) -> list[Staged]:
-        """Return every new and every changed entity as it is now: changed ones first, each group in the order it was met.
+    def remove(self, target: Any) -> None:
+        """Queue a deletion: of an entity that is known, or of what has the key that is named.
 
         Raises:
-            InvalidDocument: an entity cannot be stored; nothing is changed.
-            KeyConflict: two new entities claim one key, or one claims that of another; nothing is changed.
+            TypeError: it is nothing that can be deleted.
+            ConfigurationError: it has no key and was never added.
+            KeyConflict: another object of this session has the key.
         """
-        changed, new = [], []
-        for known in self._map:
-            if known.snapshot is None:
-                new.append(self._stage_new(known, conventions))
-            else:
-                content = self._content(known)
-                self._refuse_new_key(known)
-                if content != known.snapshot.known or known.writes:
-                    changed.append(Staged(known, content))
-        self._refuse_conflicts(new)
-        for item in new:
-            if isinstance(item.key, str) and not is_server_made(item.key):
-                self._map.rekey(item.known, item.key)
-        staged = [*changed, *new]
-        for item in staged:
-            item.known.writes += 1
-        return staged
+        known = self._map.of(target)
+        if known is None and isinstance(target, str):
+            known = self._map.get(check_new_key(target))
+        if known is None and self._met is not None and (met := self._met.take(target)) is not None:
+            self._map.add(met)
+            known = met
+        if known is None:
+            known = self._stand_in(target)
+        self.unit.remove(known)
 
-    def name(self, known: Known, key: str) -> None:
-        """Give a new entity a key that was made here; it keeps it if the save fails, so that saving again sends the same."""
-        self._map.rekey(known, key)
-        known.is_named = True
+    def _stand_in(self, target: Any) -> Known:
+        """Return what is known of a document that this session has not met: its key."""
+        if not isinstance(target, str):
+            check_storable(target)
+        key, version = self.address(target)
+        if key is None:
+            raise ConfigurationError(f"{target!r} has no key and was not added to this session, so it cannot be removed")
+        entity = make_reference(Document, check_new_key(key)) if isinstance(target, str) else target
+        known = Tracked(entity, key, version, NOTHING, own_metadata(entity)[0], is_named=True, is_reference=is_reference(entity))
+        self._map.add(known)
+        return known
 
-    def release(self, staged: Sequence[Staged]) -> None:
-        """Note that a save has ended, however it did."""
-        for item in staged:
-            item.known.writes -= 1
+    def refer(self, cls: Any, key: str) -> Any:
+        """Return the entity with this key, or one that only holds the key; it is remembered like any other.
 
-    def _stage_new(self, known: Known, conventions: Conventions) -> Staged:
-        content = self._content(known)
-        info = info_of(known.entity)
-        if info is not None:
-            known.facts.setdefault(COLLECTION, info.collection)
-        key: str | KeySource | None = known.key
-        if not known.is_named:
-            key = new_key(known.entity, info, conventions, collection=known.facts.get(COLLECTION))
-        return Staged(known, content, key)
+        Raises:
+            TypeError: the type is none.
+            ConfigurationError: no document can have the key, or there can be no reference of this type.
+        """
+        collection, named = collection_of(cls)
+        info = None if named is None else info_of(named)
+        separator = (info and info.id_separator) or self._mapper.separator
+        full = key_from_id(key, collection, separator)
+        known = self._map.get(full)
+        if known is not None:
+            return self._presentable(known)
+        entity: Any = make_reference(named or Document, full)
+        facts = {COLLECTION: collection}
+        self._map.add(Tracked(entity, full, None, NOTHING, facts, is_named=True, is_reference=True))
+        return entity
+
+    def known(self, entity: Any) -> Known:
+        """Return what is known of this object.
+
+        Raises:
+            ConfigurationError: nothing; it was not loaded here, nor added.
+        """
+        known = self._map.of(entity)
+        if known is None:
+            why = (
+                "it was neither loaded nor added here" if self._met is None else "it has no identity map, and this was not added"
+            )
+            raise ConfigurationError(f"{entity!r} is not known to this session: {why}")
+        return known
+
+    def revert(self, known: Known) -> None:
+        """Let the entity be as it was loaded or written last."""
+        if known.snapshot is None:
+            raise ConfigurationError(f"{known.entity!r} is new: there is nothing that it could go back to")
+        known.increments = None
+        if known.is_reference:
+            forget_written(known.entity)
+        else:
+            refill(known.entity, decode(known.snapshot.raw), key=known.key)
+
+    def refresh(self, known: Known, row: Row) -> None:
+        """Let the entity be as the server has it.
+
+        After a write whose outcome was unknown, the row tells it: if it is what was sent, the write is taken note of, and
+        later edits stay edits; otherwise it did not happen, and the entity stays as it is.
+        """
+        metadata = take_metadata(row)
+        if known.unsure is not None:
+            unsure, known.unsure = known.unsure, None
+            cls = base_of(type(known.entity))
+            snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
+            if snapshot.known == unsure:
+                known.snapshot, known.is_written = snapshot, True
+                self._take_facts(known, metadata)
+        elif known.is_reference:
+            self._load_reference(known, row, metadata)
+        else:
+            known.increments = None
+            known.snapshot = refill(known.entity, row, key=known.key)
+            self._take_facts(known, metadata)
+
+    def settle_missing(self, known: Known) -> bool:
+        """Take note that the server has no document of an entity; return whether that tells the outcome of a write."""
+        unsure, known.unsure = known.unsure, None
+        if unsure == b"":
+            self.note_deletion(known.key or "")
+            self._map.remove(known)
+        return unsure is not None
 
     @staticmethod
-    def _refuse_new_key(known: Known) -> None:
-        """Refuse an id that was edited: RavenDB cannot rename a document."""
-        if not isinstance(known.entity, dict):
-            given = id_of(known.entity)
-            if given != known.key and hasattr(known.entity, "id"):
-                raise ConfigurationError(
-                    f"the key of {known.key!r} cannot change to {given!r}; store a copy under that key and delete this document",
-                    key=known.key,
-                )
+    def _take_facts(known: Known, metadata: Mapping[str, JSON]) -> None:
+        known.facts = {**known.facts, **metadata}
+        known.version = known.facts.get(CHANGE_VECTOR)
+        set_metadata(known.entity, known.facts)
 
-    def _content(self, known: Known) -> bytes:
-        try:
-            return encode_entity(known.entity)
-        except InvalidDocument as error:
-            error.key = error.key or known.key
-            raise
-
-    def _refuse_conflicts(self, new: list[Staged]) -> None:
-        claimed: dict[str, Known] = {}
-        for item in new:
-            if item.key == item.known.key or not isinstance(item.key, str) or is_server_made(item.key):
-                continue  # the map knows no second owner of a key, and the server makes no second
-            rival = self._map.get(item.key) or claimed.setdefault(fold(item.key), item.known)
-            if rival is not item.known:
-                raise KeyConflict(f"{item.key!r} is the key of two objects in this session", key=item.key)
-
-    def command(self, item: Staged, key: str | None, *, checks: bool) -> Put:
-        """Return the command that writes the entity as it was staged."""
-        known = item.known
-        item.body = item.content if known.snapshot is None else merge(item.content, known.snapshot)
-        if known.snapshot is not None:
-            key, version = known.key, known.version
-        else:
-            # A key that the server makes is new by itself; a document of another session brings its version along.
-            version = None if is_server_made(key) else known.version or MUST_BE_NEW
-        return Put(key, version if checks else None, with_metadata(item.body, self._metadata(known)))
-
-    def _metadata(self, known: Known) -> bytes:
-        """Return the metadata to send as JSON. For most documents it is the collection alone, encoded once."""
-        facts = known.facts
-        if len(facts) > 1:
-            facts = {name: value for name, value in facts.items() if name not in SERVER_METADATA}
-        if len(facts) != 1 or COLLECTION not in facts:
-            return encode(facts)
-        collection = facts[COLLECTION]
-        encoded = self._collections.get(collection)
-        if encoded is None:
-            encoded = self._collections[collection] = encode(facts)
-        return encoded
-
-    def apply(self, batch: Sequence[Staged], written: Sequence[Written]) -> list[str]:
-        """Take note of a batch that was written: keys, versions, and what is in the database now.
-
-        An edit that was made after the call stays an edit, since the snapshot is what was sent.
-        """
-        for item, result in zip(batch, written, strict=True):
-            known, key = item.known, result.key
-            known.snapshot = Snapshot(item.content, item.body)
-            known.is_written = True
-            known.version = result.change_vector
-            facts = known.facts
-            facts[ID], facts[CHANGE_VECTOR], facts[LAST_MODIFIED] = key, result.change_vector, result.last_modified
-            if result.collection is not None:
-                facts[COLLECTION] = result.collection
-            if self._map.of(known.entity) is known:
-                if known.key != key:
-                    self._settle_key(known, key)
-                entity = known.entity  # a plain dict goes on being tracked until it is asked for by its key
-                if isinstance(entity, Document):
-                    put_key(entity, key)
-                    put_metadata(entity, facts)
-                else:
-                    set_key(entity, key)
-        return [result.key for result in written]
-
-    def _settle_key(self, known: Known, key: str) -> None:
-        """Take note of the key that the server has made."""
-        stale = self._map.get(key)
-        if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
-            self._map.remove(stale)
-        self._map.rekey(known, key)
-
-    def address(self, target: Any, conventions: Conventions) -> tuple[str | None, str | None]:
+    def address(self, target: Any) -> tuple[str | None, str | None]:
         """Return key and version of what a program names: a key, a document, or ``{"key": ..., "etag": ...}``."""
         if isinstance(target, str):
             return target, None
         known = self._map.of(target)
         if known is not None:
-            key = known.key or self._chosen_key(known.entity, conventions, known.facts.get(COLLECTION))
-            return key, known.version
+            return self._mapper.address(known), known.version
         if type(target) is dict and "key" in target:
             if unknown := set(target) - {"key", "etag"}:
                 raise ConfigurationError(f"what to delete is named by 'key' and 'etag', not by {sorted(unknown)}")
@@ -360,17 +351,35 @@ class Workspace:
         if not is_storable_entity(target):
             raise TypeError(f"a {type(target).__name__} cannot be deleted: give a key, a document or a list of these")
         version = target.metadata.get(CHANGE_VECTOR) if isinstance(target, Document) else None
-        return self._chosen_key(target, conventions, None), version
+        return self._mapper.chosen_key(target, None), version
 
-    @staticmethod
-    def _chosen_key(entity: Any, conventions: Conventions, collection: str | None) -> str | None:
-        return chosen_key(entity, info_of(entity), conventions, collection=collection)
+    def name(self, known: Known, key: str) -> None:
+        """Give a new entity a key that was made here; it keeps it if the save fails, so that saving again sends the same."""
+        self._map.rekey(known, key)
+        known.is_named = True
 
-    def forget(self, key: str, known: Known | None) -> None:
-        """Forget a document that is gone, and what was known of it when its deletion was called."""
+    def let_go(self, known: Known) -> None:
+        """Forget an entity that was written, if this session remembers none."""
+        if self._met is not None:
+            self._map.remove(known)
+            self._met.meet(known)
+
+    def settle_key(self, known: Known, key: str) -> None:
+        """Take note of the key that the server has made."""
+        stale = self._map.get(key)
+        if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
+            self._map.remove(stale)
+        self._map.rekey(known, key)
+
+    def note_deletion(self, key: str) -> None:
+        """Take note that a document is gone, since answers to earlier requests may still bring it."""
         self._deleted.pop(fold(key), None)
         self._deleted[fold(key)] = self._deletions
         self._deletions += 1
+
+    def forget(self, key: str, known: Known | None) -> None:
+        """Forget a document that is gone, and what was known of it when its deletion was called."""
+        self.note_deletion(key)
         if known is None:
             # What a read brought while the deletion was under way is gone; what the program stored or wrote is its own.
             known = self._map.get(key)

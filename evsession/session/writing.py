@@ -1,21 +1,22 @@
-"""The steps of the session's writes: save, delete, patch. Joins RavenDB's batches with what the session remembers."""
+"""The steps of the session's writes: commit, delete, patch. Joins RavenDB's batches with the unit of work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from evsession.config import Conventions
-from evsession.errors import ConcurrencyError, ConfigurationError
-from evsession.raven.batches import Delete, Put, Written, batch_flow, is_taken_identity
+from evsession.errors import ConcurrencyError, ConfigurationError, SessionError
+from evsession.raven.batches import Command, Delete, Written, batch_flow, batch_request, is_taken_identity
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
 from evsession.raven.keys import KeySource, check_new_key, separator_of
 from evsession.raven.patches import Patch, patch_flow
 from evsession.raven.vocabulary import COLLECTION, METADATA, Database
-from evsession.session.gate import Turns
+from evsession.session.commands import Commands, Item
 from evsession.session.operation import Steps
-from evsession.session.workspace import Staged, Workspace
+from evsession.session.workspace import Workspace
 from evsession.wire.flow import Flow
+from evsession.wire.message import Request
 
 __all__ = ["Writer"]
 
@@ -24,44 +25,63 @@ IDENTITY_TRIES = 64
 
 
 class Writer:
-    """Writes of one session."""
+    """Writes of one session; what a commit does with its batches."""
 
-    def __init__(self, database: Database, workspace: Workspace, ranges: HiLoRanges) -> None:
+    def __init__(self, database: Database, workspace: Workspace, conventions: Conventions, ranges: HiLoRanges) -> None:
         self._database = database
         self._workspace = workspace
+        self._conventions = conventions
         self._ranges = ranges
-        self._turns = Turns()
+        self._commands = Commands(workspace)
 
-    def save(self, conventions: Conventions, *, checks: bool) -> Steps:
-        """Write what is new and what changed, as it is at the call, in one batch; the result is the list of keys.
+    def backend(self, *, checks: bool) -> Batches:
+        """Return what writes the batches of one commit.
 
-        Saves of one session take turns. What an earlier one has written by then is not written again.
+        Args:
+            checks: Whether documents must still be of the version that is known here.
         """
-        staged = self._workspace.freeze(conventions)
-        turn = self._turns.take()
-        try:
-            yield turn
-            batch = [item for item in staged if item.is_due]
-            if not batch:
-                return ([],)
-            keys = yield from self._keys(batch, conventions)
-            commands = [self._workspace.command(item, key, checks=checks) for item, key in zip(batch, keys, strict=True)]
-            written = yield from self._send(commands)
-            return (self._workspace.apply(batch, written),)
-        finally:
-            self._workspace.release(staged)
-            turn.release()
+        return Batches(self, checks=checks)
 
-    def _keys(self, batch: Sequence[Staged], conventions: Conventions) -> Flow[list[str | None]]:
+    def write(self, batch: Sequence[Item], *, checks: bool) -> Flow[None]:
+        """Write a batch all or nothing, and take note of it.
+
+        The outcome is unknown from the moment it is sent until the answer has come.
+        """
+        keys = yield from self._keys(batch)
+        commands = [self._commands.build(item, key, checks=checks) for item, key in zip(batch, keys, strict=True)]
+        for item in batch:
+            item.known.unsure = item.content
+        try:
+            written = yield from self._send(commands)
+        except SessionError as error:
+            if not error.uncertain:
+                _make_sure(batch)
+            raise
+        _make_sure(batch)
+        self._commands.apply(batch, written)
+
+    def request(self, batch: Sequence[Item], *, checks: bool) -> Request:
+        """Return the request that would write the batch. Keys that are not fetched yet are shown as they will begin."""
+        commands = [self._commands.build(item, self._shown_key(item), checks=checks) for item in batch]
+        return batch_request(self._database, commands)
+
+    def _shown_key(self, item: Item) -> str | None:
+        if isinstance(item.key, KeySource):
+            return (
+                item.known.key or f"{item.known.facts[COLLECTION].lower()}{separator_of(item.known.entity, self._conventions)}?"
+            )
+        return item.key or item.known.key
+
+    def _keys(self, batch: Sequence[Item]) -> Flow[list[str | None]]:
         """Give numbers from the ranges to those that want one; the others have their key."""
         for item in batch:
             if item.key is KeySource.HILO and item.known.key is None:
-                collection, separator = item.known.facts[COLLECTION], separator_of(item.known.entity, conventions)
+                collection, separator = item.known.facts[COLLECTION], separator_of(item.known.entity, self._conventions)
                 key = yield from hilo_key_flow(self._database, collection, self._ranges, separator)
                 self._workspace.name(item.known, key)
         return [item.known.key or (None if isinstance(item.key, KeySource) else item.key) for item in batch]
 
-    def _send(self, commands: Sequence[Put]) -> Flow[list[Written]]:
+    def _send(self, commands: Sequence[Command]) -> Flow[list[Written]]:
         for _ in range(IDENTITY_TRIES - 1):
             try:
                 return (yield from batch_flow(self._database, commands))
@@ -70,11 +90,11 @@ class Writer:
                     raise
         return (yield from batch_flow(self._database, commands))
 
-    def delete(self, targets: Sequence[Any], etag: str | None, conventions: Conventions, *, checks: bool) -> Steps:
+    def delete(self, targets: Sequence[Any], etag: str | None, *, checks: bool) -> Steps:
         """Delete at once, all or nothing. A document that was stored but not saved is only taken back."""
         commands, known = [], []
         for target in targets:
-            key, version = self._workspace.address(target, conventions)
+            key, version = self._workspace.address(target)
             if key is None and self._workspace.discard(target):
                 continue
             if key is None:
@@ -101,6 +121,40 @@ class Writer:
             metadata = row.pop(METADATA, None) or {}
             self._workspace.renew(known, row, {**metadata, **result.facts}, version)
         return ()
+
+
+class Batches:
+    """The backend of one commit: RavenDB's batches. An open transaction is kept here until it ends, since RavenDB has none."""
+
+    def __init__(self, writer: Writer, *, checks: bool) -> None:
+        self._writer = writer
+        self._unit = writer._workspace.unit
+        self._checks = checks
+
+    def write(self, batch: Sequence[Item], *, ends: bool) -> Flow[Sequence[Item]]:
+        """Write the batch with what the open transaction has staged; or stage it, too."""
+        unit = self._unit
+        if unit.journal is not None and not ends:
+            unit.stage(batch)
+            return []
+        items = list(batch) if unit.journal is None else unit.joined(batch)
+        if items:
+            yield from self._writer.write(items, checks=self._checks)
+        for item in batch:
+            item.increments = None
+        if unit.journal is not None:
+            unit.journal = {}
+        return items
+
+    def end(self) -> Generator[Any, Any, None]:
+        """Let the transaction be over; all of it has been written."""
+        self._unit.journal = None
+        yield from ()
+
+
+def _make_sure(batch: Sequence[Item]) -> None:
+    for item in batch:
+        item.known.unsure = None
 
 
 def _check_etag(etag: object) -> str | None:

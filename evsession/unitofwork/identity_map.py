@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 from evsession.errors import KeyConflict
-from evsession.unitofwork.tracking import Tracked
+from evsession.unitofwork.tracking import Picture, Tracked
 
 __all__ = ["IdentityMap"]
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Picture)
 
 
 def fold(key: str) -> str:
@@ -27,7 +27,8 @@ def fold(key: str) -> str:
 class IdentityMap(Generic[S]):
     """The entities that a session knows, in the order in which it met them.
 
-    Holds its entities strongly: what was loaded stays known until it is removed.
+    Holds its entities strongly: what was loaded stays known until it is removed. An entity that the next commit deletes leaves
+    its key to another one that is added.
     """
 
     __slots__ = ("_by_entity", "_by_key")
@@ -67,9 +68,12 @@ class IdentityMap(Generic[S]):
         """
         key = tracked.key
         if key is not None:
-            known = self._by_key.setdefault(key.lower() if key.isascii() else fold(key), tracked)
+            folded = key.lower() if key.isascii() else fold(key)
+            known = self._by_key.setdefault(folded, tracked)
             if known is not tracked:
-                raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
+                if not known.is_removed:
+                    raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
+                self._by_key[folded] = tracked
         self._by_entity[id(tracked.entity)] = tracked
 
     def rekey(self, tracked: Tracked[S], key: str | None) -> None:
@@ -80,7 +84,7 @@ class IdentityMap(Generic[S]):
         """
         if key is not None:
             known = self._by_key.get(fold(key))
-            if known is not None and known is not tracked:
+            if known is not None and known is not tracked and not known.is_removed:
                 raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
         if key == tracked.key:
             return

@@ -29,6 +29,7 @@ __all__ = [
     "decode_lines",
     "decode_object",
     "encode",
+    "encode_as_is",
     "encode_exact",
     "from_builtins",
     "is_storable",
@@ -75,6 +76,15 @@ def encode(value: JSON) -> bytes:
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         check(value)
         raise InvalidDocument(f"cannot be stored: {error}") from error
+
+
+def encode_as_is(value: JSON) -> bytes:
+    """Return the value as UTF-8 JSON; what cannot be encoded raises as msgspec does.
+
+    Raises:
+        TypeError, ValueError, RecursionError, OverflowError: it cannot be encoded.
+    """
+    return _ENCODER.encode(value)
 
 
 def decode(data: bytes | memoryview) -> JSON:

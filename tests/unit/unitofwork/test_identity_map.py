@@ -18,7 +18,7 @@ class Entity:
     """An object with nothing but an identity."""
 
 
-def tracked(key: str | None, entity: object = None) -> Tracked[str]:
+def tracked(key: str | None, entity: object = None) -> Tracked[Any]:
     return Tracked(entity or Entity(), key, None, None, {})
 
 
@@ -42,7 +42,7 @@ def test_letters_are_compared_one_by_one_without_case(one: str, other: str, same
 
 
 def test_a_new_entity_without_a_key_is_known_by_its_identity_only() -> None:
-    known = IdentityMap[str]()
+    known = IdentityMap[Any]()
     one, two = tracked(None), tracked(None)
     known.add(one)
     known.add(two)
@@ -55,7 +55,7 @@ def test_a_new_entity_without_a_key_is_known_by_its_identity_only() -> None:
 
 
 def test_a_conflict_changes_nothing() -> None:
-    known = IdentityMap[str]()
+    known = IdentityMap[Any]()
     first, second = tracked("a"), tracked("b")
     known.add(first)
     known.add(second)
@@ -67,7 +67,7 @@ def test_a_conflict_changes_nothing() -> None:
 
 
 def test_replace_keeps_key_and_facts() -> None:
-    known = IdentityMap[str]()
+    known = IdentityMap[Any]()
     one = tracked("a")
     before, after = one.entity, Entity()
     known.add(one)
@@ -91,14 +91,14 @@ class MapMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.map: IdentityMap[str] = IdentityMap()
-        self.model: dict[int, Tracked[str]] = {}
+        self.map: IdentityMap[Any] = IdentityMap()
+        self.model: dict[int, Tracked[Any]] = {}
 
-    def owner(self, key: str) -> Tracked[str] | None:
+    def owner(self, key: str) -> Tracked[Any] | None:
         return next((item for item in self.model.values() if item.key is not None and fold(item.key) == fold(key)), None)
 
     @rule(target=items, key=st.none() | KEYS)
-    def add(self, key: str | None) -> Tracked[str]:
+    def add(self, key: str | None) -> Tracked[Any]:
         item = tracked(key)
         if key is not None and self.owner(key) is not None:
             with pytest.raises(KeyConflict):
@@ -109,7 +109,7 @@ class MapMachine(RuleBasedStateMachine):
         return item
 
     @rule(item=items, key=st.none() | KEYS)
-    def rekey(self, item: Tracked[str], key: str | None) -> None:
+    def rekey(self, item: Tracked[Any], key: str | None) -> None:
         if id(item) not in self.model:
             return
         rival = None if key is None else self.owner(key)
@@ -123,12 +123,12 @@ class MapMachine(RuleBasedStateMachine):
             assert item.key == key
 
     @rule(item=items)
-    def remove(self, item: Tracked[str]) -> None:
+    def remove(self, item: Tracked[Any]) -> None:
         self.map.remove(item)
         self.model.pop(id(item), None)
 
     @rule(item=items)
-    def replace(self, item: Tracked[str]) -> None:
+    def replace(self, item: Tracked[Any]) -> None:
         if id(item) in self.model:
             self.map.replace(item, Entity())
 

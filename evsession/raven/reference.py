@@ -1,0 +1,218 @@
+"""Stand-ins for entities of which only the key is known: what was not fetched cannot be read, what is set is kept.
+
+Knows classes of entities. A stand-in is an instance of a subclass that is made for it, so ``isinstance`` holds; when the document
+has come, the object gets its own class back and is that entity from then on.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from evsession.errors import ConfigurationError, NotLoaded
+from evsession.raven.codec import assign, set_key
+from evsession.raven.document import Document, make
+from evsession.raven.shapes import Kind, shape_of
+
+__all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "written_fields"]
+
+T = TypeVar("T")
+
+_REFERENCE = "__evsession_reference__"
+"""The attribute of an entity's class that holds the class of its stand-ins."""
+_BASE = "__evsession_base__"
+_UNSET: Any = msgspec.UNSET
+
+
+def make_reference(cls: type[T], key: str) -> T:
+    """Return an object of the class that knows its key only.
+
+    Raises:
+        ConfigurationError: instances of the class can be no stand-ins: plain dicts, classes without a place for the key.
+    """
+    if issubclass(cls, dict) and not issubclass(cls, Document):
+        raise ConfigurationError("a plain dict can hold no key, so it cannot refer to a document; use a Document")
+    own: Any = cls.__dict__.get(_REFERENCE) or _make_class(cls)
+    entity: Any
+    if issubclass(cls, dict):
+        entity = make(own, {})
+    elif issubclass(cls, msgspec.Struct):
+        entity = own(**dict.fromkeys(cls.__struct_fields__, _UNSET))
+    else:
+        entity = object.__new__(own)
+    set_key(entity, key)
+    made: T = entity
+    return made
+
+
+def is_reference(entity: object) -> bool:
+    """Return whether the object only stands in for an entity."""
+    return hasattr(type(entity), _BASE)
+
+
+def base_of(cls: type) -> type:
+    """Return the class that the entity of a stand-in has; any other class is its own."""
+    base: type = getattr(cls, _BASE, cls)
+    return base
+
+
+def written_fields(entity: Any) -> dict[str, Any]:
+    """Return the fields of a stand-in that the program has set, by their names in JSON."""
+    if isinstance(entity, dict):
+        return dict(dict.items(entity))
+    shape = shape_of(base_of(type(entity)))
+    known = {stored: _peek(entity, name) for name, stored in shape.names.items()}
+    fields = {stored: value for stored, value in known.items() if value is not _UNSET}
+    if shape.kind is Kind.PLAIN:
+        fields.update((name, value) for name, value in vars(entity).items() if name != "id")
+    return fields
+
+
+def become_loaded(entity: Any, fresh: Any) -> None:
+    """Turn a stand-in into the entity; fields that the program has set stay as they are.
+
+    Args:
+        entity: The stand-in.
+        fresh: The entity as it was read, of the same class; its values are taken.
+    """
+    base: type = base_of(type(entity))
+    if isinstance(entity, dict):
+        own = written_fields(entity)
+        assign(entity, "__class__", base)
+        entity.update({**fresh, **own})
+        return
+    shape = shape_of(base)
+    unset = [name for name in shape.names if _peek(entity, name) is _UNSET]
+    assign(entity, "__class__", base)
+    if shape.kind is Kind.PLAIN:
+        vars(entity).update({**vars(fresh), **vars(entity)})
+        return
+    for name in unset:
+        if hasattr(fresh, name):
+            assign(entity, name, getattr(fresh, name))
+
+
+def forget_written(entity: Any) -> None:
+    """Forget what the program has set in a stand-in."""
+    if isinstance(entity, dict):
+        dict.clear(entity)
+        return
+    base = base_of(type(entity))
+    for name in shape_of(base).names:
+        if name in getattr(entity, "__dict__", ()):
+            del vars(entity)[name]
+        elif isinstance(entity, msgspec.Struct):
+            getattr(base, name).__set__(entity, _UNSET)
+        elif _peek(entity, name) is not _UNSET:
+            getattr(base, name).__delete__(entity)
+    if shape_of(base).kind is Kind.PLAIN:
+        for name in [name for name in vars(entity) if name != "id"]:
+            del vars(entity)[name]
+
+
+def _peek(entity: Any, name: str) -> Any:
+    """Return the value that the object holds for a field, past what the stand-in's class says of it."""
+    held = getattr(entity, "__dict__", {})
+    if name in held:
+        return held[name]
+    slot: Any = getattr(base_of(type(entity)), name, None)
+    if not hasattr(slot, "__set__"):
+        return _UNSET
+    try:
+        return slot.__get__(entity)
+    except AttributeError:
+        return _UNSET
+
+
+def _make_class(cls: Any) -> type:
+    made: type
+    shared: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, _BASE: cls}
+    if issubclass(cls, dict):
+        made = type(cls)(f"{cls.__name__}Reference", (_UnloadedDocument, cls), shared)
+    else:
+        names = shape_of(cls).names
+        shared |= {name: _unloaded(name) for name in names}
+        shared |= {"__eq__": object.__eq__, "__hash__": object.__hash__, "__repr__": _show}
+        shared |= {"__post_init__": lambda self: None}
+        if shape_of(cls).kind is Kind.PLAIN:
+            shared["__getattr__"] = _refuse_attribute
+        if issubclass(cls, msgspec.Struct):
+            del shared["__slots__"]
+        made = type(cls)(f"{cls.__name__}Reference", (cls,), shared)
+    setattr(cls, _REFERENCE, made)
+    return made
+
+
+def _refuse(entity: Any, field: str | None) -> NoReturn:
+    key, cls = entity.id, base_of(type(entity)).__qualname__
+    what = f"{cls}.{field}" if field is not None else f"the {cls}"
+    raise NotLoaded(f"{what} of {key!r} is not loaded; await session.hydrate(...) first", key=key)
+
+
+def _refuse_attribute(entity: Any, name: str) -> Any:
+    if name[:2] == "__":
+        raise AttributeError(f"{type(entity).__qualname__} has no attribute {name!r}")
+    _refuse(entity, name)
+
+
+def _show(entity: Any) -> str:
+    return f"<{base_of(type(entity)).__qualname__} {entity.id!r}, not loaded>"
+
+
+def _unloaded(name: str) -> property:
+    """Return a property that lets a field be set, and read when it was."""
+
+    def read(entity: Any) -> Any:
+        value = _peek(entity, name)
+        return _refuse(entity, name) if value is _UNSET else value
+
+    def write(entity: Any, value: Any) -> None:
+        slot: Any = getattr(base_of(type(entity)), name, None)
+        if hasattr(slot, "__set__"):
+            slot.__set__(entity, value)
+        else:
+            vars(entity)[name] = value
+
+    return property(read, write)
+
+
+class _UnloadedDocument(dict[str, Any]):
+    """What a `Document` refuses while it is not loaded."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> Any:
+        if dict.__contains__(self, name):
+            return dict.__getitem__(self, name)
+        _refuse(self, name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field that was set."""
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return dict.__contains__(self, name) or _refuse(self, str(name))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    __hash__ = None  # as every dict
+
+    def __repr__(self) -> str:
+        return _show(self)
+
+
+def _refuse_whole(self: Any, *_: object) -> NoReturn:
+    _refuse(self, None)
+
+
+for _name in ("__iter__", "__len__", "__or__", "__reversed__", "copy", "items", "keys", "pop", "popitem", "setdefault", "values"):
+    setattr(_UnloadedDocument, _name, _refuse_whole)
+del _name

@@ -1,0 +1,155 @@
+"""What a commit sends for each entity, and what the answer means for it.
+
+Knows RavenDB's commands and the workspace. Sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written, with_metadata
+from evsession.raven.codec import Snapshot, assign, merge, set_key
+from evsession.raven.document import Document, put_key, put_metadata
+from evsession.raven.edits import Edit, edit_command
+from evsession.raven.keys import is_server_made
+from evsession.raven.shapes import shape_of
+from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, SERVER_METADATA
+from evsession.session.documents import Known
+from evsession.session.workspace import Workspace
+from evsession.unitofwork.changes import MISSING, diff, is_same
+from evsession.unitofwork.tracking import Kind, Staged
+from evsession.wire.json import JSON, decode, encode
+
+__all__ = ["Commands", "Item"]
+
+Item: TypeAlias = Staged[Snapshot]
+
+
+class Commands:
+    """Commands for the entities of one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._collections: dict[str, bytes] = {}
+
+    def build(self, item: Item, key: str | None, *, checks: bool) -> Command:
+        """Return the command that does to the entity what was staged."""
+        known = item.known
+        if item.kind is Kind.DELETE:
+            return Delete(known.key or "", known.version if checks else None)
+        if item.kind is Kind.UPDATE and (known.is_reference or item.increments):
+            return self._edit(item, checks=checks)
+        if item.before is not None:
+            item.body = merge(item.content, item.before)
+            key, version = known.key, known.version
+        else:
+            # A key that the server makes is new by itself; a document of another session brings its version along.
+            item.body = item.content
+            version = None if is_server_made(key) else known.version or MUST_BE_NEW
+        return Put(key, version if checks else None, with_metadata(item.body, self._metadata(known)))
+
+    def _edit(self, item: Item, *, checks: bool) -> Edit:
+        known = item.known
+        before: Mapping[str, JSON] = {} if item.before is None else decode(item.before.known)
+        now: Mapping[str, JSON] = decode(item.content)
+        changes = diff(before, now)
+        # A field that was also set to something else is set; the later word counts.
+        item.increments = {
+            field: amount
+            for field, amount in (item.increments or {}).items()
+            if field not in now or is_same(now[field], _sum(before.get(field), amount))
+        }
+        sets = {field: change.new for field, change in changes.items() if change.new is not MISSING}
+        for field in item.increments:
+            sets.pop(field, None)
+        unsets = [field for field, change in changes.items() if change.new is MISSING and field not in item.increments]
+        version = known.version if checks and (sets or unsets) and not known.is_reference else None
+        return edit_command(known.key or "", version, sets=sets, unsets=unsets, increments=item.increments)
+
+    def _metadata(self, known: Known) -> bytes:
+        """Return the metadata to send as JSON. For most documents it is the collection alone, encoded once."""
+        facts = known.facts
+        if len(facts) > 1:
+            facts = {name: value for name, value in facts.items() if name not in SERVER_METADATA}
+        if len(facts) != 1 or COLLECTION not in facts:
+            return encode(facts)
+        collection = facts[COLLECTION]
+        encoded = self._collections.get(collection)
+        if encoded is None:
+            encoded = self._collections[collection] = encode(facts)
+        return encoded
+
+    def apply(self, batch: Sequence[Item], written: Sequence[Written]) -> None:
+        """Take note of a batch that was written: keys, versions, and what is in the database now.
+
+        An edit that was made after the call stays an edit, since the snapshot is what was sent.
+        """
+        for item, result in zip(batch, written, strict=True):
+            if item.kind is Kind.DELETE:
+                self._apply_deletion(item.known)
+            elif result.edit_status is not None:
+                self._apply_edit(item, result)
+            else:
+                self._apply_put(item, result)
+            item.increments = None
+
+    def _apply_put(self, item: Item, result: Written) -> None:
+        known, key = item.known, result.key
+        known.snapshot = Snapshot(item.content, item.body)
+        known.is_written = True
+        known.version = result.change_vector
+        facts = known.facts
+        facts[ID], facts[CHANGE_VECTOR], facts[LAST_MODIFIED] = key, result.change_vector, result.last_modified
+        if result.collection is not None:
+            facts[COLLECTION] = result.collection
+        workspace = self._workspace
+        if workspace.of(known.entity) is known:
+            if known.key != key:
+                workspace.settle_key(known, key)
+            entity = known.entity  # a plain dict goes on being tracked until it is asked for by its key
+            if isinstance(entity, Document):
+                put_key(entity, key)
+                put_metadata(entity, facts)
+            else:
+                set_key(entity, key)
+            workspace.let_go(known)
+
+    def _apply_edit(self, item: Item, result: Written) -> None:
+        known = item.known
+        row = {name: value for name, value in (result.document or {}).items() if name != METADATA}
+        if item.increments:
+            self._workspace.unit.settle_increments(item, row, _set_field)
+        known.snapshot = Snapshot(item.content, item.content if known.is_reference else encode(row))
+        known.is_written = True
+        if result.edit_vector is not None:
+            known.version = result.edit_vector
+            known.facts[CHANGE_VECTOR], known.facts[LAST_MODIFIED] = result.edit_vector, result.edit_modified
+            if isinstance(known.entity, Document) and not known.is_reference:
+                put_metadata(known.entity, known.facts)
+        self._workspace.let_go(known)
+
+    def _apply_deletion(self, known: Known) -> None:
+        self._workspace.note_deletion(known.key or "")
+        known.version = None
+        known.facts = {name: value for name, value in known.facts.items() if name not in SERVER_METADATA}
+        if isinstance(known.entity, Document):
+            put_metadata(known.entity, None)
+        if known.is_removed:
+            self._workspace.unit.map.remove(known)
+        else:  # it was added again meanwhile, so it is new
+            known.snapshot = None
+        known.is_removed = known.is_flushed = False
+
+
+def _sum(value: Any, amount: Any) -> Any:
+    return amount if value is None else value + amount if isinstance(value, (int, float)) else MISSING
+
+
+def _set_field(entity: Any, field: str, value: JSON) -> None:
+    """Set a field by its name in JSON."""
+    if isinstance(entity, dict):
+        entity[field] = value
+        return
+    names = {stored: name for name, stored in shape_of(type(entity)).names.items()}
+    assign(entity, names.get(field, field), value)

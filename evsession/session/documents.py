@@ -1,0 +1,125 @@
+"""RavenDB's side of the unit of work: how a document's content, key and snapshot are made.
+
+Knows the codec, the keys and the conventions. Remembers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from evsession.config import Conventions
+from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.raven.codec import Snapshot, encode_entity, encode_fields, encode_quickly, id_of, merge
+from evsession.raven.keys import KeySource, chosen_key, is_server_made, new_key
+from evsession.raven.reference import base_of, written_fields
+from evsession.raven.shapes import shape_of
+from evsession.raven.types import info_of
+from evsession.raven.vocabulary import COLLECTION
+from evsession.unitofwork.tracking import Tracked
+from evsession.wire.json import JSON, decode, encode
+
+__all__ = ["DocumentMapper", "Known"]
+
+Known: TypeAlias = Tracked[Snapshot]
+
+
+class DocumentMapper:
+    """The mapper of one document session.
+
+    Args:
+        conventions: The session's.
+    """
+
+    def __init__(self, conventions: Conventions) -> None:
+        self._conventions = conventions
+
+    @property
+    def separator(self) -> str:
+        """What stands between the collection and the rest of a key."""
+        return self._conventions.id_separator
+
+    def content(self, known: Known) -> bytes:
+        """Return the document's fields as JSON; see `encode_entity`."""
+        if known.snapshot is not None:
+            _refuse_new_key(known)
+        try:
+            if known.is_reference:
+                return encode_fields(base_of(type(known.entity)), written_fields(known.entity))
+            return encode_entity(known.entity)
+        except InvalidDocument as error:
+            error.key = error.key or known.key
+            raise
+
+    def changed(self, known: Known) -> bytes | None:
+        """Return the document's fields as JSON if they differ from the snapshot.
+
+        Most documents have not changed, and for these the proof that JSON can hold them is the snapshot; a ``null`` may also be
+        a NaN, so it proves nothing.
+        """
+        assert known.snapshot is not None
+        if not known.is_reference:
+            data = encode_quickly(known.entity)
+            if data == known.snapshot.known and b"null" not in data:
+                _refuse_new_key(known)
+                return None
+        content = self.content(known)
+        return None if content == known.snapshot.known else content
+
+    def claim(self, known: Known) -> str | KeySource | None:
+        """Return the key to send a new document with, or where it is fetched before."""
+        info = info_of(known.entity)
+        if info is not None:
+            known.facts.setdefault(COLLECTION, info.collection)
+        if known.is_named:
+            return known.key
+        return new_key(known.entity, info, self._conventions, collection=known.facts.get(COLLECTION))
+
+    def key_of(self, claim: str | KeySource | None) -> str | None:
+        """Return the key that a claim names whole."""
+        return claim if isinstance(claim, str) and not is_server_made(claim) else None
+
+    def fields(self, content: bytes) -> dict[str, JSON]:
+        """Return the fields by name."""
+        fields: dict[str, JSON] = decode(content)
+        return fields
+
+    def compose(self, fields: Mapping[str, JSON]) -> bytes:
+        """Return the fields as JSON."""
+        return encode(fields)
+
+    def picture(self, content: bytes, before: Snapshot | None) -> Snapshot:
+        """Return the snapshot of a document that has this content now."""
+        return Snapshot(content, content if before is None else merge(content, before))
+
+    def type_of(self, known: Known) -> tuple[type, str | None]:
+        """Return the class and the collection."""
+        cls = base_of(type(known.entity))
+        info = info_of(cls)
+        collection: str | None = known.facts.get(COLLECTION, None if info is None else info.collection)
+        return cls, collection
+
+    def address(self, known: Known) -> str | None:
+        """Return the key that the document has, or that its id means."""
+        return known.key or self.chosen_key(known.entity, known.facts.get(COLLECTION))
+
+    def stored_name(self, known: Known, field: str) -> str:
+        """Return the field's name in JSON."""
+        if isinstance(known.entity, dict):
+            return field
+        return shape_of(base_of(type(known.entity))).names.get(field, field)
+
+    def chosen_key(self, entity: Any, collection: str | None) -> str | None:
+        """Return the key that the entity's own id means, or what its type's `key` function returns."""
+        return chosen_key(entity, info_of(entity), self._conventions, collection=collection)
+
+
+def _refuse_new_key(known: Known) -> None:
+    """Refuse an id that was edited: RavenDB cannot rename a document."""
+    if not isinstance(known.entity, dict):
+        given = id_of(known.entity)
+        if given != known.key and hasattr(known.entity, "id"):
+            raise ConfigurationError(
+                f"the key of {known.key!r} cannot change to {given!r}; store a copy under that key and delete this document",
+                key=known.key,
+            )

@@ -1,0 +1,155 @@
+"""Running work in a session or transaction that is passed in, or in one that is opened for it.
+
+Knows sessions and transactions of any database. What was passed in is never ended here; what was opened here always is, by the
+outermost call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any
+
+import trio
+
+from evsession.errors import ConfigurationError
+from evsession.session.callbacks import Callback, shift
+from evsession.session.calls import call_steps
+from evsession.session.conversation import Conversation
+from evsession.session.endpoint import Endpoint
+from evsession.session.operation import Operation, Owner
+from evsession.session.transaction import end_after
+
+__all__ = ["SessionHelpers", "get_runnable", "get_session", "get_transaction"]
+
+Work = Callable[[Any], Any]
+"""A function of a session or transaction, plain or async."""
+
+
+def get_session(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
+    """Run `work` in the session that is given, or in a new one; the value of `work` is the result.
+
+    A new session is closed in any case; before that, what `work` has left pending in it is committed, or dropped if `work`
+    raised. A given session (or transaction) is used as it is, and neither committed nor closed.
+
+    Args:
+        existing: A session, a transaction, or None.
+        work: A function of the session, plain or async.
+        store: Where to open a session; needed when `existing` is None.
+        callback: Called with the error and the value.
+
+    Raises:
+        TypeError: `work` cannot be called, or `existing` is neither a session nor a transaction.
+        ConfigurationError: there is neither a session nor a store.
+    """
+    callback, store = shift(callback, store)
+    owner = _check(existing, work, store)
+    return _operation(owner, "get_session", lambda: _in_session(existing, work, store), callback)
+
+
+def get_transaction(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
+    """Run `work` in the transaction that is given, or in a new one; the value of `work` is the result.
+
+    A new transaction is committed when `work` returns, and rolled back when it raises. It is one of the given session, which
+    stays open, or of a new session, which is closed. A transaction that is given, or is open in the given session, is shared:
+    the outermost call ends it.
+
+    Args:
+        existing: A transaction, a session, or None.
+        work: A function of the transaction, plain or async.
+        store: Where to open a session; needed when `existing` is None.
+        callback: Called with the error and the value.
+
+    Raises:
+        TypeError: `work` cannot be called, or `existing` is neither a session nor a transaction.
+        ConfigurationError: there is neither a session nor a store.
+    """
+    callback, store = shift(callback, store)
+    owner = _check(existing, work, store)
+    return _operation(owner, "get_transaction", lambda: _in_transaction(existing, work, store), callback)
+
+
+def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
+    """Run `work` in the session or transaction that is given, or in a new session; see `get_session`."""
+    callback, store = shift(callback, store)
+    owner = _check(existing, work, store)
+    return _operation(owner, "get_runnable", lambda: _in_session(existing, work, store), callback)
+
+
+class SessionHelpers:
+    """`get_session`, `get_transaction` and `get_runnable` as methods of a store."""
+
+    def get_session(self, existing: Any, work: Work, callback: Callback | None = None) -> Operation[Any]:
+        """Run `work` in the session that is given, or in a new one of this store; see `evsession.get_session`."""
+        return get_session(existing, work, self, callback)
+
+    def get_transaction(self, existing: Any, work: Work, callback: Callback | None = None) -> Operation[Any]:
+        """Run `work` in the transaction that is given, or in a new one; see `evsession.get_transaction`."""
+        return get_transaction(existing, work, self, callback)
+
+    def get_runnable(self, existing: Any, work: Work, callback: Callback | None = None) -> Operation[Any]:
+        """Run `work` in the session or transaction that is given, or in a new session; see `evsession.get_runnable`."""
+        return get_runnable(existing, work, self, callback)
+
+
+def _check(existing: Any, work: Any, store: Any) -> Owner:
+    """Return what the operation belongs to."""
+    if not callable(work):
+        raise TypeError(f"work is a function of a session or transaction, not {work!r}")
+    if isinstance(existing, Conversation):
+        return existing
+    if existing is not None:
+        if not isinstance(getattr(existing, "session", None), Conversation):
+            raise TypeError(f"{existing!r} is neither a session nor a transaction")
+        session: Conversation = existing.session
+        return session
+    if store is None:
+        raise ConfigurationError("without a session there must be a store to open one in")
+    if not isinstance(store, Endpoint):
+        raise TypeError(f"a session is opened in a store, not in {store!r}")
+    return store
+
+
+def _operation(owner: Owner, name: str, run: Callable[[], Awaitable[Any]], callback: Callback | None) -> Operation[Any]:
+    # Each operation of the work has its own time limit; the work as a whole has none.
+    return Operation(owner, name, call_steps(run), callback, 1, timed=False)
+
+
+async def _in_session(existing: Any, work: Work, store: Any) -> Any:
+    if existing is not None:
+        return await _value(work, existing)
+    session = store.open_session()
+    try:
+        value = await _value(work, session)
+        await session.commit()
+    except BaseException as error:
+        await end_after(session.aclose, error)
+        raise
+    with trio.CancelScope(shield=True):
+        await session.aclose()
+    return value
+
+
+async def _in_transaction(existing: Any, work: Work, store: Any) -> Any:
+    if existing is None:
+        return await _in_session(None, lambda session: _in_transaction(session, work, store), store)
+    if not isinstance(existing, Conversation):
+        return await _value(work, existing)
+    session: Any = existing
+    if session.assigned_transaction is not None:
+        return await _value(work, session.assigned_transaction)
+    transaction = await session._begin()
+    try:
+        value = await _value(work, transaction)
+        if transaction.is_open:
+            await transaction.commit()
+    except BaseException as error:
+        if transaction.is_open:
+            await end_after(transaction.rollback, error)
+        raise
+    return value
+
+
+async def _value(work: Work, runnable: Any) -> Any:
+    value = work(runnable)
+    return await value if isawaitable(value) else value

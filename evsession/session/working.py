@@ -1,0 +1,406 @@
+"""The unit of work as programs call it: what sessions of every database have in common.
+
+Knows the unit of work and operations. How entities become known and how batches are written is the session's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from inspect import isawaitable
+from math import isfinite
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+from evsession.errors import ConcurrencyError, ConfigurationError, NotLoaded, TransactionError
+from evsession.session.callbacks import Callback
+from evsession.session.calls import call_steps
+from evsession.session.conversation import Conversation
+from evsession.session.gate import Turns
+from evsession.session.operation import Operation, Steps
+from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
+from evsession.unitofwork.changes import Change, EntityChanges
+from evsession.unitofwork.commit import Backend, Commit, Saved
+from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, calling
+from evsession.unitofwork.tracking import Picture, Tracked
+from evsession.unitofwork.unit import UnitOfWork
+
+__all__ = ["KnownEntities", "Working"]
+
+S = TypeVar("S", bound=Picture)
+W = TypeVar("W", bound="Working[Any]")
+
+
+class KnownEntities(Generic[S]):
+    """The identity map of a session, to look into: one object for each key, in the order in which the session met them.
+
+    ``identity_map.get(key)`` returns the entity or None, ``in`` takes a key or an entity, and iteration yields entities. The
+    session keeps all of them alive until it is closed, or until they are evicted or deleted.
+    """
+
+    __slots__ = ("_find", "_unit")
+
+    def __init__(self, unit: UnitOfWork[S], find: Callable[[str], Any]) -> None:
+        self._unit = unit
+        self._find = find
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the entity with this key."""
+        entity = self._find(key)
+        return default if entity is None else entity
+
+    def __contains__(self, thing: object) -> bool:
+        if isinstance(thing, str):
+            return self._unit.map.get(thing) is not None
+        return self._unit.map.of(thing) is not None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([known.entity for known in self._unit.map])
+
+    def __len__(self) -> int:
+        return len(self._unit.map)
+
+    def clear(self) -> None:
+        """Forget every entity, as the session's `clear` does."""
+        self._unit.clear()
+
+    def __repr__(self) -> str:
+        return f"<KnownEntities {[known.key for known in self._unit.map]!r}>"
+
+
+class Working(Conversation, Generic[S]):
+    """The verbs of the unit of work.
+
+    Entities are compared with what was loaded, field by field, when a commit is called; nothing has to be said of an edit.
+    ``commit``, ``flush`` and ``rollback`` take turns in call order, and each writes what there was when it was called.
+    """
+
+    capabilities: ClassVar[Capabilities]
+    """What the database can do."""
+
+    _unit: UnitOfWork[S]
+
+    def _start_working(self) -> None:
+        self._turns = Turns()
+        self._transaction: Transaction | None = None
+        self._commit: Commit[S] | None = None
+        self._is_committing = False
+
+    def _backend(self) -> Backend[S]:
+        """Return what writes the batches of one commit."""
+        raise NotImplementedError
+
+    def _roll_back(self) -> Generator[Any, Any, None]:
+        """End the transaction on the server, and give back what it has staged."""
+        self._unit.roll_back()
+        yield from ()
+
+    def _track(self, entity: Any) -> None:
+        """Remember an entity until the next commit."""
+        raise NotImplementedError
+
+    def _untrack(self, entity: Any) -> None:
+        """Queue the deletion of an entity."""
+        raise NotImplementedError
+
+    def _known(self, entity: Any) -> Tracked[S]:
+        """Return what is known of the entity, or raise ConfigurationError."""
+        raise NotImplementedError
+
+    def _find(self, key: str) -> Any:
+        """Return the known entity with this key, or None."""
+        raise NotImplementedError
+
+    def add(self: W, *entities: Any) -> W:
+        """Have the next commit write these: new ones are inserted, known ones updated if they have changed.
+
+        Sends nothing. Adding twice is adding once; adding what was removed takes the removal back.
+
+        Raises:
+            TypeError: something cannot be stored.
+            KeyConflict: another object of this session has the key.
+        """
+        self._check_open()
+        for entity in entities:
+            self._check_entity(entity)
+        for entity in entities:
+            self._track(entity)
+        return self
+
+    def _check_entity(self, entity: Any) -> None:
+        """Raise TypeError for what can be no entity."""
+
+    def remove(self: W, *entities: Any) -> W:
+        """Have the next commit delete these: entities, references, or keys.
+
+        Sends nothing. One that was added and never saved only leaves the queue. Deleting what is not there is no error.
+
+        Raises:
+            TypeError: something is no entity.
+            ConfigurationError: it has no key and was not added.
+            KeyConflict: another object of this session has its key.
+        """
+        self._check_open()
+        for entity in entities:
+            self._untrack(entity)
+        return self
+
+    def commit(self, callback: Callback | None = None) -> Operation[Saved]:
+        """Write everything that is new, changed or removed in one atomic batch, and end the transaction if one is open.
+
+        The result is `Saved`, a list of the keys of what was written: changed entities first, then new ones, each in the order
+        the session met them. Deletions come before both. With nothing to do it is empty and nothing is sent. What is written is
+        what there was at the call; later edits wait for the next commit. When it fails nothing is written, everything is
+        pending as before, and committing again sends the same. After an `uncertain` failure `refresh` finds out what happened.
+
+        Hooks may edit, add, remove and veto; see `CommitEvent`. In a hook, `commit` without a callback raises, since it would
+        wait for itself; with a callback it runs after the commit that called the hook.
+
+        Raises:
+            InvalidDocument: an entity holds what cannot be stored; its `key` and `path` say where.
+            KeyConflict: two entities have one key.
+            ConcurrencyError: with ``options.use_optimistic_concurrency``, an entity changed since it was loaded; `key` names it,
+                `expected` and `actual` are the versions.
+            TransactionError: called in a hook; or hooks keep making new work, or prevent the commit.
+        """
+        return self._committing("commit", callback)
+
+    def save(self, callback: Callback | None = None) -> Operation[Saved]:
+        """The same as `commit`, by 2012's word."""
+        return self._committing("save", callback)
+
+    def flush(self, callback: Callback | None = None) -> Operation[Saved]:
+        """Write as `commit` does, but leave an open transaction open. Without one it is a `commit`.
+
+        What that means is told by `capabilities`: a database with interactive transactions has the writes and shows them to this
+        transaction; for RavenDB they are kept in the session as they are now, and sent by `commit`.
+        """
+        return self._committing("flush", callback, flush=True)
+
+    def commit_transaction(self, callback: Callback | None = None) -> Operation[Saved]:
+        """Write what `flush` has staged and end the transaction; what was not flushed stays pending.
+
+        Without a transaction nothing happens.
+        """
+        return self._committing("commit_transaction", callback, only_staged=True)
+
+    def _committing(
+        self, name: str, callback: Callback | None, *, flush: bool = False, only_staged: bool = False
+    ) -> Operation[Saved]:
+        self._refuse_in_hook(name, callback)
+        return Operation(self, name, self._commit_steps(flush=flush, only_staged=only_staged), callback, 1)
+
+    def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
+        unit = self._unit
+        frozen = [] if only_staged else unit.freeze()
+        turn = self._turns.take()
+        try:
+            yield turn
+            if only_staged and unit.journal is None:
+                return (Saved(),)
+            commit = self._commit = Commit(unit, self, self._events, self._backend())
+            self._is_committing = True
+            saved = yield from commit.run(frozen, ends=not flush or unit.journal is None)
+            return (saved,)
+        finally:
+            self._is_committing = False
+            unit.release(frozen)
+            turn.release()
+
+    def rollback(self, callback: Callback | None = None) -> Operation[None]:
+        """End the transaction without writing; without one nothing happens.
+
+        What is new, changed and removed is as before the transaction flushed it, so committing again sends the same. Values of
+        entities stay; `revert` undoes edits.
+        """
+        self._refuse_in_hook("rollback", callback)
+        return Operation(self, "rollback", self._rollback_steps(), callback, 0)
+
+    def _rollback_steps(self) -> Steps:
+        turn = self._turns.take()
+        try:
+            yield turn
+            if self._unit.journal is None:
+                return ()
+            yield from self._roll_back()
+            hooks = self._events.hooks("rollback.post", None, None)
+            if hooks:
+                yield HookCall(hooks, CommitEvent("rollback.post", self), Calling(self._unit, lambda *_: None))
+            return ()
+        finally:
+            turn.release()
+
+    def _refuse_in_hook(self, name: str, callback: Callback | None) -> None:
+        if callback is None and calling(self._unit) is not None:
+            raise TransactionError(
+                f"{name}() in a hook would wait for the commit that calls the hook; entities that a hook adds join that commit"
+            )
+
+    def use_transaction(self) -> Transaction:
+        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
+
+        It costs nothing until something is flushed.
+        """
+        self._check_open()
+        if self._unit.journal is None:
+            self._unit.journal = {}
+            self._transaction = Transaction(self)
+        assert self._transaction is not None
+        return self._transaction
+
+    async def _begin(self) -> Any:
+        """Open a transaction for a helper."""
+        return self.use_transaction()
+
+    @property
+    def assigned_transaction(self) -> Transaction | None:
+        """The open transaction, or None."""
+        return None if self._unit.journal is None else self._transaction
+
+    def has_transaction(self) -> bool:
+        """Return whether a transaction is open."""
+        return self._unit.journal is not None
+
+    @overload
+    def transaction(self) -> TransactionBlock: ...
+    @overload
+    def transaction(
+        self, work: Callable[[Any], Any], callback: Callback | None = None, *, retries: int = 0
+    ) -> Operation[Any]: ...
+    def transaction(
+        self, work: Callable[[Any], Any] | None = None, callback: Callback | None = None, *, retries: int = 0
+    ) -> Operation[Any] | TransactionBlock:
+        """Run `work` in a transaction: commit when it returns, roll back and re-raise when it raises.
+
+        Without `work` it is a block: ``async with session.transaction():``.
+
+        Args:
+            work: A function of the session, plain or async; its value is the result.
+            callback: Called with the error and the value.
+            retries: How often to start again when the commit meets a `ConcurrencyError`. Before each further attempt the
+                session forgets every entity (`clear`), so `work` must load what it changes.
+
+        Raises:
+            TransactionError: a transaction is open already; it stays open.
+        """
+        if work is None:
+            return TransactionBlock(self)
+        self._refuse_in_hook("transaction", callback)
+        if not callable(work):
+            raise TypeError(f"the work of a transaction is a function of the session, not {work!r}")
+        chosen = work
+        return Operation(self, "transaction", call_steps(lambda: self._transact(chosen, retries)), callback, 1, timed=False)
+
+    async def _transact(self, work: Callable[[Any], Any], retries: int) -> Any:
+        for attempt in range(retries + 1):
+            try:
+                async with TransactionBlock(self):
+                    value = work(self)
+                    return await value if isawaitable(value) else value
+            except ConcurrencyError:
+                if attempt == retries:
+                    raise
+                self._unit.clear()
+        raise AssertionError  # the last attempt returns or raises
+
+    def evict(self, *entities: Any) -> None:
+        """Forget these entities: their edits are not saved, and loading one again gives a new object."""
+        for entity in entities:
+            known = self._unit.map.of(entity)
+            if known is not None:
+                self._unit.forget(known)
+
+    def clear(self) -> None:
+        """Forget every entity, and everything that was to be written."""
+        self._unit.clear()
+
+    @property
+    def identity_map(self) -> KnownEntities[S]:
+        """The entities that the session knows."""
+        return KnownEntities(self._unit, self._find)
+
+    @overload
+    def changes(self, entity: None = None) -> list[EntityChanges]: ...
+    @overload
+    def changes(self, entity: Any) -> dict[str, Change]: ...
+    def changes(self, entity: Any = None) -> Any:
+        """Return what a commit would write: of one entity a dict of field and `Change`, else a list of `EntityChanges`.
+
+        Raises:
+            ConfigurationError: the entity is not known to this session.
+            InvalidDocument: an entity cannot be stored.
+        """
+        if entity is not None:
+            return self._unit.changes(self._known(entity))
+        changes = []
+        for known in self._unit.map:
+            kind = self._unit.kind_of(known)
+            if kind is not None:
+                key = known.key or self._unit.mapper.address(known)
+                changes.append(EntityChanges(known.entity, key, kind.value, self._unit.changes(known)))
+        return changes
+
+    def is_dirty(self, entity: Any) -> bool:
+        """Return whether a commit would write or delete the entity.
+
+        Raises:
+            ConfigurationError: the entity is not known to this session.
+        """
+        return self._unit.kind_of(self._known(entity)) is not None
+
+    def increment(self, entity: Any, field: str, n: float = 1) -> None:
+        """Add to a field, here at once, and on the server with the next commit: increments of others are not lost.
+
+        After the commit the field has the server's value. Of a reference only the server's field is changed.
+
+        Args:
+            entity: An entity of this session.
+            field: The field's name.
+            n: What to add; negative numbers subtract.
+
+        Raises:
+            ConfigurationError: the entity is not known to this session, or is to be deleted.
+            TypeError: the field holds no number, or `n` is none.
+        """
+        known = self._known(entity)
+        given: Any = n
+        if isinstance(given, bool) or not isinstance(given, (int, float)) or not isfinite(given):
+            raise TypeError(f"a field can be incremented by a number, not by {n!r}")
+        if known.is_removed:
+            raise ConfigurationError(f"{known.key!r} is to be deleted; it cannot be incremented", key=known.key)
+        try:
+            value: Any = entity.get(field) if isinstance(entity, dict) else getattr(entity, field, None)
+        except NotLoaded:
+            if not known.is_reference:
+                raise
+            self._unit.increment(known, self._unit.mapper.stored_name(known, field), n)
+            return
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise TypeError(f"{field!r} of {known.key!r} holds {value!r}, which is no number to add to")
+        total = n if value is None else value + n
+        if isinstance(entity, dict):
+            entity[field] = total
+        else:
+            setattr(entity, field, total)
+        if known.snapshot is not None:
+            self._unit.increment(known, self._unit.mapper.stored_name(known, field), n)
+
+    @property
+    def rounds(self) -> int:
+        """The rounds of the commit that is under way, or of the last one: more than 1 when hooks made work."""
+        return 0 if self._commit is None else self._commit.rounds
+
+    @property
+    def in_commit(self) -> bool:
+        """Whether a commit or flush is under way."""
+        return self._is_committing
+
+    @property
+    def state(self) -> str:
+        """``"closed"``, ``"committing"``, ``"transaction"`` (one is open) or ``"idle"``."""
+        if not self._is_open:
+            return "closed"
+        if self._is_committing:
+            return "committing"
+        return "transaction" if self.has_transaction() else "idle"
+
+    def _let_go(self) -> None:
+        self._unit.roll_back()

@@ -1,0 +1,316 @@
+"""One commit from its call to its end: hooks, rounds, vetoes, the write, and the way back when it fails.
+
+Knows the order of things. Sends nothing and waits for nothing: its steps yield hooks to call, and what the database's side
+yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from evsession.errors import InvalidDocument, TransactionError
+from evsession.unitofwork.changes import Changes, diff
+from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, Listeners
+from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
+from evsession.unitofwork.unit import ORDER, UnitOfWork
+
+__all__ = ["MAX_ROUNDS", "Backend", "Commit", "Saved"]
+
+S = TypeVar("S", bound=Picture)
+
+MAX_ROUNDS = 100
+"""Rounds of one commit; a hook that makes more work each time would never end."""
+
+
+class Saved(list[str]):
+    """What a commit has written: the keys of what was updated and inserted, in that order.
+
+    Attributes:
+        inserted: The keys of what was new.
+        updated: The keys of what had changed.
+        removed: The keys of what was deleted; they are not part of the list itself.
+        rounds: How often work was found: more than once when hooks made some.
+    """
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        super().__init__(keys)
+        self.inserted: list[str] = []
+        self.updated: list[str] = []
+        self.removed: list[str] = []
+        self.rounds = 0
+
+    def _take(self, item: Staged[Any], key: str) -> None:
+        """Add what became of one entity."""
+        if item.kind is Kind.DELETE:
+            self.removed.append(key)
+            return
+        self.append(key)
+        (self.inserted if item.kind is Kind.INSERT else self.updated).append(key)
+
+
+class Backend(Protocol[S]):
+    """How a batch gets into the database."""
+
+    def write(self, batch: Sequence[Staged[S]], *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
+        """Write the batch all or nothing, and let entities and snapshots take note of it.
+
+        Args:
+            batch: What is to be written.
+            ends: Whether the open transaction ends with this; otherwise the batch may be kept for its end.
+
+        Returns:
+            What is written now; an earlier batch of the same transaction may be part of it.
+        """
+
+    def end(self) -> Generator[Any, Any, None]:
+        """End the open transaction, if there is one, so that what was written lasts."""
+
+
+class Commit(Generic[S]):
+    """One commit or flush.
+
+    Args:
+        unit: What is committed.
+        session: The session, for events.
+        listeners: Its hooks.
+        backend: What writes.
+
+    Attributes:
+        rounds: How often work was found so far.
+    """
+
+    def __init__(self, unit: UnitOfWork[S], session: Any, listeners: Listeners, backend: Backend[S]) -> None:
+        self.rounds = 0
+        self._unit = unit
+        self._session = session
+        self._listeners = listeners
+        self._backend = backend
+        self._queued: dict[int, Tracked[S]] = {}
+        self._undo: list[Callable[[], None]] = []
+        self._blame = ""
+        self._vetoed: dict[int, tuple[Tracked[S], Kind]] = {}
+        self._held: list[Sequence[Staged[S]]] = []
+
+    def run(self, frozen: Sequence[Staged[S]], *, ends: bool) -> Generator[Any, Any, Saved]:
+        """Write what was frozen, and what hooks make of it; the result is what was written."""
+        saved = Saved()
+        batch = self._unit.due(frozen)
+        try:
+            if self._listeners.has_hooks:
+                yield from self._run_with_hooks(batch, saved, ends=ends)
+            else:
+                self.rounds = 1 if batch else 0
+                yield from self._write(batch, saved, ends=ends)
+                if ends:
+                    yield from self._backend.end()
+            saved.rounds = self.rounds
+            return saved
+        finally:
+            for undo in reversed(self._undo):
+                undo()
+            for held in self._held:
+                self._unit.release(held)
+
+    def _write(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
+        written = yield from self._backend.write(batch, ends=ends)
+        for item in written or batch:
+            key = item.known.key or self._unit.mapper.address(item.known)
+            if key is not None:
+                saved._take(item, key)
+        return written
+
+    def _run_with_hooks(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, None]:
+        batch = yield from self._prepared(batch, begins=True)
+        everything: list[Staged[S]] = []
+        while True:
+            written = yield from self._write(batch, saved, ends=ends)
+            everything += written
+            self._undo.clear()
+            self._queued.clear()
+            self._settle_vetoes()
+            for event, entity_type, name in self._events(written, "post"):
+                yield from self._call(event, entity_type, name)
+            if not self._queued:
+                break
+            batch = yield from self._prepared(self._unit.due(self._freeze(self._queued.values())), begins=False)
+        if ends:
+            yield from self._backend.end()
+            yield from self._call(self._whole("commit.post", everything, saved), None, None)
+
+    def _freeze(self, entities: Iterable[Tracked[S]]) -> list[Staged[S]]:
+        here = [known for known in entities if self._unit.map.of(known.entity) is known]
+        held = self._unit.freeze(here)
+        self._held.append(held)
+        return held
+
+    def _prepared(self, batch: Sequence[Staged[S]], *, begins: bool) -> Generator[Any, Any, list[Staged[S]]]:
+        """Call the hooks that come before the write, until none of them has made new work; return what is to be written."""
+        items = {id(item.known): item for item in batch}
+        before = dict(self._contents())
+        told: set[tuple[int, Kind]] = set()
+        if begins:
+            event = self._whole("commit.pre", batch)
+            yield from self._call(event, None, None)
+            self._veto(event, items)
+        while True:
+            self._look(items, before)
+            fresh = [item for item in items.values() if (id(item.known), item.kind) not in told]
+            if not fresh:
+                break
+            self._begin_round(fresh)
+            told.update((id(item.known), item.kind) for item in fresh)
+            for event, entity_type, name in self._events(fresh, "pre"):
+                yield from self._call(event, entity_type, name)
+                self._veto(event, items)
+        self._reclaim(items.values())
+        return sorted(items.values(), key=lambda item: ORDER[item.kind])
+
+    def _begin_round(self, fresh: Sequence[Staged[S]]) -> None:
+        self.rounds += 1
+        if self.rounds > MAX_ROUNDS:
+            what = self._unit.mapper.type_of(fresh[0].known)[0].__qualname__
+            who = f"the hook {self._blame}" if self._blame else "a hook"
+            raise TransactionError(
+                f"{who} keeps making new work of type {what}: the commit was given up after {MAX_ROUNDS} rounds"
+            )
+
+    def _contents(self) -> Iterator[tuple[int, bytes | None]]:
+        for known in self._unit.map:
+            yield id(known), self._content(known)
+
+    def _content(self, known: Tracked[S]) -> bytes | None:
+        """Return the entity as it is now; None for one that cannot be stored, which matters only if it is to be written."""
+        try:
+            if known.snapshot is None:
+                return self._unit.mapper.content(known)
+            return self._unit.mapper.changed(known) or known.snapshot.known
+        except InvalidDocument:
+            return None
+
+    def _look(self, items: dict[int, Staged[S]], before: dict[int, bytes | None]) -> None:
+        """Find what hooks have edited, added and removed since `before`, which is brought up to date."""
+        for known in list(self._unit.map):
+            place = id(known)
+            item = items.get(place)
+            vetoed = self._vetoed.get(place)
+            if vetoed is not None and vetoed[1] is not Kind.DELETE:
+                continue
+            if known.is_removed and vetoed is None:
+                if place in self._queued and (item is None or item.kind is not Kind.DELETE):
+                    items.pop(place, None)
+                    if known.snapshot is not None:
+                        self._add(items, Staged(known, Kind.DELETE, b"", before=known.snapshot))
+                continue
+            if item is not None and item.kind is Kind.DELETE:
+                del items[place]
+                item = None
+            self._look_at(known, item, items, before)
+
+    def _look_at(
+        self, known: Tracked[S], item: Staged[S] | None, items: dict[int, Staged[S]], before: dict[int, bytes | None]
+    ) -> None:
+        place, unit = id(known), self._unit
+        if known.snapshot is None and item is None:
+            if place in self._queued:
+                for fresh in self._freeze([known]):
+                    items[place] = fresh
+                    before[place] = fresh.content
+            return
+        was = before.get(place, None if known.snapshot is None else known.snapshot.known)
+        now = self._content(known)
+        if now is None:
+            unit.mapper.content(known)  # which says what is wrong with it
+        if now == was:
+            return
+        assert now is not None
+        before[place] = now
+        if item is None:
+            assert known.snapshot is not None
+            if now != known.snapshot.known or not unit.detects:
+                self._add(items, Staged(known, Kind.UPDATE, now, before=known.snapshot))
+            return
+        item.content = now if was is None else self._merged(item.content, was, now)
+        if known.increments:
+            unit.take_increments(item)
+        if item.before is not None and item.content == item.before.known and not item.increments and unit.detects:
+            del items[place]
+
+    def _add(self, items: dict[int, Staged[S]], item: Staged[S]) -> None:
+        held = [item]
+        self._unit.hold(held)
+        self._held.append(held)
+        items[id(item.known)] = item
+
+    def _merged(self, frozen: bytes, before: bytes, after: bytes) -> bytes:
+        """Return what was frozen with what hooks have edited; the program's edits since the call stay out of it."""
+        if frozen == before:
+            return after
+        fields = self._unit.mapper.fields(frozen)
+        now = self._unit.mapper.fields(after)
+        for name in diff(self._unit.mapper.fields(before), now):
+            if name in now:
+                fields[name] = now[name]
+            else:
+                fields.pop(name, None)
+        return self._unit.mapper.compose(fields)
+
+    def _reclaim(self, items: Iterable[Staged[S]]) -> None:
+        """Let new entities have the keys that hooks have given them."""
+        new = [item for item in items if item.kind is Kind.INSERT]
+        for item in new:
+            item.key = self._unit.mapper.claim(item.known)
+        self._unit.claim_keys(new)
+
+    def _veto(self, event: CommitEvent, items: dict[int, Staged[S]]) -> None:
+        for place, item in list(items.items()):
+            if event.is_prevented(item.known.entity):
+                self._vetoed[place] = item.known, item.kind
+                del items[place]
+
+    def _settle_vetoes(self) -> None:
+        """Let vetoes last now that the commit has succeeded; a failed one leaves the queue as it was."""
+        for known, kind in self._vetoed.values():
+            if kind is Kind.INSERT:
+                self._unit.map.remove(known)
+            elif kind is Kind.DELETE:
+                known.is_removed = False
+        self._vetoed.clear()
+
+    def _events(self, items: Iterable[Staged[S]], when: str) -> Iterator[tuple[CommitEvent, type, str | None]]:
+        """Yield one event for each kind and type, of those that somebody listens to."""
+        groups: dict[tuple[Kind, type, str | None], list[Staged[S]]] = {}
+        for item in sorted(items, key=lambda item: ORDER[item.kind]):
+            groups.setdefault((item.kind, *self._unit.mapper.type_of(item.known)), []).append(item)
+        for (kind, entity_type, name), group in groups.items():
+            event = f"{kind.value}.{when}"
+            if self._listeners.hooks(event, entity_type, name):
+                yield self._event(event, group, entity_type), entity_type, name
+
+    def _event(self, name: str, items: Sequence[Staged[S]], entity_type: type | None) -> CommitEvent:
+        entities = [item.known.entity for item in items]
+        keys = [item.known.key or self._unit.mapper.address(item.known) for item in items]
+        changes = None
+        if items and items[0].kind is Kind.UPDATE and entity_type is not None:
+            changes = Changes(entities, keys, [self._changes(item) for item in items])
+        return CommitEvent(name, self._session, entities, keys, type=entity_type, changes=changes, round=self.rounds)
+
+    def _changes(self, item: Staged[S]) -> Any:
+        fields = self._unit.mapper.fields
+        return diff({} if item.before is None else fields(item.before.known), fields(item.content))
+
+    def _whole(self, name: str, items: Iterable[Staged[S]], saved: Saved | None = None) -> CommitEvent:
+        event = self._event(name, list(items), None)
+        if saved is not None:
+            event.keys = [*saved.removed, *saved]
+        return event
+
+    def _call(self, event: CommitEvent, entity_type: type | None, name: str | None) -> Generator[Any, Any, None]:
+        hooks = self._listeners.hooks(event.name, entity_type, name)
+        if hooks:
+            yield HookCall(hooks, event, Calling(self._unit, self._note))
+
+    def _note(self, known: Tracked[S], undo: Callable[[], None], hook: str) -> None:
+        self._queued[id(known)] = known
+        self._undo.append(undo)
+        self._blame = hook

@@ -1,0 +1,352 @@
+"""The unit of work: what is new, changed and removed, frozen when a commit is called, and given back when it fails.
+
+Knows entities, their pictures and the identity map. How an entity is encoded, keyed and written is the mapping's, one for each
+database. Does no I/O, and never waits: every change of what is remembered is one synchronous step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
+
+import msgspec
+
+from evsession.errors import KeyConflict
+from evsession.unitofwork.changes import Change, diff, is_same
+from evsession.unitofwork.hooks import calling
+from evsession.unitofwork.identity_map import IdentityMap, fold
+from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
+
+__all__ = ["Mapper", "UnitOfWork"]
+
+S = TypeVar("S", bound=Picture)
+
+ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+
+class Mapper(Protocol[S]):
+    """The database's side: what its entities are made of."""
+
+    def content(self, known: Tracked[S]) -> bytes:
+        """Return the entity's fields as they are now, encoded.
+
+        Raises:
+            InvalidDocument: it cannot be stored; the error names the field.
+        """
+
+    def changed(self, known: Tracked[S]) -> bytes | None:
+        """Return the entity's fields, encoded, if they differ from the snapshot, else None. Raises as `content` does."""
+
+    def claim(self, known: Tracked[S]) -> Any:
+        """Return the key that a new entity shall have, or what stands for one that is made later."""
+
+    def key_of(self, claim: Any) -> str | None:
+        """Return the key that a claim names; None if it is made later."""
+
+    def fields(self, content: bytes) -> dict[str, Any]:
+        """Return the fields of an encoded entity by name."""
+
+    def compose(self, fields: Mapping[str, Any]) -> bytes:
+        """Return the encoded entity that has these fields."""
+
+    def picture(self, content: bytes, before: S | None) -> S:
+        """Return the snapshot of an entity with this content, whose last snapshot was `before`."""
+
+    def type_of(self, known: Tracked[S]) -> tuple[type, str | None]:
+        """Return the entity's class, and the name of its type or collection."""
+
+    def address(self, known: Tracked[S]) -> str | None:
+        """Return the key that the entity has, or will have as far as that is known."""
+
+    def stored_name(self, known: Tracked[S], field: str) -> str:
+        """Return the name under which the entity's field is stored."""
+
+
+class Undo(msgspec.Struct, Generic[S], eq=False):
+    """What an entity was before a transaction staged it.
+
+    Attributes:
+        known: The entity.
+        snapshot: Its snapshot outside of the transaction.
+        increments: Its increments, of all flushes of the transaction.
+    """
+
+    known: Tracked[S]
+    snapshot: S | None
+    increments: dict[str, Any] | None = None
+
+
+class UnitOfWork(Generic[S]):
+    """The entities of one session and what is to be done with them.
+
+    Args:
+        mapper: The database's side.
+
+    Attributes:
+        map: The entities that are known.
+        journal: What the open transaction has staged, by place in memory; None when no transaction is open.
+        detects: Whether changes of known entities are looked for.
+    """
+
+    def __init__(self, mapper: Mapper[S], *, detects: bool = True) -> None:
+        self.map: IdentityMap[S] = IdentityMap()
+        self.mapper = mapper
+        self.detects = detects
+        self.journal: dict[int, Undo[S]] | None = None
+        self._frozen: list[Sequence[Staged[S]]] = []
+
+    def add(self, known: Tracked[S]) -> None:
+        """Queue a new entity.
+
+        Raises:
+            KeyConflict: its key belongs to another object; nothing is changed then.
+        """
+        self.map.add(known)
+        self._note(known, lambda: self.map.remove(known))
+
+    def take_back(self, known: Tracked[S]) -> None:
+        """Take an entity out of the queue of removals.
+
+        Raises:
+            KeyConflict: another object has been added under its key.
+        """
+        if known.is_removed:
+            rival = None if known.key is None else self.map.get(known.key)
+            if rival is not None and rival is not known:
+                raise KeyConflict(f"{known.key!r} is the key of another object in this session", key=known.key)
+            was_flushed, known.is_removed, known.is_flushed = known.is_flushed, False, False
+            self._note(known, lambda: self._put_removed(known, flushed=was_flushed))
+
+    def remove(self, known: Tracked[S]) -> None:
+        """Queue a deletion; a new entity only leaves the queue."""
+        if known.snapshot is None and not known.writes:
+            self.map.remove(known)
+            self._note(known, lambda: self.map.add(known))
+        elif not known.is_removed:
+            known.is_removed = True
+            self._note(known, lambda: self.take_back(known))
+
+    @staticmethod
+    def _put_removed(known: Tracked[S], *, flushed: bool) -> None:
+        known.is_removed, known.is_flushed = True, flushed
+
+    def _note(self, known: Tracked[S], undo: Callable[[], None]) -> None:
+        call = calling(self)
+        if call is not None:
+            call.queue(known, undo)
+
+    def forget(self, known: Tracked[S]) -> None:
+        """Forget an entity, and what was to be done with it."""
+        self.map.remove(known)
+        if self.journal:
+            self.journal.pop(id(known), None)
+
+    def clear(self) -> None:
+        """Forget every entity. An open transaction stays open, without anything staged."""
+        self.map.clear()
+        if self.journal:
+            self.journal.clear()
+
+    def increment(self, known: Tracked[S], field: str, amount: Any) -> None:
+        """Have the next commit add to a field on the server."""
+        increments = known.increments = known.increments or {}
+        increments[field] = increments.get(field, 0) + amount
+
+    def freeze(self, only: Iterable[Tracked[S]] | None = None) -> list[Staged[S]]:
+        """Return what is to be written as it is now: deletions, changed, new ones, each group in the order it was met.
+
+        Every list that was returned is given to `release` in the end.
+
+        Args:
+            only: The entities to look at; all when left out.
+
+        Raises:
+            InvalidDocument: an entity cannot be stored; nothing is changed.
+            KeyConflict: two new entities claim one key, or one claims that of another; nothing is changed.
+        """
+        removed, changed, new = [], [], []
+        for known in self.map if only is None else only:
+            if known.is_removed:
+                if not known.is_flushed:
+                    removed.append(Staged(known, Kind.DELETE, b""))
+            elif known.snapshot is None:
+                new.append(Staged(known, Kind.INSERT, self.mapper.content(known), self.mapper.claim(known)))
+            else:
+                content = self.mapper.changed(known) if self.detects else self.mapper.content(known)
+                if content is not None or known.writes or known.increments:
+                    changed.append(Staged(known, Kind.UPDATE, content or known.snapshot.known))
+        self.claim_keys(new)
+        staged = [*removed, *changed, *new]
+        self.hold(staged)
+        return staged
+
+    def hold(self, staged: Sequence[Staged[S]]) -> None:
+        """Note that a commit of these has begun."""
+        for item in staged:
+            item.known.writes += 1
+            if item.known.increments:
+                self.take_increments(item)
+        self._frozen.append(staged)
+
+    @staticmethod
+    def take_increments(item: Staged[S]) -> None:
+        """Let the item have what is pending to be added to fields of its entity."""
+        pending, item.known.increments = item.known.increments or {}, None
+        item.increments = {**(item.increments or {})}
+        for field, amount in pending.items():
+            item.increments[field] = item.increments.get(field, 0) + amount
+
+    def claim_keys(self, new: Sequence[Staged[S]]) -> None:
+        """Give new entities the keys that they claim.
+
+        Raises:
+            KeyConflict: one of them has another owner; nothing is changed.
+        """
+        claimed: dict[str, Tracked[S]] = {}
+        named = []
+        for item in new:
+            if item.key == item.known.key:
+                continue  # the map knows no second owner of a key
+            key = self.mapper.key_of(item.key)
+            if key is None:
+                continue  # who makes keys makes no second
+            rival = self.map.get(key)
+            if rival is None or rival.is_removed:
+                rival = claimed.setdefault(fold(key), item.known)
+            if rival is not item.known:
+                raise KeyConflict(f"{key!r} is the key of two objects in this session", key=key)
+            named.append((item.known, key))
+        for known, key in named:
+            self.map.rekey(known, key)
+
+    def release(self, staged: Sequence[Staged[S]]) -> None:
+        """Note that a commit has ended, however it did; increments that were not written are pending again."""
+        self._frozen = [one for one in self._frozen if one is not staged]
+        for item in staged:
+            item.known.writes -= 1
+            for field, amount in (item.increments or {}).items():
+                self.increment(item.known, field, amount)
+            if item.known.is_removed and item.known.snapshot is None and not item.known.writes:
+                self.map.remove(item.known)  # removed while it was inserted, which failed
+
+    def due(self, staged: Sequence[Staged[S]]) -> list[Staged[S]]:
+        """Return what still differs from the database as far as that is known; an earlier commit may have written the same."""
+        batch = []
+        for item in staged:
+            known = item.known
+            item.before = known.snapshot
+            if item.kind is Kind.DELETE:
+                if known.snapshot is not None and known.is_removed and self.map.of(known.entity) is known:
+                    batch.append(item)
+            elif known.snapshot is None:
+                item.kind = Kind.INSERT
+                batch.append(item)
+            elif known.snapshot.known != item.content or item.increments or not self.detects:
+                item.kind = Kind.UPDATE
+                batch.append(item)
+        return batch
+
+    def stage(self, batch: Sequence[Staged[S]]) -> None:
+        """Make a batch part of the open transaction: as if it had been written, until the transaction ends."""
+        assert self.journal is not None
+        for item in batch:
+            known = item.known
+            undo = self.journal.setdefault(id(known), Undo(known, known.snapshot))
+            if item.kind is Kind.DELETE:
+                known.is_flushed = True
+                continue
+            known.snapshot = self.mapper.picture(item.content, known.snapshot)
+            for field, amount in (item.increments or {}).items():
+                undo.increments = undo.increments or {}
+                undo.increments[field] = undo.increments.get(field, 0) + amount
+            item.increments = None
+
+    def joined(self, batch: Sequence[Staged[S]]) -> list[Staged[S]]:
+        """Return the batch together with what the open transaction has staged, one item for each entity, in order of kinds."""
+        items = {id(item.known): item for item in batch}
+        joined = []
+        for place, undo in (self.journal or {}).items():
+            item = self._joined_with(undo, items.pop(place, None))
+            if item is not None:
+                joined.append(item)
+        return sorted([*joined, *items.values()], key=lambda item: ORDER[item.kind])
+
+    def _joined_with(self, undo: Undo[S], item: Staged[S] | None) -> Staged[S] | None:
+        known = undo.known
+        if known.is_flushed or (item is not None and item.kind is Kind.DELETE):
+            return None if undo.snapshot is None else Staged(known, Kind.DELETE, b"", before=undo.snapshot)
+        assert known.snapshot is not None
+        increments = dict(undo.increments or {})
+        for field, amount in (item.increments or {} if item is not None else {}).items():
+            increments[field] = increments.get(field, 0) + amount
+        content = known.snapshot.known if item is None else item.content
+        if undo.snapshot is None:
+            return Staged(known, Kind.INSERT, content, self.mapper.claim(known) if item is None else item.key or known.key)
+        if content == undo.snapshot.known and not increments:
+            return None
+        return Staged(known, Kind.UPDATE, content, increments=increments or None, before=undo.snapshot)
+
+    def roll_back(self) -> None:
+        """Forget what the open transaction has staged: it is pending again, and a retry sends the same."""
+        for undo in (self.journal or {}).values():
+            known = undo.known
+            known.snapshot, known.is_flushed = undo.snapshot, False
+            for field, amount in (undo.increments or {}).items():
+                self.increment(known, field, amount)
+            if known.is_removed and known.snapshot is None:
+                self.map.remove(known)
+        self.journal = None
+
+    def changes(self, known: Tracked[S]) -> dict[str, Change]:
+        """Return the fields that would be written, with old and new values; all of a new entity's."""
+        if known.is_removed:
+            return {}
+        old = {} if known.snapshot is None else self.mapper.fields(known.snapshot.known)
+        return diff(old, self.mapper.fields(self.mapper.content(known)))
+
+    def kind_of(self, known: Tracked[S]) -> Kind | None:
+        """Return what a commit would do with the entity now."""
+        if known.is_removed:
+            return None if known.is_flushed else Kind.DELETE
+        if known.snapshot is None:
+            return Kind.INSERT
+        if self.mapper.changed(known) is not None or known.increments or not self.detects:
+            return Kind.UPDATE
+        return None
+
+    def settle_increments(self, item: Staged[S], fields: Mapping[str, Any], set_field: Callable[[Any, str, Any], None]) -> None:
+        """Take over what the server made of increments: into the entity, the content that was sent, and what waits behind it.
+
+        Args:
+            item: What was written.
+            fields: The entity's fields on the server.
+            set_field: Sets a field of an entity.
+        """
+        content = self.mapper.fields(item.content)
+        for field in item.increments or {}:
+            sent, made = content.get(field), fields.get(field)
+            if not _is_number(made):
+                continue
+            content[field] = made
+            if not _is_number(sent) or is_same(sent, made):  # one of a reference is not known here
+                continue
+            more = made - sent
+            now = self.mapper.fields(self.mapper.content(item.known)).get(field)
+            if _is_number(now):
+                set_field(item.known.entity, field, now + more)
+            self._shift_waiting(item, field, more)
+        item.content = self.mapper.compose(content)
+        item.increments = None
+
+    def _shift_waiting(self, item: Staged[S], field: str, more: Any) -> None:
+        """Let those commits of the same entity that were called meanwhile count from the server's value, too."""
+        for waiting in (other for frozen in self._frozen for other in frozen):
+            if waiting.known is item.known and waiting is not item:
+                later = self.mapper.fields(waiting.content)
+                if _is_number(later.get(field)):
+                    later[field] += more
+                    waiting.content = self.mapper.compose(later)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
