@@ -14,6 +14,10 @@ from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.tracking import Tracked
 
 
+class Picture:
+    known = b"{}"
+
+
 class Entity:
     """An object with nothing but an identity."""
 
@@ -81,7 +85,7 @@ def test_replace_keeps_key_and_facts() -> None:
 
 def test_repr_tells_new_from_known() -> None:
     assert repr(tracked("a")) == "<Tracked 'a' new>"
-    assert repr(Tracked(Entity(), "a", "A:1", "{}", {})) == "<Tracked 'a' version A:1>"
+    assert repr(Tracked(Entity(), "a", "A:1", Picture(), {})) == "<Tracked 'a' version A:1>"
 
 
 class MapMachine(RuleBasedStateMachine):
