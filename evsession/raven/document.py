@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from evsession.errors import ConfigurationError
 from evsession.raven.types import adopt, derive_key, document, info_of
+from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON
 
 __all__ = ["Document", "DocumentType", "make", "make_known", "put_key", "put_metadata"]
@@ -158,7 +159,7 @@ class Document(dict[str, JSON]):
 _set_id = vars(Document)["_id"].__set__
 _set_key = vars(Document)["_key"].__set__
 _set_metadata = vars(Document)["_metadata"].__set__
-_new, _update = Document.__new__, dict.update
+_new, _update, _pop = Document.__new__, dict.update, dict.pop
 
 
 def _check_id(value: Any) -> None:
@@ -174,9 +175,14 @@ def make(cls: type[M], row: Mapping[str, JSON]) -> M:
 
 
 def make_known(row: Mapping[str, JSON], key: str, metadata: dict[str, JSON]) -> Document:
-    """Return a `Document` that is in the database; what `make`, `put_key` and `put_metadata` do, for the many rows of a query."""
+    """Return a `Document` that is in the database; what `make`, `put_key` and `put_metadata` do, for the many rows of a query.
+
+    The row may still hold its metadata. It is left as it was: a dict that lost no item yet is copied in one piece, at half of
+    what it costs to insert its items one by one.
+    """
     made = _new(Document)
     _update(made, row)
+    _pop(made, METADATA, None)
     _set_key(made, key)
     _set_metadata(made, metadata)
     return made

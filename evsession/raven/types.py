@@ -55,7 +55,10 @@ class _Registry:
         self._classes[name] = [*others, weakref.ref(cls)]
 
     def get(self, name: str) -> type | None:
-        for known in reversed(self._classes.get(name, ())):
+        classes = self._classes.get(name)
+        if classes is None:  # asked for every row that is read
+            return None
+        for known in reversed(classes):
             cls = known()
             if cls is not None:
                 return cls

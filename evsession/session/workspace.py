@@ -101,25 +101,27 @@ class Workspace:
         no edits. A row without an identity (a projection, a reduction), or of a document that was deleted since the request,
         becomes an entity that is not remembered.
         """
-        metadata = take_metadata(row)
-        key = metadata.get(ID)
+        metadata: Any = row.get(METADATA)
+        key = metadata.get(ID) if metadata.__class__ is dict else None
         if key is None or PROJECTION in metadata:
-            return self._untracked(row, metadata)
+            return self._untracked(row)
         folded = key.lower() if key.isascii() else fold(key)
         known = self._map.find(folded)
         if known is not None:
             if known.is_reference:
-                self._load_reference(known, row, metadata)
+                self._load_reference(known, row, take_metadata(row))
             elif asked.versions:
-                self._renew_since(known, row, metadata, asked)
+                self._renew_since(known, row, take_metadata(row), asked)
             return self._presentable(known)
         if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
-            return self.materialize({**row, METADATA: metadata}, cls)
+            return self.materialize(row, cls)
         cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
         if cls is None:
-            body = encode(row)
-            entity, snapshot = make_known(row, key, metadata), Snapshot(body, body)
+            entity = make_known(row, key, metadata)
+            body = encode(entity)
+            snapshot = Snapshot(body, body)
         else:
+            del row[METADATA]
             entity, snapshot = decode_entity(row, cls, key=key)
             set_metadata(entity, metadata)
         learnt = Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata)
@@ -129,20 +131,23 @@ class Workspace:
             self._met.meet(learnt)
         return entity
 
-    def _untracked(self, row: Row, metadata: dict[str, JSON]) -> Document:
+    def _untracked(self, row: Row) -> Document:
+        metadata = take_metadata(row)
         document = Document(row)
         set_metadata(document, metadata)
         return document
 
     def materialize(self, row: Row, cls: type | None = None) -> Any:
         """Return the row as an entity that nobody remembers, for streams."""
-        metadata = take_metadata(row)
-        if ID not in metadata or PROJECTION in metadata:
-            return self._untracked(row, metadata)
+        metadata: Any = row.get(METADATA)
+        key = metadata.get(ID) if metadata.__class__ is dict else None
+        if key is None or PROJECTION in metadata:
+            return self._untracked(row)
         cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
         if cls is None:
-            return make_known(row, metadata[ID], metadata)
-        entity = build_entity(row, cls, key=metadata[ID])
+            return make_known(row, key, metadata)
+        del row[METADATA]
+        entity = build_entity(row, cls, key=key)
         set_metadata(entity, metadata)
         return entity
 

@@ -31,11 +31,13 @@ class IdentityMap(Generic[S]):
     its key to another one that is added.
     """
 
-    __slots__ = ("_by_entity", "_by_key")
+    __slots__ = ("_by_entity", "_by_key", "find")
 
     def __init__(self) -> None:
         self._by_key: dict[str, Tracked[S]] = {}
         self._by_entity: dict[int, Tracked[S]] = {}
+        self.find = self._by_key.get
+        """Return what is known under this key, which is folded already, or None; asked for every row that is read."""
 
     def __len__(self) -> int:
         return len(self._by_entity)
@@ -46,10 +48,6 @@ class IdentityMap(Generic[S]):
     def get(self, key: str) -> Tracked[S] | None:
         """Return what is known under this key."""
         return self._by_key.get(key.lower() if key.isascii() else fold(key))
-
-    def find(self, folded: str) -> Tracked[S] | None:
-        """Return what is known under this key, which is folded already."""
-        return self._by_key.get(folded)
 
     def learn(self, folded: str, tracked: Tracked[S]) -> None:
         """Add an entity under a key that `find` has just not found; made for every row that is read."""
