@@ -5,7 +5,7 @@ Knows the unit of work and the codec. Does no I/O, and never waits: every change
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -114,7 +114,7 @@ class Workspace:
                 self._renew_since(known, row, take_metadata(row), asked)
             return self._presentable(known)
         if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
-            return self.materialize(row, cls)
+            return next(self.materialize([row], cls))
         cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
         if cls is None:
             entity = make_known(row, key, metadata)
@@ -137,19 +137,26 @@ class Workspace:
         set_metadata(document, metadata)
         return document
 
-    def materialize(self, row: Row, cls: type | None = None) -> Any:
-        """Return the row as an entity that nobody remembers, for streams."""
-        metadata: Any = row.get(METADATA)
-        key = metadata.get(ID) if metadata.__class__ is dict else None
-        if key is None or PROJECTION in metadata:
-            return self._untracked(row)
-        cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
-        if cls is None:
-            return make_known(row, key, metadata)
-        del row[METADATA]
-        entity = build_entity(row, cls, key=key)
-        set_metadata(entity, metadata)
-        return entity
+    def materialize(self, rows: Iterable[Row], cls: type | None = None) -> Iterator[Any]:
+        """Yield the rows as entities that nobody remembers, for streams."""
+        types: dict[str, type | None] = {}
+        for row in rows:
+            metadata: Any = row.get(METADATA)
+            key = metadata.get(ID) if metadata.__class__ is dict else None
+            if key is None or PROJECTION in metadata:
+                yield self._untracked(row)
+                continue
+            collection = metadata.get(COLLECTION, "")
+            if collection not in types:
+                types[collection] = cls or type_of_collection(collection)
+            found = types[collection]
+            if found is None:
+                yield make_known(row, key, metadata)
+            else:
+                del row[METADATA]
+                entity = build_entity(row, found, key=key)
+                set_metadata(entity, metadata)
+                yield entity
 
     def _renew_since(self, known: Known, row: Row, metadata: Mapping[str, JSON], asked: Moment) -> None:
         """Renew the entity unless it was saved since the request; the answer is older than the entity then."""
