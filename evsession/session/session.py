@@ -10,8 +10,6 @@ from typing import Any, TypeVar, overload
 from weakref import WeakSet
 
 from evsession.config import Conventions, SessionOptions
-from evsession.errors import DirtyEntity
-from evsession.raven.codec import Snapshot
 from evsession.raven.hilo import HiLoRanges
 from evsession.raven.includes import include_paths
 from evsession.raven.patches import Patch, legacy_patch
@@ -19,22 +17,19 @@ from evsession.raven.queries import Query, collection_query, index_query, raw_qu
 from evsession.raven.results import Statistics
 from evsession.raven.specs import Specs
 from evsession.raven.storable import check_storable
-from evsession.raven.types import collection_of, is_storable_entity
+from evsession.raven.types import collection_of
 from evsession.raven.vocabulary import Database
 from evsession.session.callbacks import Callback, shift
 from evsession.session.conversation import Running
-from evsession.session.documents import Known
+from evsession.session.document_work import DocumentWork
 from evsession.session.events import Events
 from evsession.session.gate import Gate
 from evsession.session.operation import Operation, Steps
-from evsession.session.plan import Plan
 from evsession.session.queryable import Queryable
 from evsession.session.reading import Reader, check_type
 from evsession.session.stream import Stream
-from evsession.session.transaction import Capabilities
-from evsession.session.working import Working
 from evsession.session.workspace import Workspace
-from evsession.session.writing import Batches, Writer
+from evsession.session.writing import Writer
 
 __all__ = ["Session"]
 
@@ -42,7 +37,7 @@ E = TypeVar("E")
 Params = Mapping[str, Any]
 
 
-class Session(Working[Snapshot]):
+class Session(DocumentWork):
     """A conversation with one database: it remembers what it loaded, notices what changed, and writes that in one batch.
 
     Open one with `Store.open_session`, best in ``async with``: leaving waits for the session's operations, then closes it.
@@ -56,8 +51,6 @@ class Session(Working[Snapshot]):
         conventions: The session's own copy of the store's `Conventions`; free to change.
         options: The session's own copy of `SessionOptions`; free to change.
     """
-
-    capabilities = Capabilities(interactive_transactions=False, reads_own_writes=False)
 
     def __init__(
         self,
@@ -291,119 +284,6 @@ class Session(Working[Snapshot]):
         for one in document:
             self._workspace.store(one, None, collection, metadata)
         return self
-
-    def _track(self, entity: Any) -> None:
-        self._workspace.store(entity)
-
-    def _untrack(self, entity: Any) -> None:
-        self._workspace.remove(entity)
-
-    def _check_entity(self, entity: Any) -> None:
-        check_storable(entity)
-
-    def _known(self, entity: Any) -> Known:
-        return self._workspace.known(entity)
-
-    def _find(self, key: str) -> Any:
-        return self._workspace.find(key)
-
-    def _backend(self) -> Batches:
-        return self._writer.backend(checks=self.options.use_optimistic_concurrency)
-
-    @overload
-    def get_reference(self, type: type[E], key: str) -> E: ...
-    @overload
-    def get_reference(self, type: str, key: str) -> Any: ...
-    def get_reference(self, type: Any, key: str) -> Any:
-        """Return the entity with this key if it is known, or else an object that stands for it and holds only the key.
-
-        Sends nothing, and does not ask whether the document exists. Reading another field than ``id`` raises `NotLoaded`; a
-        field that is set is written by the next commit, alone: the rest of the document stays as it is on the server. A commit
-        that would write to a missing document fails with status 404 and writes nothing. `hydrate`, or any load or query that
-        brings the document, makes the object that document.
-
-        Args:
-            type: A document class, or the name of a type or collection.
-            key: The key, or an id from which the type's key is made.
-
-        Raises:
-            TypeError: the type is none.
-            ConfigurationError: no document can have the key, or an object of this class cannot stand for one.
-        """
-        self._check_open()
-        return self._workspace.refer(type, key)
-
-    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
-        """Load what references stand for, in one request for all; fields that were set stay set.
-
-        Entities that are loaded stay as they are.
-
-        Args:
-            *entities: Entities of this session; the callback may be the last of them.
-            callback: Called with the error.
-
-        Raises:
-            ConfigurationError: an entity is not known to this session.
-            SessionError: status 404, there is no such document; its `key` names the first. Those that exist are loaded.
-        """
-        callback, known = self._targets(entities, callback)
-        return Operation(self, "hydrate", self._reader.renew([one for one in known if one.is_reference]), callback, 0)
-
-    def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
-        """Load these entities again, in one request; they stay the same objects.
-
-        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written.
-
-        Args:
-            *entities: Entities of this session; the callback may be the last of them.
-            force: Whether unsaved edits are given up; otherwise an entity that has some is refused.
-            callback: Called with the error.
-
-        Raises:
-            DirtyEntity: an entity has unsaved edits, or is new. Nothing was sent.
-            ConfigurationError: an entity is not known to this session.
-            SessionError: status 404, a document is not there any more; its `key` names the first.
-        """
-        callback, known = self._targets(entities, callback)
-        return Operation(self, "refresh", self._refresh(known, force=force), callback, 0)
-
-    def _refresh(self, known: list[Known], *, force: bool) -> Steps:
-        for one in known:
-            if one.unsure is None and (one.snapshot is None or (not force and self._unit.kind_of(one) is not None)):
-                what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
-                raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
-        return (yield from self._reader.renew(known))
-
-    def _targets(self, entities: tuple[Any, ...], callback: Callback | None) -> tuple[Callback | None, list[Known]]:
-        """Return the callback, which may be the last of the entities, and what is known of these."""
-        if callback is None and entities and callable(entities[-1]) and not is_storable_entity(entities[-1]):
-            *given, callback = entities
-            entities = tuple(given)
-        return callback, [self._workspace.known(entity) for entity in entities]
-
-    def revert(self, *entities: Any) -> None:
-        """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
-
-        Raises:
-            ConfigurationError: an entity is new, or not known to this session.
-        """
-        for known in [self._workspace.known(entity) for entity in entities]:
-            self._workspace.revert(known)
-
-    def plan(self) -> Plan:
-        """Return what `commit` would send now, without sending it and without calling hooks.
-
-        Raises:
-            InvalidDocument: an entity cannot be stored.
-            KeyConflict: two entities have one key.
-        """
-        staged = self._unit.freeze()
-        try:
-            batch = self._unit.joined(self._unit.due(staged))
-            checks = self.options.use_optimistic_concurrency
-            return Plan(batch, [self._writer.request(batch, checks=checks)] if batch else [])
-        finally:
-            self._unit.release(staged)
 
     def delete(self, document: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:
         """Delete at once: a document, a key, or a list of documents, keys and ``{"key": ..., "etag": ...}`` as one atomic batch.

@@ -1,0 +1,151 @@
+"""The unit of work of documents: references, reloading, and the dry run, for sessions on RavenDB.
+
+Knows documents, their reader and their writer. The verbs that every database has are `Working`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, overload
+
+from evsession.config import SessionOptions
+from evsession.errors import DirtyEntity
+from evsession.raven.codec import Snapshot
+from evsession.raven.storable import check_storable
+from evsession.raven.types import is_storable_entity
+from evsession.session.callbacks import Callback
+from evsession.session.documents import Known
+from evsession.session.operation import Operation, Steps
+from evsession.session.plan import Plan
+from evsession.session.reading import Reader
+from evsession.session.transaction import Capabilities
+from evsession.session.working import Working
+from evsession.session.workspace import Workspace
+from evsession.session.writing import Batches, Writer
+
+__all__ = ["DocumentWork"]
+
+E = TypeVar("E")
+
+
+class DocumentWork(Working[Snapshot]):
+    """The unit of work of a document session."""
+
+    capabilities = Capabilities(interactive_transactions=False, reads_own_writes=False)
+
+    options: SessionOptions
+    _workspace: Workspace
+    _reader: Reader
+    _writer: Writer
+
+    def _track(self, entity: Any) -> None:
+        self._workspace.store(entity)
+
+    def _untrack(self, entity: Any) -> None:
+        self._workspace.remove(entity)
+
+    def _check_entity(self, entity: Any) -> None:
+        check_storable(entity)
+
+    def _known(self, entity: Any) -> Known:
+        return self._workspace.known(entity)
+
+    def _find(self, key: str) -> Any:
+        return self._workspace.find(key)
+
+    def _backend(self) -> Batches:
+        return self._writer.backend(checks=self.options.use_optimistic_concurrency)
+
+    @overload
+    def get_reference(self, type: type[E], key: str) -> E: ...
+    @overload
+    def get_reference(self, type: str, key: str) -> Any: ...
+    def get_reference(self, type: Any, key: str) -> Any:
+        """Return the entity with this key if it is known, or else an object that stands for it and holds only the key.
+
+        Sends nothing, and does not ask whether the document exists. Reading another field than ``id`` raises `NotLoaded`; a
+        field that is set is written by the next commit, alone: the rest of the document stays as it is on the server. A commit
+        that would write to a missing document fails with status 404 and writes nothing. `hydrate`, or any load or query that
+        brings the document, makes the object that document.
+
+        Args:
+            type: A document class, or the name of a type or collection.
+            key: The key, or an id from which the type's key is made.
+
+        Raises:
+            TypeError: the type is none.
+            ConfigurationError: no document can have the key, or an object of this class cannot stand for one.
+        """
+        self._check_open()
+        return self._workspace.refer(type, key)
+
+    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
+        """Load what references stand for, in one request for all; fields that were set stay set.
+
+        Entities that are loaded stay as they are.
+
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            callback: Called with the error.
+
+        Raises:
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, there is no such document; its `key` names the first. Those that exist are loaded.
+        """
+        callback, known = self._targets(entities, callback)
+        return Operation(self, "hydrate", self._reader.renew([one for one in known if one.is_reference]), callback, 0)
+
+    def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
+        """Load these entities again, in one request; they stay the same objects.
+
+        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written.
+
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            force: Whether unsaved edits are given up; otherwise an entity that has some is refused.
+            callback: Called with the error.
+
+        Raises:
+            DirtyEntity: an entity has unsaved edits, or is new. Nothing was sent.
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, a document is not there any more; its `key` names the first.
+        """
+        callback, known = self._targets(entities, callback)
+        return Operation(self, "refresh", self._refresh(known, force=force), callback, 0)
+
+    def _refresh(self, known: list[Known], *, force: bool) -> Steps:
+        for one in known:
+            if one.unsure is None and (one.snapshot is None or (not force and self._unit.kind_of(one) is not None)):
+                what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
+                raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
+        return (yield from self._reader.renew(known))
+
+    def _targets(self, entities: tuple[Any, ...], callback: Callback | None) -> tuple[Callback | None, list[Known]]:
+        """Return the callback, which may be the last of the entities, and what is known of these."""
+        if callback is None and entities and callable(entities[-1]) and not is_storable_entity(entities[-1]):
+            *given, callback = entities
+            entities = tuple(given)
+        return callback, [self._workspace.known(entity) for entity in entities]
+
+    def revert(self, *entities: Any) -> None:
+        """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
+
+        Raises:
+            ConfigurationError: an entity is new, or not known to this session.
+        """
+        for known in [self._workspace.known(entity) for entity in entities]:
+            self._workspace.revert(known)
+
+    def plan(self) -> Plan:
+        """Return what `commit` would send now, without sending it and without calling hooks.
+
+        Raises:
+            InvalidDocument: an entity cannot be stored.
+            KeyConflict: two entities have one key.
+        """
+        staged = self._unit.freeze()
+        try:
+            batch = self._unit.joined(self._unit.due(staged))
+            checks = self.options.use_optimistic_concurrency
+            return Plan(batch, [self._writer.request(batch, checks=checks)] if batch else [])
+        finally:
+            self._unit.release(staged)
