@@ -70,7 +70,7 @@ def check_new_key(key: object) -> str:
         ConfigurationError: naming the key and what is wrong with it.
     """
     checked = check_key(key)
-    if checked.endswith(("/", "|")):
+    if checked[-1] in "/|":
         raise ConfigurationError(
             f"the key {checked!r} ends in {checked[-1]!r}, so the server would make the rest; set no id for that, and "
             "id_generation_strategy 'server' or 'auto'",

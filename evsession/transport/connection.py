@@ -190,6 +190,8 @@ class Connection:
 
     async def receive_head(self) -> h11.Response:
         """Return the head of the final answer."""
+        if not self.received and not self._ended:  # h11 takes 3 us to say that it knows nothing yet
+            self._feed(await self._stream.receive_some())
         while self.head is None:
             event = self.next_event()
             if event is h11.NEED_DATA:

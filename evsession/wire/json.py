@@ -63,6 +63,7 @@ def plain_scalar(value: Any) -> Any:
 
 _ENCODER = msgspec.json.Encoder(enc_hook=plain_scalar)
 _DECODER = msgspec.json.Decoder()
+_encode, _decode = _ENCODER.encode, _DECODER.decode  # looked up once: every document passes here
 
 
 def encode(value: JSON) -> bytes:
@@ -72,7 +73,7 @@ def encode(value: JSON) -> bytes:
         InvalidDocument: naming the path of what cannot be encoded.
     """
     try:
-        return _ENCODER.encode(value)
+        return _encode(value)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         check(value)
         raise InvalidDocument(f"cannot be stored: {error}") from error
@@ -147,8 +148,8 @@ def encode_exact(value: JSON) -> bytes:
         InvalidDocument: with the `path` of the first culprit.
     """
     try:
-        data = _ENCODER.encode(value)
-        if _DECODER.decode(data) == value:
+        data = _encode(value)
+        if _decode(data) == value:
             return data
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError):
         data = encode(value)
