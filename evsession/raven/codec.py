@@ -26,8 +26,8 @@ __all__ = [
     "decode_entity",
     "encode_entity",
     "encode_fields",
-    "encode_quickly",
     "id_of",
+    "is_as_it_was",
     "key_of",
     "merge",
     "refill",
@@ -68,18 +68,38 @@ def encode_entity(entity: Any) -> bytes:
         raise _name_document(error, entity) from error.__cause__
 
 
-def encode_quickly(entity: Any) -> bytes:
-    """Return what `encode_entity` would, without its proofs; ``b""`` where that would refuse it, or might.
+def is_as_it_was(entity: Any, key: str | None, known: bytes) -> bool:
+    """Return whether the entity is certainly as it was; False where only `encode_entity` can tell.
 
-    For asking whether an entity is as it was: then what was proved of the bytes that it had holds for these.
+    Made for the scan of a commit, in which most entities have not changed. It is encoded as it is, without `encode_entity`'s
+    proofs: for these very bytes they have been given before. Only a ``null`` may also be a NaN now, unless it is one of the None
+    that a dict holds itself. An object's key stands among its fields; where it is not the first or the last one, the bytes differ.
+
+    Args:
+        entity: The entity.
+        key: Its key.
+        known: What `encode_entity` returned for it.
     """
     try:
-        if isinstance(entity, dict):
-            return b"" if METADATA in entity else encode_as_is(entity)
-        shape = shape_of(type(entity))
-        return encode_as_is(_plain(take_apart(entity, shape), shape))
-    except (InvalidDocument, TypeError, ValueError, RecursionError, OverflowError):
-        return b""
+        data = encode_as_is(entity)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return False
+    if data != known and (isinstance(entity, dict) or not _is_with_key(data, known, type(entity), key)):
+        return False
+    if data.rfind(b"null") < 0:  # in half the time that "in" takes
+        return True
+    return isinstance(entity, dict) and data.count(b"null") == list(entity.values()).count(None)
+
+
+def _is_with_key(data: bytes, known: bytes, cls: type, key: str | None) -> bool:
+    """Return whether an object's JSON is the known one and its key."""
+    shape = shape_of(cls)
+    if shape.key_name is None or key is None or shape.sets or shape.kind is Kind.PLAIN:
+        return False  # without a key, not in order, or not encoded by its fields
+    if data.startswith(known[:-1]):
+        return data[len(known) - 1 :] == b"".join((b',"', shape.key_name.encode(), b'":', encode(key), b"}"))
+    more = len(data) - len(known) + 1
+    return data.endswith(known[1:]) and data[:more] == b"".join((b'{"', shape.key_name.encode(), b'":', encode(key), b","))
 
 
 def encode_fields(cls: type, fields: dict[str, Any]) -> bytes:

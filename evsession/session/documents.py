@@ -5,12 +5,12 @@ Knows the codec, the keys and the conventions. Remembers nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument
-from evsession.raven.codec import Snapshot, encode_entity, encode_fields, encode_quickly, id_of, merge
+from evsession.raven.codec import Snapshot, encode_entity, encode_fields, id_of, is_as_it_was, merge
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, new_key
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import shape_of
@@ -52,19 +52,22 @@ class DocumentMapper:
             raise
 
     def changed(self, known: Known) -> bytes | None:
-        """Return the document's fields as JSON if they differ from the snapshot.
-
-        Most documents have not changed, and for these the proof that JSON can hold them is the snapshot; a ``null`` may also be
-        a NaN, so it proves nothing.
-        """
+        """Return the document's fields as JSON if they differ from the snapshot."""
         assert known.snapshot is not None
-        if not known.is_reference:
-            data = encode_quickly(known.entity)
-            if data == known.snapshot.known and b"null" not in data:
-                _refuse_new_key(known)
-                return None
+        if not known.is_reference and is_as_it_was(known.entity, known.key, known.snapshot.known):
+            return None
         content = self.content(known)
         return None if content == known.snapshot.known else content
+
+    def scan(self, entities: Iterable[Known]) -> Iterator[tuple[Known, bytes | None]]:
+        """Yield what has changed, or counts as changed; see `Mapper`."""
+        for known in entities:
+            before = known.snapshot.known  # type: ignore[union-attr]  # `scan` is for entities that have one
+            # A stand-in is as it was, too, if what was set in it has been written.
+            if not is_as_it_was(known.entity, known.key, before) and (content := self.content(known)) != before:
+                yield known, content
+            elif known.writes or known.increments:
+                yield known, None
 
     def claim(self, known: Known) -> str | KeySource | None:
         """Return the key to send a new document with, or where it is fetched before."""

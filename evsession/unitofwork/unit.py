@@ -6,7 +6,7 @@ database. Does no I/O, and never waits: every change of what is remembered is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -36,6 +36,13 @@ class Mapper(Protocol[S]):
 
     def changed(self, known: Tracked[S]) -> bytes | None:
         """Return the entity's fields, encoded, if they differ from the snapshot, else None. Raises as `content` does."""
+
+    def scan(self, entities: Iterable[Tracked[S]]) -> Iterator[tuple[Tracked[S], bytes | None]]:
+        """Yield the entities that a commit may have to write.
+
+        Those that differ from their snapshot come with what `changed` returns; those that do not, but have increments, or a write
+        under way, with None. One call for all, since most entities of most commits have not changed. Raises as `content` does.
+        """
 
     def claim(self, known: Tracked[S]) -> Any:
         """Return the key that a new entity shall have, or what stands for one that is made later."""
@@ -164,17 +171,18 @@ class UnitOfWork(Generic[S]):
             InvalidDocument: an entity cannot be stored; nothing is changed.
             KeyConflict: two new entities claim one key, or one claims that of another; nothing is changed.
         """
-        removed, changed, new = [], [], []
+        mapper = self.mapper
+        removed, kept, new = [], [], []
         for known in self.map if only is None else only:
             if known.is_removed:
                 if not known.is_flushed:
                     removed.append(Staged(known, Kind.DELETE, b""))
             elif known.snapshot is None:
-                new.append(Staged(known, Kind.INSERT, self.mapper.content(known), self.mapper.claim(known)))
+                new.append(Staged(known, Kind.INSERT, mapper.content(known), mapper.claim(known)))
             else:
-                content = self.mapper.changed(known) if self.detects else self.mapper.content(known)
-                if content is not None or known.writes or known.increments:
-                    changed.append(Staged(known, Kind.UPDATE, content or known.snapshot.known))
+                kept.append(known)
+        found = mapper.scan(kept) if self.detects else ((known, mapper.content(known)) for known in kept)
+        changed = [Staged(known, Kind.UPDATE, content or _known(known)) for known, content in found]
         self.claim_keys(new)
         staged = [*removed, *changed, *new]
         self.hold(staged)
@@ -346,6 +354,11 @@ class UnitOfWork(Generic[S]):
                 if _is_number(later.get(field)):
                     later[field] += more
                     waiting.content = self.mapper.compose(later)
+
+
+def _known(known: Tracked[S]) -> bytes:
+    assert known.snapshot is not None
+    return known.snapshot.known
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
