@@ -142,8 +142,7 @@ class Batches:
             yield from self._writer.write(items, checks=self._checks)
         for item in batch:
             item.increments = None
-        if unit.journal is not None:
-            unit.journal = {}
+        unit.settle(items)
         return items
 
     def end(self) -> Generator[Any, Any, None]:

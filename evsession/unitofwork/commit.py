@@ -114,7 +114,7 @@ class Commit(Generic[S]):
 
     def _write(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
         written = yield from self._backend.write(batch, ends=ends)
-        for item in written or batch:
+        for item in written if ends or written else batch:
             key = item.known.key or self._unit.mapper.address(item.known)
             if key is not None:
                 saved._take(item, key)
@@ -219,16 +219,16 @@ class Commit(Generic[S]):
             return
         was = before.get(place, None if known.snapshot is None else known.snapshot.known)
         now = self._content(known)
-        if now is None:
-            unit.mapper.content(known)  # which says what is wrong with it
         if now == was:
             return
-        assert now is not None
+        if now is None:
+            now = unit.mapper.content(known)  # which says what is wrong with it
         before[place] = now
         if item is None:
             assert known.snapshot is not None
-            if now != known.snapshot.known or not unit.detects:
-                self._add(items, Staged(known, Kind.UPDATE, now, before=known.snapshot))
+            content = now if was is None else self._merged(known.snapshot.known, was, now)
+            if content != known.snapshot.known or not unit.detects:
+                self._add(items, Staged(known, Kind.UPDATE, content, before=known.snapshot))
             return
         item.content = now if was is None else self._merged(item.content, was, now)
         if known.increments:

@@ -7,6 +7,7 @@ database. Does no I/O, and never waits: every change of what is remembered is on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -131,7 +132,12 @@ class UnitOfWork(Generic[S]):
             self._note(known, lambda: self.map.add(known))
         elif not known.is_removed:
             known.is_removed = True
-            self._note(known, lambda: self.take_back(known))
+            self._note(known, lambda: self._put_back(known))
+
+    def _put_back(self, known: Tracked[S]) -> None:
+        """Undo a removal, unless its key has gone to another object."""
+        with suppress(KeyConflict):
+            self.take_back(known)
 
     @staticmethod
     def _put_removed(known: Tracked[S], *, flushed: bool) -> None:
@@ -293,6 +299,23 @@ class UnitOfWork(Generic[S]):
         if content == undo.snapshot.known and not increments:
             return None
         return Staged(known, Kind.UPDATE, content, increments=increments or None, before=undo.snapshot)
+
+    def settle(self, written: Sequence[Staged[S]]) -> None:
+        """Note that all that the open transaction has staged is in the database now; nothing is staged any more.
+
+        What was staged and then undone in the transaction was not written: it is as it was before.
+        """
+        if self.journal is None:
+            return
+        done = {id(item.known) for item in written}
+        for place, undo in self.journal.items():
+            known = undo.known
+            if place not in done:
+                known.snapshot = undo.snapshot
+                if undo.snapshot is None:
+                    known.is_removed = known.is_flushed = False
+                    self.map.remove(known)
+        self.journal = {}
 
     def roll_back(self) -> None:
         """Forget what the open transaction has staged: it is pending again, and a retry sends the same."""
