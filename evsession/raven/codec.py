@@ -72,8 +72,9 @@ def is_as_it_was(entity: Any, key: str | None, known: bytes) -> bool:
     """Return whether the entity is certainly as it was; False where only `encode_entity` can tell.
 
     Made for the scan of a commit, in which most entities have not changed. It is encoded as it is, without `encode_entity`'s
-    proofs: for these very bytes they have been given before. Only a ``null`` may also be a NaN now, unless it is one of the None
-    that a dict holds itself. An object's key stands among its fields; where it is not the first or the last one, the bytes differ.
+    proofs: for these very bytes they have been given before. Only a ``null`` may also be a NaN now, unless it is one of the
+    None that a dict holds itself. An object's key stands among its fields; where it is not the first or the last one, the bytes
+    differ.
 
     Args:
         entity: The entity.
