@@ -69,7 +69,10 @@ def check_new_key(key: object) -> str:
     Raises:
         ConfigurationError: naming the key and what is wrong with it.
     """
-    checked = check_key(key)
+    return _check_end(check_key(key))
+
+
+def _check_end(checked: str) -> str:
     if checked[-1] in "/|":
         raise ConfigurationError(
             f"the key {checked!r} ends in {checked[-1]!r}, so the server would make the rest; set no id for that, and "
@@ -90,7 +93,9 @@ def key_from_id(id: str, collection: str | None, separator: str) -> str:
     Raises:
         ConfigurationError: if no document can have the key.
     """
-    return check_new_key(derive_key(check_key(id), collection, separator))
+    checked = check_key(id)
+    key = derive_key(checked, collection, separator)
+    return _check_end(checked) if key is checked else check_new_key(key)
 
 
 def separator_of(entity: Any, conventions: Conventions) -> str:
@@ -99,8 +104,17 @@ def separator_of(entity: Any, conventions: Conventions) -> str:
     return (info and info.id_separator) or conventions.id_separator
 
 
-def chosen_key(entity: Any, info: TypeInfo | None, conventions: Conventions, *, collection: str | None = None) -> str | None:
+def chosen_key(
+    entity: Any, info: TypeInfo | None, conventions: Conventions, *, collection: str | None = None, known: str | None = None
+) -> str | None:
     """Return the key that the entity's own id means, or what the type's `key` function returns; None if neither says one.
+
+    Args:
+        entity: The entity.
+        info: What was declared about its class, if anything.
+        conventions: The session's.
+        collection: Where it goes, if not where its class says.
+        known: What this gave before; it is not checked again.
 
     Raises:
         ConfigurationError: if no document can have the key.
@@ -112,11 +126,15 @@ def chosen_key(entity: Any, info: TypeInfo | None, conventions: Conventions, *, 
         return None
     if collection is None and info is not None:
         collection = info.collection
-    return key_from_id(id, collection, (info and info.id_separator) or conventions.id_separator)
+    separator = (info and info.id_separator) or conventions.id_separator
+    # A `key` function may return anything; what is no text is refused below.
+    if known is not None and type(id) is str and derive_key(id, collection, separator) == known:
+        return known
+    return key_from_id(id, collection, separator)
 
 
 def new_key(
-    entity: Any, info: TypeInfo | None, conventions: Conventions, *, collection: str | None = None
+    entity: Any, info: TypeInfo | None, conventions: Conventions, *, collection: str | None = None, known: str | None = None
 ) -> str | Literal[KeySource.HILO] | None:
     """Return the id that a new document is sent with, `KeySource.HILO` if a number is to be fetched for it first.
 
@@ -129,13 +147,14 @@ def new_key(
         info: What was declared about its class, if anything.
         conventions: The session's.
         collection: Where it goes, if not where its class says.
+        known: The key that its id meant before, if that was asked; it is not checked again.
 
     Returns:
         A whole key, ``"dogs|"`` (auto), ``"dogs/"`` (server), or None for a GUID.
     """
     if collection is None and info is not None:
         collection = info.collection
-    chosen = chosen_key(entity, info, conventions, collection=collection)
+    chosen = chosen_key(entity, info, conventions, collection=collection, known=known)
     if chosen is not None:
         return chosen
     strategy = (info and info.id_generation_strategy) or conventions.id_generation_strategy

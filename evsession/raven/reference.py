@@ -48,7 +48,7 @@ def make_reference(cls: type[T], key: str) -> T:
 
 def is_reference(entity: object) -> bool:
     """Return whether the object only stands in for an entity."""
-    return hasattr(type(entity), _BASE)
+    return _BASE in type(entity).__dict__
 
 
 def base_of(cls: type) -> type:

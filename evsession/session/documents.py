@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.codec import Snapshot, encode_entity, encode_fields, id_of, is_as_it_was, merge
-from evsession.raven.keys import KeySource, chosen_key, is_server_made, new_key
+from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import shape_of
 from evsession.raven.types import info_of
@@ -76,7 +76,7 @@ class DocumentMapper:
             known.facts.setdefault(COLLECTION, info.collection)
         if known.is_named:
             return known.key
-        return new_key(known.entity, info, self._conventions, collection=known.facts.get(COLLECTION))
+        return new_key(known.entity, info, self._conventions, collection=known.facts.get(COLLECTION), known=known.key)
 
     def key_of(self, claim: str | KeySource | None) -> str | None:
         """Return the key that a claim names whole."""
@@ -111,6 +111,13 @@ class DocumentMapper:
         if isinstance(known.entity, dict):
             return field
         return shape_of(base_of(type(known.entity))).names.get(field, field)
+
+    def key_meant(self, id: str, entity: Any, collection: str | None) -> str:
+        """Return the key that an id of the entity means."""
+        info = info_of(entity)
+        if info is None:
+            return key_from_id(id, collection, self._conventions.id_separator)
+        return key_from_id(id, collection or info.collection, info.id_separator or self._conventions.id_separator)
 
     def chosen_key(self, entity: Any, collection: str | None) -> str | None:
         """Return the key that the entity's own id means, or what its type's `key` function returns."""

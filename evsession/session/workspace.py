@@ -235,10 +235,13 @@ class Workspace:
         An id may change until the save, so one that is taken or can be none is the save's to refuse.
         """
         try:
-            key = None if id_of(entity) is None else self._mapper.chosen_key(entity, collection)
+            given = id_of(entity)
+            if given is None:
+                return None
+            key = self._mapper.key_meant(given, entity, collection)
         except ConfigurationError:
             return None
-        rival = None if key is None else self._map.get(key)
+        rival = self._map.get(key)
         return None if rival is not None and not rival.is_removed else key
 
     def remove(self, target: Any) -> None:

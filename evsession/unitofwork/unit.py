@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 import msgspec
@@ -110,7 +111,8 @@ class UnitOfWork(Generic[S]):
             KeyConflict: its key belongs to another object; nothing is changed then.
         """
         self.map.add(known)
-        self._note(known, lambda: self.map.remove(known))
+        if calling(self) is not None:  # seldom, and a function that may take it back costs more than all the rest of this
+            self._note(known, partial(self.map.remove, known))
 
     def take_back(self, known: Tracked[S]) -> None:
         """Take an entity out of the queue of removals.
@@ -238,8 +240,9 @@ class UnitOfWork(Generic[S]):
         self._frozen = [one for one in self._frozen if one is not staged]
         for item in staged:
             item.known.writes -= 1
-            for field, amount in (item.increments or {}).items():
-                self.increment(item.known, field, amount)
+            if item.increments:
+                for field, amount in item.increments.items():
+                    self.increment(item.known, field, amount)
             if item.known.is_removed and item.known.snapshot is None and not item.known.writes:
                 self.map.remove(item.known)  # removed while it was inserted, which failed
 
