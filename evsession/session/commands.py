@@ -58,7 +58,7 @@ class Commands:
         item.increments = {
             field: amount
             for field, amount in (item.increments or {}).items()
-            if field not in now or is_same(now[field], _sum(before.get(field), amount))
+            if (is_same(now[field], _sum(before.get(field), amount)) if field in now else field not in before)
         }
         sets = {field: change.new for field, change in changes.items() if change.new is not MISSING}
         for field in item.increments:

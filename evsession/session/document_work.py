@@ -97,7 +97,9 @@ class DocumentWork(Working[Snapshot]):
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load these entities again, in one request; they stay the same objects.
 
-        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written.
+        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written,
+        any other as not written. So an increment that happened, on a document that somebody else has changed since, counts as
+        not written, and stays pending.
 
         Args:
             *entities: Entities of this session; the callback may be the last of them.
@@ -114,7 +116,7 @@ class DocumentWork(Working[Snapshot]):
 
     def _refresh(self, known: list[Known], *, force: bool) -> Steps:
         for one in known:
-            if one.unsure is None and (one.snapshot is None or (not force and self._unit.kind_of(one) is not None)):
+            if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
                 what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
                 raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
         return (yield from self._reader.renew(known))
@@ -133,7 +135,7 @@ class DocumentWork(Working[Snapshot]):
             ConfigurationError: an entity is new, or not known to this session.
         """
         for known in [self._workspace.known(entity) for entity in entities]:
-            self._workspace.revert(known)
+            self._workspace.renewal.revert(known)
 
     def plan(self) -> Plan:
         """Return what `commit` would send now, without sending it and without calling hooks.

@@ -15,7 +15,7 @@ from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import shape_of
 from evsession.raven.types import info_of
-from evsession.raven.vocabulary import COLLECTION
+from evsession.raven.vocabulary import COLLECTION, ID
 from evsession.unitofwork.tracking import Tracked
 from evsession.wire.json import JSON, decode, encode
 
@@ -126,7 +126,7 @@ class DocumentMapper:
 
 def _refuse_new_key(known: Known) -> None:
     """Refuse an id that was edited: RavenDB cannot rename a document."""
-    if not isinstance(known.entity, dict):
+    if not isinstance(known.entity, dict) and (ID in known.facts or known.is_reference):
         given = id_of(known.entity)
         if given != known.key and hasattr(known.entity, "id"):
             raise ConfigurationError(

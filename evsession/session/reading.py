@@ -38,7 +38,7 @@ class Reader:
         """Load one document; results are the document (or None) and what it includes."""
         check_new_key(key)
         if cache:
-            known = self._workspace.find(key)
+            known = self._workspace.loaded(key)
             included = None if known is None else self._known_includes([known], paths)
             if included is not None:
                 return known, included
@@ -53,7 +53,7 @@ class Reader:
         """Load documents; results are those found, in the order asked, and what they include."""
         asked = [check_new_key(key) for key in keys]
         distinct = {fold(key): key for key in reversed(asked)}
-        known = {name: self._workspace.find(key) for name, key in distinct.items()} if cache else {}
+        known = {name: self._workspace.loaded(key) for name, key in distinct.items()} if cache else {}
         unknown = [distinct[name] for name in dict.fromkeys(map(fold, asked)) if known.get(name) is None]
         found = [entity for entity in known.values() if entity is not None]
         included = self._known_includes(found, paths)
@@ -80,7 +80,7 @@ class Reader:
         missing = []
         for one, row in zip(distinct.values(), loaded.rows, strict=True):
             if row is not None:
-                self._workspace.refresh(one, row)
+                self._workspace.renewal.refresh(one, row)
             elif not self._workspace.settle_missing(one):
                 missing.append(one.key)
         if missing:
@@ -114,12 +114,12 @@ class Reader:
         if not paths and not loaded.includes:
             return Queryable()
         keys = [*self._references(entities, paths), *loaded.includes]
-        included = {fold(key): self._workspace.find(key) for key in keys}
+        included = {fold(key): self._workspace.loaded(key) for key in keys}
         return Queryable(entity for entity in included.values() if entity is not None)
 
     def _known_includes(self, entities: Iterable[Any], paths: Sequence[str]) -> Queryable[Any] | None:
         """Return what the entities include if all of that is known, else None."""
-        included = {fold(key): self._workspace.find(key) for key in self._references(entities, paths)}
+        included = {fold(key): self._workspace.loaded(key) for key in self._references(entities, paths)}
         return None if None in included.values() else Queryable(included.values())
 
     @staticmethod

@@ -6,29 +6,28 @@ Knows the unit of work and the codec. Does no I/O, and never waits: every change
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import Snapshot, build_entity, decode_entity, encode_entity, id_of, refill, set_key, set_metadata
+from evsession.raven.codec import Snapshot, build_entity, decode_entity, id_of, set_key, set_metadata
 from evsession.raven.document import Document, make_known
 from evsession.raven.keys import check_new_key, key_from_id
-from evsession.raven.reference import base_of, become_loaded, forget_written, is_reference, make_reference
+from evsession.raven.reference import is_reference, make_reference
 from evsession.raven.storable import check_storable, checked_metadata, own_metadata, take_metadata
 from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
 from evsession.session.documents import DocumentMapper, Known
+from evsession.session.renewal import Renewal, Row
 from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.identity_map import fold
 from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
-from evsession.wire.json import JSON, decode, encode
+from evsession.wire.json import JSON, encode
 
 __all__ = ["Moment", "Workspace"]
-
-Row: TypeAlias = dict[str, JSON]
 
 NOTHING = Snapshot(b"{}", b"{}")
 """What is known of a document of which only the key is known."""
@@ -55,6 +54,7 @@ class Workspace:
 
     Attributes:
         unit: What is to be written.
+        renewal: What gives entities new values from the server.
         tracks: As given.
     """
 
@@ -62,6 +62,7 @@ class Workspace:
         self.tracks = tracks
         self._mapper = DocumentMapper(conventions)
         self.unit: UnitOfWork[Snapshot] = UnitOfWork(self._mapper, detects=tracks)
+        self.renewal = Renewal(self.unit)
         self._map = self.unit.map
         self._met: Acquaintances[Snapshot] | None = None if tracks else Acquaintances()
         self._deletions = 0
@@ -72,6 +73,11 @@ class Workspace:
         """Return the entity with this key, or None."""
         known = self._map.get(key)
         return None if known is None else self._presentable(known)
+
+    def loaded(self, key: str) -> Any | None:
+        """Return the entity with this key if it is more than a reference, or None."""
+        known = self._map.get(key)
+        return None if known is None or known.is_reference else self._presentable(known)
 
     def _presentable(self, known: Known) -> Any:
         """Return the entity; a plain dict that was stored becomes a `Document` when it is asked for by its key."""
@@ -109,7 +115,7 @@ class Workspace:
         known = self._map.find(folded)
         if known is not None:
             if known.is_reference:
-                self._load_reference(known, row, take_metadata(row))
+                self.renewal.load_reference(known, row, take_metadata(row))
             elif asked.versions:
                 self._renew_since(known, row, take_metadata(row), asked)
             return self._presentable(known)
@@ -161,39 +167,7 @@ class Workspace:
     def _renew_since(self, known: Known, row: Row, metadata: Mapping[str, JSON], asked: Moment) -> None:
         """Renew the entity unless it was saved since the request; the answer is older than the entity then."""
         if id(known) in asked.versions:
-            self.renew(known, row, metadata, asked.versions[id(known)])
-
-    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], version: str | None) -> None:
-        """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version.
-
-        Args:
-            known: The entity.
-            row: What the server has.
-            metadata: What the server says of it.
-            version: The entity's version when the server was asked; if it is another one by now, the row is the older of the two.
-        """
-        if known.version != version or known.writes or known.snapshot is None or self._has_edits(known):
-            return
-        known.snapshot = refill(known.entity, row)
-        self._take_facts(known, metadata)
-
-    @staticmethod
-    def _has_edits(known: Known) -> bool:
-        return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
-
-    def _load_reference(self, known: Known, row: Row, metadata: dict[str, JSON]) -> None:
-        """Let what stood for a document be it; what the program has set stays set, as an edit of what was read."""
-        cls = base_of(type(known.entity))
-        fresh, snapshot = decode_entity(row, None if cls is Document else cls, key=known.key)
-        become_loaded(known.entity, fresh)
-        known.is_reference, known.facts, known.version = False, metadata, metadata.get(CHANGE_VECTOR)
-        set_metadata(known.entity, metadata)
-        undo = (self.unit.journal or {}).get(id(known))
-        if undo is None:
-            known.snapshot = snapshot
-        else:  # what the transaction has staged stays staged
-            undo.snapshot = snapshot
-            known.snapshot = self._mapper.picture(encode_entity(known.entity), snapshot)
+            self.renewal.renew(known, row, metadata, asked.versions[id(known)])
 
     def store(
         self,
@@ -307,37 +281,6 @@ class Workspace:
             raise ConfigurationError(f"{entity!r} is not known to this session: {why}")
         return known
 
-    def revert(self, known: Known) -> None:
-        """Let the entity be as it was loaded or written last."""
-        if known.snapshot is None:
-            raise ConfigurationError(f"{known.entity!r} is new: there is nothing that it could go back to")
-        known.increments = None
-        if known.is_reference:
-            forget_written(known.entity)
-        else:
-            refill(known.entity, decode(known.snapshot.raw), key=known.key)
-
-    def refresh(self, known: Known, row: Row) -> None:
-        """Let the entity be as the server has it.
-
-        After a write whose outcome was unknown, the row tells it: if it is what was sent, the write is taken note of, and
-        later edits stay edits; otherwise it did not happen, and the entity stays as it is.
-        """
-        metadata = take_metadata(row)
-        if known.unsure is not None:
-            unsure, known.unsure = known.unsure, None
-            cls = base_of(type(known.entity))
-            snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
-            if snapshot.known == unsure:
-                known.snapshot, known.is_written = snapshot, True
-                self._take_facts(known, metadata)
-        elif known.is_reference:
-            self._load_reference(known, row, metadata)
-        else:
-            known.increments = None
-            known.snapshot = refill(known.entity, row, key=known.key)
-            self._take_facts(known, metadata)
-
     def settle_missing(self, known: Known) -> bool:
         """Take note that the server has no document of an entity; return whether that tells the outcome of a write."""
         unsure, known.unsure = known.unsure, None
@@ -345,12 +288,6 @@ class Workspace:
             self.note_deletion(known.key or "")
             self._map.remove(known)
         return unsure is not None
-
-    @staticmethod
-    def _take_facts(known: Known, metadata: Mapping[str, JSON]) -> None:
-        known.facts = {**known.facts, **metadata}
-        known.version = known.facts.get(CHANGE_VECTOR)
-        set_metadata(known.entity, known.facts)
 
     def address(self, target: Any) -> tuple[str | None, str | None]:
         """Return key and version of what a program names: a key, a document, or ``{"key": ..., "etag": ...}``."""

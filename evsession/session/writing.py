@@ -119,7 +119,7 @@ class Writer:
         if known is not None and result.document is not None and result.change_vector is not None:
             row = dict(result.document)
             metadata = row.pop(METADATA, None) or {}
-            self._workspace.renew(known, row, {**metadata, **result.facts}, version)
+            self._workspace.renewal.renew(known, row, {**metadata, **result.facts}, version)
         return ()
 
 

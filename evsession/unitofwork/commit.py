@@ -91,6 +91,7 @@ class Commit(Generic[S]):
         self._blame = ""
         self._vetoed: dict[int, tuple[Tracked[S], Kind]] = {}
         self._held: list[Sequence[Staged[S]]] = []
+        self._waiting: set[int] = set()
 
     def run(self, frozen: Sequence[Staged[S]], *, ends: bool) -> Generator[Any, Any, Saved]:
         """Write what was frozen, and what hooks make of it; the result is what was written."""
@@ -148,6 +149,7 @@ class Commit(Generic[S]):
         """Call the hooks that come before the write, until none of them has made new work; return what is to be written."""
         items = {id(item.known): item for item in batch}
         before = dict(self._contents())
+        self._waiting = {id(known) for known in self._unit.map if known.increments}
         told: set[tuple[int, Kind]] = set()
         if begins:
             event = self._whole("commit.pre", batch)
@@ -219,7 +221,8 @@ class Commit(Generic[S]):
             return
         was = before.get(place, None if known.snapshot is None else known.snapshot.known)
         now = self._content(known)
-        if now == was:
+        counts = bool(known.increments) and place not in self._waiting
+        if now == was and not counts:
             return
         if now is None:
             now = unit.mapper.content(known)  # which says what is wrong with it
@@ -227,11 +230,11 @@ class Commit(Generic[S]):
         if item is None:
             assert known.snapshot is not None
             content = now if was is None else self._merged(known.snapshot.known, was, now)
-            if content != known.snapshot.known or not unit.detects:
+            if content != known.snapshot.known or counts or not unit.detects:
                 self._add(items, Staged(known, Kind.UPDATE, content, before=known.snapshot))
             return
         item.content = now if was is None else self._merged(item.content, was, now)
-        if known.increments:
+        if counts:
             unit.take_increments(item)
         if item.before is not None and item.content == item.before.known and not item.increments and unit.detects:
             del items[place]

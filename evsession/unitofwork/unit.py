@@ -298,7 +298,7 @@ class UnitOfWork(Generic[S]):
             increments[field] = increments.get(field, 0) + amount
         content = known.snapshot.known if item is None else item.content
         if undo.snapshot is None:
-            return Staged(known, Kind.INSERT, content, self.mapper.claim(known) if item is None else item.key or known.key)
+            return Staged(known, Kind.INSERT, content, self.mapper.claim(known))
         if content == undo.snapshot.known and not increments:
             return None
         return Staged(known, Kind.UPDATE, content, increments=increments or None, before=undo.snapshot)
@@ -348,6 +348,16 @@ class UnitOfWork(Generic[S]):
             return Kind.UPDATE
         return None
 
+    def is_pending(self, known: Tracked[S]) -> bool:
+        """Return whether the entity has anything that a commit would write, staged or not."""
+        return self.kind_of(known) is not None or id(known) in (self.journal or {})
+
+    def unstage(self, known: Tracked[S]) -> None:
+        """Give up what the open transaction has staged of the entity."""
+        undo = (self.journal or {}).pop(id(known), None)
+        if undo is not None:
+            known.snapshot, known.is_flushed = undo.snapshot, False
+
     def settle_increments(self, item: Staged[S], fields: Mapping[str, Any], set_field: Callable[[Any, str, Any], None]) -> None:
         """Take over what the server made of increments: into the entity, the content that was sent, and what waits behind it.
 
@@ -371,6 +381,17 @@ class UnitOfWork(Generic[S]):
             self._shift_waiting(item, field, more)
         item.content = self.mapper.compose(content)
         item.increments = None
+
+    def recount(self, known: Tracked[S]) -> None:
+        """Let only those increments be pending that came after what the snapshot says."""
+        if known.snapshot is None or not known.increments:
+            return
+        before, now = self.mapper.fields(known.snapshot.known), self.mapper.fields(self.mapper.content(known))
+        known.increments = {
+            field: now[field] - before[field]
+            for field in known.increments
+            if _is_number(now.get(field)) and _is_number(before.get(field)) and now[field] != before[field]
+        } or None
 
     def _shift_waiting(self, item: Staged[S], field: str, more: Any) -> None:
         """Let those commits of the same entity that were called meanwhile count from the server's value, too."""

@@ -1,0 +1,105 @@
+"""New values for entities that are known: what a reload, an answer that came by the way, or the last snapshot makes of them.
+
+Knows the codec and the unit of work. Which entities are concerned is the workspace's to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from evsession.errors import ConfigurationError
+from evsession.raven.codec import Snapshot, decode_entity, encode_entity, refill, set_key, set_metadata
+from evsession.raven.document import Document
+from evsession.raven.reference import base_of, become_loaded, forget_written
+from evsession.raven.storable import take_metadata
+from evsession.raven.vocabulary import CHANGE_VECTOR
+from evsession.session.documents import Known
+from evsession.unitofwork.unit import UnitOfWork
+from evsession.wire.json import JSON, decode
+
+__all__ = ["Renewal", "Row"]
+
+Row: TypeAlias = dict[str, JSON]
+
+
+class Renewal:
+    """Gives entities of one session new values."""
+
+    def __init__(self, unit: UnitOfWork[Snapshot]) -> None:
+        self._unit = unit
+
+    def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], version: str | None) -> None:
+        """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version.
+
+        Args:
+            known: The entity.
+            row: What the server has.
+            metadata: What the server says of it.
+            version: The entity's version when the server was asked; if it is another one by now, the row is the older of the two.
+        """
+        if known.version != version or known.writes or known.snapshot is None or _has_edits(known):
+            return
+        known.snapshot = refill(known.entity, row)
+        _take_facts(known, metadata)
+
+    def load_reference(self, known: Known, row: Row, metadata: dict[str, JSON]) -> None:
+        """Let what stood for a document be it; what the program has set stays set, as an edit of what was read."""
+        cls = base_of(type(known.entity))
+        fresh, snapshot = decode_entity(row, None if cls is Document else cls, key=known.key)
+        become_loaded(known.entity, fresh)
+        known.is_reference, known.facts, known.version = False, metadata, metadata.get(CHANGE_VECTOR)
+        set_metadata(known.entity, metadata)
+        undo = (self._unit.journal or {}).get(id(known))
+        if undo is None:
+            known.snapshot = snapshot
+        else:  # what the transaction has staged stays staged
+            fields = self._unit.mapper.fields
+            staged = {} if known.snapshot is None else fields(known.snapshot.known)
+            undo.snapshot = snapshot
+            content = self._unit.mapper.compose({**fields(snapshot.known), **staged})
+            known.snapshot = self._unit.mapper.picture(content, snapshot)
+
+    def revert(self, known: Known) -> None:
+        """Let the entity be as it was loaded or written last."""
+        if known.snapshot is None:
+            raise ConfigurationError(f"{known.entity!r} is new: there is nothing that it could go back to")
+        known.increments = None
+        if known.is_reference:
+            forget_written(known.entity)
+        else:
+            known.snapshot = refill(known.entity, decode(known.snapshot.raw), key=known.key)
+        set_key(known.entity, known.key)
+
+    def refresh(self, known: Known, row: Row) -> None:
+        """Let the entity be as the server has it.
+
+        After a write whose outcome was unknown, the row tells it: if it is what was sent, the write is taken note of, and
+        later edits stay edits; otherwise it did not happen, and the entity stays as it is.
+        """
+        metadata = take_metadata(row)
+        if known.unsure is not None:
+            unsure, known.unsure = known.unsure, None
+            cls = base_of(type(known.entity))
+            snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
+            if snapshot.known == unsure:
+                known.snapshot, known.is_written = snapshot, True
+                self._unit.recount(known)
+                _take_facts(known, metadata)
+        elif known.is_reference:
+            self.load_reference(known, row, metadata)
+        else:
+            self._unit.unstage(known)
+            known.increments = None
+            known.snapshot = refill(known.entity, row, key=known.key)
+            _take_facts(known, metadata)
+
+
+def _has_edits(known: Known) -> bool:
+    return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
+
+
+def _take_facts(known: Known, metadata: Mapping[str, JSON]) -> None:
+    known.facts = {**known.facts, **metadata}
+    known.version = known.facts.get(CHANGE_VECTOR)
+    set_metadata(known.entity, known.facts)
