@@ -33,6 +33,7 @@ __all__ = [
     "refill",
     "set_key",
     "set_metadata",
+    "set_stored",
 ]
 
 
@@ -250,6 +251,15 @@ def assign(entity: Any, name: str, value: Any) -> None:
         msgspec.structs.force_setattr(entity, name, value)
     else:
         object.__setattr__(entity, name, value)
+
+
+def set_stored(entity: Any, field: str, value: JSON) -> None:
+    """Set a field by its name in JSON."""
+    if isinstance(entity, dict):
+        entity[field] = value
+        return
+    names = {stored: name for name, stored in shape_of(type(entity)).names.items()}
+    assign(entity, names.get(field, field), value)
 
 
 def key_of(entity: Any) -> str | None:

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written, with_metadata
-from evsession.raven.codec import Snapshot, assign, merge, set_key
+from evsession.raven.codec import Snapshot, merge, set_key, set_stored
 from evsession.raven.document import Document, put_key, put_metadata
 from evsession.raven.edits import Edit, edit_command
 from evsession.raven.keys import is_server_made
-from evsession.raven.shapes import shape_of
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, SERVER_METADATA
 from evsession.session.documents import Known
 from evsession.session.workspace import Workspace
@@ -119,7 +118,7 @@ class Commands:
         known = item.known
         row = {name: value for name, value in (result.document or {}).items() if name != METADATA}
         if item.increments:
-            self._workspace.unit.settle_increments(item, row, _set_field)
+            self._workspace.unit.settle_increments(item, row, set_stored)
         known.snapshot = Snapshot(item.content, item.content if known.is_reference else encode(row))
         known.is_written = True
         if result.edit_vector is not None:
@@ -144,12 +143,3 @@ class Commands:
 
 def _sum(value: Any, amount: Any) -> Any:
     return amount if value is None else value + amount if isinstance(value, (int, float)) else MISSING
-
-
-def _set_field(entity: Any, field: str, value: JSON) -> None:
-    """Set a field by its name in JSON."""
-    if isinstance(entity, dict):
-        entity[field] = value
-        return
-    names = {stored: name for name, stored in shape_of(type(entity)).names.items()}
-    assign(entity, names.get(field, field), value)

@@ -269,14 +269,14 @@ class Operation(Generic[T]):
             self._call(handler, event)
 
     def _settle(self, results: tuple[Any, ...] | None, error: BaseException | None) -> None:
-        """Tell the end to the callback and the awaiters, then stop counting as under way."""
-        self._steps.close()
+        """Tell the end to the steps, the callback and the awaiters, then stop counting as under way."""
         self._results, self._error = results, error
         if error is not None:
             self._complete(error)
-            if isinstance(error, SessionError):
-                # Its frames hold this operation: a failure that nobody hears of must be noticed when the last hold on it is gone.
-                error.__traceback__ = None
+        self._end_steps(error)
+        if isinstance(error, SessionError):
+            # Its frames hold this operation: a failure that nobody hears of must be noticed when the last hold on it is gone.
+            error.__traceback__ = None
         self._state = State.DONE
         callback, self._callback = self._callback, None
         if callback is not None and self._shape is not None:
@@ -287,6 +287,15 @@ class Operation(Generic[T]):
         self._pass.give_back()
         if error is not None and not self._heard:
             self._runtime.unheard.add(self)
+
+    def _end_steps(self, error: BaseException | None) -> None:
+        """Let the steps put things in order; those that were cut off see the error with all that is known of the outcome."""
+        if isinstance(error, SessionError):
+            try:
+                self._steps.throw(error)
+            except (SessionError, StopIteration):
+                return
+        self._steps.close()
 
     def _call(self, function: Callable[..., object], *args: object) -> bool:
         return self._runtime.call(self._owner._gate, self._owner._events, function, *args)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import Snapshot, decode_entity, encode_entity, refill, set_key, set_metadata
+from evsession.raven.codec import Snapshot, decode_entity, encode_entity, refill, set_key, set_metadata, set_stored
 from evsession.raven.document import Document
-from evsession.raven.reference import base_of, become_loaded, forget_written
+from evsession.raven.reference import base_of, become_loaded, forget_written, written_fields
 from evsession.raven.storable import take_metadata
 from evsession.raven.vocabulary import CHANGE_VECTOR
 from evsession.session.documents import Known
@@ -47,7 +47,12 @@ class Renewal:
         """Let what stood for a document be it; what the program has set stays set, as an edit of what was read."""
         cls = base_of(type(known.entity))
         fresh, snapshot = decode_entity(row, None if cls is Document else cls, key=known.key)
+        own = written_fields(known.entity)
         become_loaded(known.entity, fresh)
+        for field, amount in (known.increments or {}).items():
+            value = row.get(field, 0)
+            if field not in own and isinstance(value, (int, float)):
+                set_stored(known.entity, field, value + amount)
         known.is_reference, known.facts, known.version = False, metadata, metadata.get(CHANGE_VECTOR)
         set_metadata(known.entity, metadata)
         undo = (self._unit.journal or {}).get(id(known))

@@ -31,11 +31,12 @@ class IdentityMap(Generic[S]):
     its key to another one that is added.
     """
 
-    __slots__ = ("_by_entity", "_by_key", "find")
+    __slots__ = ("_by_entity", "_by_key", "_former", "find")
 
     def __init__(self) -> None:
         self._by_key: dict[str, Tracked[S]] = {}
         self._by_entity: dict[int, Tracked[S]] = {}
+        self._former: dict[str, Tracked[S]] = {}
         self.find = self._by_key.get
         """Return what is known under this key, which is folded already, or None; asked for every row that is read."""
 
@@ -71,6 +72,7 @@ class IdentityMap(Generic[S]):
             if known is not tracked:
                 if not known.is_removed:
                     raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
+                self._former[folded] = known
                 self._by_key[folded] = tracked
         self._by_entity[id(tracked.entity)] = tracked
 
@@ -89,6 +91,9 @@ class IdentityMap(Generic[S]):
         self._drop_key(tracked)
         tracked.key = key
         if key is not None:
+            known = self._by_key.get(fold(key))
+            if known is not None:
+                self._former[fold(key)] = known
             self._by_key[fold(key)] = tracked
 
     def remove(self, tracked: Tracked[S]) -> None:
@@ -97,8 +102,16 @@ class IdentityMap(Generic[S]):
         self._by_entity.pop(id(tracked.entity), None)
 
     def _drop_key(self, tracked: Tracked[S]) -> None:
-        if tracked.key is not None and self._by_key.get(fold(tracked.key)) is tracked:
-            del self._by_key[fold(tracked.key)]
+        """Free the key; it returns to an entity that had left it because it was to be deleted, and is still known."""
+        if tracked.key is None:
+            return
+        folded = fold(tracked.key)
+        if self._by_key.get(folded) is tracked:
+            del self._by_key[folded]
+            if folded in self._former:
+                self._by_key[folded] = self._former.pop(folded)
+        elif self._former.get(folded) is tracked:
+            del self._former[folded]
 
     def replace(self, tracked: Tracked[S], entity: Any) -> None:
         """Let another object take the place of the one that was known; it counts as met last."""
@@ -109,4 +122,5 @@ class IdentityMap(Generic[S]):
     def clear(self) -> None:
         """Forget everything."""
         self._by_key.clear()
+        self._former.clear()
         self._by_entity.clear()

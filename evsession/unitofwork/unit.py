@@ -369,10 +369,10 @@ class UnitOfWork(Generic[S]):
         content = self.mapper.fields(item.content)
         for field in item.increments or {}:
             sent, made = content.get(field), fields.get(field)
-            if not _is_number(made):
+            if not (_is_number(made) and _is_number(sent)):  # a field of a reference is not known here
                 continue
             content[field] = made
-            if not _is_number(sent) or is_same(sent, made):  # one of a reference is not known here
+            if is_same(sent, made):
                 continue
             more = made - sent
             now = self.mapper.fields(self.mapper.content(item.known)).get(field)
