@@ -229,7 +229,8 @@ class Commit(Generic[S]):
         before[place] = now
         if item is None:
             assert known.snapshot is not None
-            content = now if was is None else self._merged(known.snapshot.known, was, now)
+            # Edits before the call belong to it if the entity was to be deleted and that was vetoed; of others they are frozen.
+            content = now if was is None or place in self._vetoed else self._merged(known.snapshot.known, was, now)
             if content != known.snapshot.known or counts or not unit.detects:
                 self._add(items, Staged(known, Kind.UPDATE, content, before=known.snapshot))
             return
