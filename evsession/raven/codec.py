@@ -12,18 +12,30 @@ from typing import Any
 import msgspec
 
 from evsession.errors import ConfigurationError, InvalidDocument
-from evsession.raven.document import Document, make, put_key, put_metadata
+from evsession.raven.document import Document, make, make_known, put_key, put_metadata
 from evsession.raven.merge import merge_bodies
 from evsession.raven.shapes import MARK, Kind, Shape, kind_of, public_attributes, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
-from evsession.wire.json import JSON, check, decode, encode, encode_as_is, encode_exact, from_builtins, plain_scalar, to_builtins
+from evsession.wire.json import (
+    JSON,
+    check,
+    decode,
+    encode,
+    encode_as_is,
+    encode_exact,
+    encode_to_keep,
+    from_builtins,
+    plain_scalar,
+    to_builtins,
+)
 
 __all__ = [
     "Snapshot",
     "assign",
-    "build_entity",
+    "build_known",
     "decode_entity",
+    "decode_known",
     "encode_entity",
     "encode_fields",
     "id_of",
@@ -153,7 +165,9 @@ def _from_plain(cls: type, value: Any) -> Any:
     return make(cls, value) if issubclass(cls, dict) else _build(cls, value)
 
 
-def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> tuple[Any, Snapshot]:
+def decode_entity(
+    row: dict[str, JSON], cls: type | None = None, *, key: str | None = None, room: bytearray | None = None
+) -> tuple[Any, Snapshot]:
     """Return the entity that the row stands for, and the snapshot to compare it with later.
 
     Objects are made without ``__init__``; ``__post_init__`` of dataclasses and validators of attrs run, as msgspec does it. A
@@ -163,15 +177,46 @@ def decode_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | N
         row: The document without ``@metadata``. It is not kept.
         cls: What to make of it; None for `Document`.
         key: The document's key, which becomes the entity's.
+        room: A buffer to work in, if there is one already.
 
     Raises:
         InvalidDocument: if the row does not fit the class: a field without a default is missing, or a value is of another type.
     """
     entity = build_entity(row, cls, key=key)
+    room = bytearray() if room is None else room
     if isinstance(entity, dict):
-        body = encode(row)
+        body = encode_to_keep(row, room)
         return entity, Snapshot(body, body)
-    return entity, _snapshot(entity, row)
+    return entity, _snapshot(entity, row, room)
+
+
+def decode_known(row: dict[str, JSON], cls: type, key: str, metadata: dict[str, JSON], room: bytearray) -> tuple[Any, Snapshot]:
+    """Return the same for a row that still holds its metadata; made for every row that a session learns.
+
+    Args:
+        row: The document. It is not kept, and may lose its metadata.
+        cls: What to make of it.
+        key: The document's key.
+        metadata: What a `Document` gets for its own.
+        room: A buffer to work in.
+
+    Raises:
+        InvalidDocument: if the row does not fit the class.
+    """
+    if issubclass(cls, Document):
+        document = make_known(cls, row, key, metadata)
+        body = encode_to_keep(document, room)
+        return document, Snapshot(body, body)
+    del row[METADATA]
+    return decode_entity(row, cls, key=key, room=room)
+
+
+def build_known(row: dict[str, JSON], cls: type, key: str, metadata: dict[str, JSON]) -> Any:
+    """Return the entity of `decode_known`, for those who will not compare it later."""
+    if issubclass(cls, Document):
+        return make_known(cls, row, key, metadata)
+    del row[METADATA]
+    return build_entity(row, cls, key=key)
 
 
 def build_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> Any:
@@ -191,9 +236,11 @@ def build_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | No
         raise failure from error
 
 
-def _snapshot(entity: Any, row: dict[str, JSON]) -> Snapshot:
+def _snapshot(entity: Any, row: dict[str, JSON], room: bytearray) -> Snapshot:
     shape = shape_of(type(entity))
-    return Snapshot(encode(_plain(take_apart(entity, shape), shape)), encode(row))
+    known = encode_to_keep(_plain(take_apart(entity, shape), shape), room)
+    raw = encode_to_keep(row, room)
+    return Snapshot(known, known if known == raw else raw)
 
 
 def _build(cls: type, row: Mapping[str, JSON], key: str | None = None) -> Any:

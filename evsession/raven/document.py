@@ -159,7 +159,7 @@ class Document(dict[str, JSON]):
 _set_id = vars(Document)["_id"].__set__
 _set_key = vars(Document)["_key"].__set__
 _set_metadata = vars(Document)["_metadata"].__set__
-_new, _update, _pop = Document.__new__, dict.update, dict.pop
+_update, _pop = dict.update, dict.pop
 
 
 def _check_id(value: Any) -> None:
@@ -174,13 +174,13 @@ def make(cls: type[M], row: Mapping[str, JSON]) -> M:
     return made
 
 
-def make_known(row: Mapping[str, JSON], key: str, metadata: dict[str, JSON]) -> Document:
-    """Return a `Document` that is in the database; what `make`, `put_key` and `put_metadata` do, for the many rows of a query.
+def make_known(cls: type[D], row: Mapping[str, JSON], key: str, metadata: dict[str, JSON]) -> D:
+    """Return a document that is in the database; what `make`, `put_key` and `put_metadata` do, for the many rows of a query.
 
     The row may still hold its metadata. It is left as it was: a dict that lost no item yet is copied in one piece, at half of
     what it costs to insert its items one by one.
     """
-    made = _new(Document)
+    made = cls.__new__(cls)
     _update(made, row)
     _pop(made, METADATA, None)
     _set_key(made, key)

@@ -92,10 +92,8 @@ class Reader:
         """Run a query; results are the documents and the statistics."""
         asked = self._workspace.now()
         page = yield from query_flow(self._database, query)
-        admit = self._workspace.admit
-        for row in page.includes.values():
-            admit(row, None, asked)
-        return Queryable([admit(row, cls, asked) for row in page.rows]), page.statistics
+        self._workspace.admit(page.includes.values(), None, asked)
+        return Queryable(self._workspace.admit(page.rows, cls, asked)), page.statistics
 
     def exists(self, key: str) -> Steps:
         """Ask for a document's existence."""
@@ -104,10 +102,9 @@ class Reader:
         return (found,)
 
     def _admit(self, loaded: Loaded, cls: type | None, asked: Moment) -> list[Any]:
-        rows = [None if row is None else self._workspace.admit(row, cls, asked) for row in loaded.rows]
-        for row in loaded.includes.values():
-            self._workspace.admit(row, None, asked)
-        return rows
+        entities = iter(self._workspace.admit([row for row in loaded.rows if row is not None], cls, asked))
+        self._workspace.admit(loaded.includes.values(), None, asked)
+        return [None if row is None else next(entities) for row in loaded.rows]
 
     def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:
         """Return the included documents; RavenDB leaves out of ``Includes`` those that are results themselves."""

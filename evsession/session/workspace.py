@@ -12,8 +12,8 @@ import msgspec
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import Snapshot, build_entity, decode_entity, id_of, set_key, set_metadata
-from evsession.raven.document import Document, make_known
+from evsession.raven.codec import Snapshot, build_known, decode_known, id_of, set_key, set_metadata
+from evsession.raven.document import Document
 from evsession.raven.keys import check_new_key, key_from_id
 from evsession.raven.reference import is_reference, make_reference
 from evsession.raven.storable import check_storable, checked_metadata, own_metadata, take_metadata
@@ -25,7 +25,7 @@ from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.identity_map import fold
 from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
-from evsession.wire.json import JSON, encode
+from evsession.wire.json import JSON
 
 __all__ = ["Moment", "Workspace"]
 
@@ -100,42 +100,48 @@ class Workspace:
         versions = {id(known): known.version for known in self._map} if renews else {}
         return Moment(self._deletions, versions)
 
-    def admit(self, row: Row, cls: type | None, asked: Moment) -> Any:
-        """Return the entity that the row stands for: the one that is known, or a new one that is known from now on.
+    def admit(self, rows: Iterable[Row], cls: type | None, asked: Moment) -> list[Any]:
+        """Return the entities that the rows stand for: those that are known, or new ones that are known from now on.
 
         A known entity keeps its values, whether they were edited or are only old, unless the request was to renew it and it has
         no edits. A row without an identity (a projection, a reduction), or of a document that was deleted since the request,
         becomes an entity that is not remembered.
         """
-        metadata: Any = row.get(METADATA)
-        key = metadata.get(ID) if metadata.__class__ is dict else None
-        if key is None or PROJECTION in metadata:
-            return self._untracked(row)
-        folded = key.lower() if key.isascii() else fold(key)
-        known = self._map.find(folded)
-        if known is not None:
-            if known.is_reference:
-                self.renewal.load_reference(known, row, take_metadata(row))
-            elif asked.versions:
-                self._renew_since(known, row, take_metadata(row), asked)
-            return self._presentable(known)
-        if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
-            return next(self.materialize([row], cls))
-        cls = cls or type_of_collection(metadata.get(COLLECTION, ""))
-        if cls is None:
-            entity = make_known(row, key, metadata)
-            body = encode(entity)
-            snapshot = Snapshot(body, body)
-        else:
-            del row[METADATA]
-            entity, snapshot = decode_entity(row, cls, key=key)
-            set_metadata(entity, metadata)
-        learnt = Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata)
-        if self._met is None:
-            self._map.learn(folded, learnt)
-        else:
-            self._met.meet(learnt)
-        return entity
+        entities: list[Any] = []
+        room = bytearray()
+        types: dict[str, type] = {}  # asked for each collection once, not for each of the many rows
+        for row in rows:
+            metadata: Any = row.get(METADATA)
+            key = metadata.get(ID) if metadata.__class__ is dict else None
+            if key is None or PROJECTION in metadata:
+                entities.append(self._untracked(row))
+                continue
+            folded = key.lower() if key.isascii() else fold(key)
+            known = self._map.find(folded)
+            if known is not None:
+                entities.append(self._meet_again(known, row, asked))
+                continue
+            collection = metadata.get(COLLECTION, "")
+            if collection not in types:
+                types[collection] = cls or type_of_collection(collection) or Document
+            if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
+                entities += self.materialize([row], cls)
+                continue
+            entity, snapshot = decode_known(row, types[collection], key, metadata, room)
+            learnt = Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata)
+            if self._met is None:
+                self._map.learn(key if key == folded else folded, learnt)  # the same text is not kept twice
+            else:
+                self._met.meet(learnt)
+            entities.append(entity)
+        return entities
+
+    def _meet_again(self, known: Known, row: Row, asked: Moment) -> Any:
+        if known.is_reference:
+            self.renewal.load_reference(known, row, take_metadata(row))
+        elif asked.versions:
+            self._renew_since(known, row, take_metadata(row), asked)
+        return self._presentable(known)
 
     def _untracked(self, row: Row) -> Document:
         metadata = take_metadata(row)
@@ -145,7 +151,7 @@ class Workspace:
 
     def materialize(self, rows: Iterable[Row], cls: type | None = None) -> Iterator[Any]:
         """Yield the rows as entities that nobody remembers, for streams."""
-        types: dict[str, type | None] = {}
+        types: dict[str, type] = {}
         for row in rows:
             metadata: Any = row.get(METADATA)
             key = metadata.get(ID) if metadata.__class__ is dict else None
@@ -154,15 +160,8 @@ class Workspace:
                 continue
             collection = metadata.get(COLLECTION, "")
             if collection not in types:
-                types[collection] = cls or type_of_collection(collection)
-            found = types[collection]
-            if found is None:
-                yield make_known(row, key, metadata)
-            else:
-                del row[METADATA]
-                entity = build_entity(row, found, key=key)
-                set_metadata(entity, metadata)
-                yield entity
+                types[collection] = cls or type_of_collection(collection) or Document
+            yield build_known(row, types[collection], key, metadata)
 
     def _renew_since(self, known: Known, row: Row, metadata: Mapping[str, JSON], asked: Moment) -> None:
         """Renew the entity unless it was saved since the request; the answer is older than the entity then."""

