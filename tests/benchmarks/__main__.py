@@ -14,12 +14,15 @@ import os
 
 from tests.benchmarks import dataset
 from tests.benchmarks.race import Workers
-from tests.benchmarks.table import TABLE, print_heading, print_imports, print_race
+from tests.benchmarks.table import TABLE, print_heading, print_imports, print_race, print_tracking
+
+ALONE = {"tracking": print_tracking, "import": print_imports}
+"""What is measured without a server and without peers."""
 
 
 def main() -> None:
     """Measure what was asked for, everything by default."""
-    names = [*TABLE, "import"]
+    names = [*TABLE, *ALONE]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Print what evsession costs beside others.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"what to measure: {', '.join(names)}; all by default")
     parser.add_argument("--url", default=os.environ.get("EVSESSION_TEST_RAVENDB", "http://127.0.0.1:8080"), help="the RavenDB")
@@ -30,12 +33,12 @@ def main() -> None:
         parser.error(f"nothing is called {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
     wanted = [name for name in names if name in (given.names or names)]
     url = given.url.rstrip("/")
-    if wanted != ["import"]:
+    if not ALONE.keys() >= set(wanted):
         dataset.fill(url, given.database)
     print_heading()
     for name in wanted:
-        if name == "import":
-            print_imports(given.rounds)
+        if name in ALONE:
+            ALONE[name](given.rounds)
             continue
         with Workers(url, given.database) as workers:
             print_race(workers, TABLE[name](), given.rounds)

@@ -1,4 +1,4 @@
-"""The table of issue 3: what is compared with what, and what it may cost. Nothing here is asserted; it is printed.
+"""The table of what work may cost: what is compared with what, and what it may cost. Nothing here is asserted; it is printed.
 
 Ours is the whole session: identity map, tracking, handlers of failures, a timeout. So is a budget against *bare* one against
 the bare client with a timeout; the lines without a budget tell what else is good to know.
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tests.benchmarks import imports
+from tests.benchmarks import imports, tracking
 from tests.benchmarks.dataset import ITEMS
 from tests.benchmarks.race import Contender, Spread, Workers, ratios, run
 from tests.benchmarks.worker import Cost, Slice
 
-__all__ = ["TABLE", "Race", "print_imports", "print_race"]
+__all__ = ["TABLE", "Race", "print_imports", "print_race", "print_tracking"]
 
 MB = 1 << 20
 LINE = "{:<34} {:<30} {:>7} {:>13} {:>8} {:>8}  {}"
@@ -152,6 +152,17 @@ def print_imports(rounds: int) -> None:
     _print_row("import evsession", "its dependencies alone", spread, ours.median * 1e6, theirs.median * 1e6, 1.3)
     stray = imports.stray_io()
     print(f"{'import evsession, I/O of its own':<34} {'; '.join(stray) or 'none'}")
+
+
+def print_tracking(rounds: int) -> None:
+    """Measure and print what it costs that a session knows its documents."""
+    spread, ours, theirs = tracking.scan(rounds)
+    work = f"find no change in {tracking.DOCUMENTS:,}"
+    _print_row(work, "encoding them with msgspec", spread, ours.median * 1e6, theirs.median * 1e6, 1.5)
+    tracked, alone = tracking.growth()
+    more = (tracked / alone - 1) * 100
+    kept = "ok" if more <= 40 else "MISSED"
+    print(f"{'memory of a tracked document':<34} {'the document alone':<30} {f'+{more:.0f} %':>7} {f'<= 40 % {kept}':>40}")
 
 
 def _us(costs: list[dict[Contender, Cost]], contender: Contender) -> float:

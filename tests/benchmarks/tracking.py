@@ -1,0 +1,84 @@
+"""What it costs that a session knows its documents: memory, and the search for changes when it commits.
+
+Needs no server and no peer: the documents come from a script, and what is compared with is the same documents without a session.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import tracemalloc
+
+import msgspec
+import trio
+
+import evsession
+from evsession.testing.scripted import ScriptedTransport, json_answer
+from tests.benchmarks.dataset import user, user_of
+from tests.benchmarks.race import Spread
+
+__all__ = ["DOCUMENTS", "growth", "scan"]
+
+DOCUMENTS = 10_000
+"""Documents of about 1 KB that the session has loaded."""
+
+
+def scan(rounds: int) -> tuple[Spread, Spread, Spread]:
+    """Return how many times the CPU time of encoding all documents once a commit takes that finds no change, and both times."""
+    return trio.run(_scan, rounds)
+
+
+async def _scan(rounds: int) -> tuple[Spread, Spread, Spread]:
+    scans, encodings = [], []
+    encode = msgspec.json.Encoder().encode
+    async with _store() as store, store.open_session() as session:
+        documents, _ = await session.query("User")
+        gc.collect()
+        for _ in range(rounds):
+            start = time.process_time()
+            if await session.save():
+                raise RuntimeError("there was a change to save")
+            middle = time.process_time()
+            for document in documents:
+                encode(document)
+            scans.append((middle - start) / DOCUMENTS)
+            encodings.append((time.process_time() - middle) / DOCUMENTS)
+    return Spread.of(one / other for one, other in zip(scans, encodings, strict=True)), Spread.of(scans), Spread.of(encodings)
+
+
+def growth() -> tuple[float, float]:
+    """Return the bytes that a loaded document takes with what its session knows of it, and without."""
+    return trio.run(_growth)
+
+
+async def _growth() -> tuple[float, float]:
+    async with _store() as store:
+        async with store.open_session() as session:
+            await session.query("User")  # makes what is made once
+            session.clear()
+            gc.collect()
+            tracemalloc.start()
+            documents, _ = await session.query("User")
+            gc.collect()
+            tracked = tracemalloc.get_traced_memory()[0]
+            session.clear()
+            gc.collect()
+            alone = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+    return tracked / len(documents), alone / len(documents)
+
+
+def _store() -> evsession.Store:
+    """Return a store whose queries find all documents."""
+    rows = [{**user(number), "@metadata": _metadata(number)} for number in range(DOCUMENTS)]
+    answer = json_answer({"Results": rows, "TotalResults": DOCUMENTS, "IsStale": False})
+    return evsession.Store(transport=ScriptedTransport(repeat=answer), database="bench")
+
+
+def _metadata(number: int) -> dict[str, str]:
+    return {
+        "@collection": "Users",
+        "@id": user_of(number),
+        "@change-vector": f"A:{number}-XKNk9uUE60y92is95T3rIg",
+        "@last-modified": "2026-11-21T11:12:36.7059684Z",
+    }
