@@ -80,13 +80,16 @@ def become_loaded(entity: Any, fresh: Any) -> None:
     if isinstance(entity, dict):
         own = written_fields(entity)
         assign(entity, "__class__", base)
+        entity.clear()
         entity.update({**fresh, **own})
         return
     shape = shape_of(base)
     unset = [name for name in shape.names if _peek(entity, name) is _UNSET]
     assign(entity, "__class__", base)
     if shape.kind is Kind.PLAIN:
-        vars(entity).update({**vars(fresh), **vars(entity)})
+        own = dict(vars(entity))
+        vars(entity).clear()
+        vars(entity).update({**vars(fresh), **own})
         return
     for name in unset:
         if hasattr(fresh, name):

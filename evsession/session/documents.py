@@ -16,6 +16,7 @@ from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import shape_of
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, ID
+from evsession.unitofwork.changes import is_same
 from evsession.unitofwork.tracking import Tracked
 from evsession.wire.json import JSON, decode, encode
 
@@ -57,14 +58,14 @@ class DocumentMapper:
         if not known.is_reference and is_as_it_was(known.entity, known.key, known.snapshot.known):
             return None
         content = self.content(known)
-        return None if content == known.snapshot.known else content
+        return content if _differs(content, known.snapshot.known) else None
 
     def scan(self, entities: Iterable[Known]) -> Iterator[tuple[Known, bytes | None]]:
         """Yield what has changed, or counts as changed; see `Mapper`."""
         for known in entities:
             before = known.snapshot.known  # type: ignore[union-attr]  # `scan` is for entities that have one
             # A stand-in is as it was, too, if what was set in it has been written.
-            if not is_as_it_was(known.entity, known.key, before) and (content := self.content(known)) != before:
+            if not is_as_it_was(known.entity, known.key, before) and _differs(content := self.content(known), before):
                 yield known, content
             elif known.writes or known.increments:
                 yield known, None
@@ -122,6 +123,13 @@ class DocumentMapper:
     def chosen_key(self, entity: Any, collection: str | None) -> str | None:
         """Return the key that the entity's own id means, or what its type's `key` function returns."""
         return chosen_key(entity, info_of(entity), self._conventions, collection=collection)
+
+
+def _differs(content: bytes, before: bytes) -> bool:
+    """Return whether two documents differ in more than the order of their fields, which means nothing."""
+    if content == before:
+        return False
+    return len(content) != len(before) or not is_same(decode(content), decode(before))
 
 
 def _refuse_new_key(known: Known) -> None:

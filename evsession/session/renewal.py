@@ -90,6 +90,7 @@ class Renewal:
             if snapshot.known == unsure:
                 known.snapshot, known.is_written = snapshot, True
                 self._unit.recount(known)
+                set_key(known.entity, known.key)
                 _take_facts(known, metadata)
         elif known.is_reference:
             self.load_reference(known, row, metadata)

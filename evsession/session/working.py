@@ -191,12 +191,13 @@ class Working(Conversation, Generic[S]):
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
         unit = self._unit
         frozen = [] if only_staged else unit.freeze()
+        backend = self._backend()
         turn = self._turns.take()
         try:
             yield turn
             if only_staged and unit.journal is None:
                 return (Saved(),)
-            commit = self._commit = Commit(unit, self, self._events, self._backend())
+            commit = self._commit = Commit(unit, self, self._events, backend)
             self._is_committing = True
             saved = yield from commit.run(frozen, ends=not flush or unit.journal is None)
             return (saved,)

@@ -112,6 +112,9 @@ class Commit(Generic[S]):
                 undo()
             for held in self._held:
                 self._unit.release(held)
+            # Only `rounds` is asked for later: a session must not keep entities alive for the sake of its last commit.
+            for kept in (self._undo, self._held, self._queued, self._vetoed):
+                kept.clear()
 
     def _write(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
         written = yield from self._backend.write(batch, ends=ends)
@@ -205,6 +208,8 @@ class Commit(Generic[S]):
                         self._add(items, Staged(known, Kind.DELETE, b"", before=known.snapshot))
                 continue
             if item is not None and item.kind is Kind.DELETE:
+                if place not in self._queued:
+                    continue  # added again by the program since the call
                 del items[place]
                 item = None
             self._look_at(known, item, items, before)

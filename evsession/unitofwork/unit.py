@@ -253,7 +253,7 @@ class UnitOfWork(Generic[S]):
             known = item.known
             item.before = known.snapshot
             if item.kind is Kind.DELETE:
-                if known.snapshot is not None and known.is_removed and self.map.of(known.entity) is known:
+                if known.snapshot is not None and self.map.of(known.entity) is known:
                     batch.append(item)
             elif known.snapshot is None:
                 item.kind = Kind.INSERT
