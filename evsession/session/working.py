@@ -5,6 +5,7 @@ Knows the unit of work and operations. How entities become known and how batches
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from inspect import isawaitable
 from math import isfinite
@@ -66,7 +67,7 @@ class KnownEntities(Generic[S]):
         return f"<KnownEntities {[known.key for known in self._unit.map]!r}>"
 
 
-class Working(Conversation, Generic[S]):
+class Working(Conversation, ABC, Generic[S]):
     """The verbs of the unit of work.
 
     Entities are compared with what was loaded, field by field, when a commit is called; nothing has to be said of an edit.
@@ -84,30 +85,30 @@ class Working(Conversation, Generic[S]):
         self._commit: Commit[S] | None = None
         self._is_committing = False
 
+    @abstractmethod
     def _backend(self) -> Backend[S]:
         """Return what writes the batches of one commit."""
-        raise NotImplementedError
 
     def _roll_back(self) -> Generator[Any, Any, None]:
         """End the transaction on the server, and give back what it has staged."""
         self._unit.roll_back()
         yield from ()
 
+    @abstractmethod
     def _track(self, entity: Any) -> None:
         """Remember an entity until the next commit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _untrack(self, entity: Any) -> None:
         """Queue the deletion of an entity."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _known(self, entity: Any) -> Tracked[S]:
         """Return what is known of the entity, or raise ConfigurationError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _find(self, key: str) -> Any:
         """Return the known entity with this key, or None."""
-        raise NotImplementedError
 
     def add(self: W, *entities: Any) -> W:
         """Have the next commit write these: new ones are inserted, known ones updated if they have changed.
