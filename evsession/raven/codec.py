@@ -100,9 +100,8 @@ def is_as_it_was(entity: Any, key: str | None, known: bytes) -> bool:
         return False
     if data != known and (isinstance(entity, dict) or not _is_with_key(data, known, type(entity), key)):
         return False
-    if data.rfind(b"null") < 0:  # in half the time that "in" takes
-        return True
-    return isinstance(entity, dict) and data.count(b"null") == list(entity.values()).count(None)
+    nulls = data.count(b"null")
+    return not nulls or (isinstance(entity, dict) and nulls == len([None for value in entity.values() if value is None]))
 
 
 def _is_with_key(data: bytes, known: bytes, cls: type, key: str | None) -> bool:
