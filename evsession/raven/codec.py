@@ -46,6 +46,7 @@ __all__ = [
     "set_key",
     "set_metadata",
     "set_stored",
+    "typed_fields",
 ]
 
 
@@ -249,6 +250,14 @@ def _build(cls: type, row: Mapping[str, JSON], key: str | None = None) -> Any:
     if shape.key_name is not None:
         row = {**row, shape.key_name: key or ""}
     return from_builtins(row, cls, _from_plain)
+
+
+def typed_fields(cls: type, fields: Mapping[str, JSON]) -> dict[str, Any]:
+    """Return some fields of a document as the values that the class has for them, by their names in JSON."""
+    shape = shape_of(cls)
+    typed = {name: value for name, value in fields.items() if name in shape.names.values()}
+    values: dict[str, Any] = from_builtins(typed, shape.mirror, _from_plain)
+    return {**fields, **values}
 
 
 def _build_plain(cls: type, shape: Shape, row: Mapping[str, JSON]) -> Any:
