@@ -1,0 +1,125 @@
+"""``/bulk_docs``: any number of commands in one transaction. Knows the commands' shapes and what each answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from evsession.embedded.app.answers import raw_answer
+from evsession.embedded.app.call import Call, check_depth, parse_object, parse_shape
+from evsession.embedded.app.documents import put_document
+from evsession.embedded.failures import RavenFailure, unsupported
+from evsession.embedded.storage import Transaction
+from evsession.wire.json import encode
+from evsession.wire.message import Response
+
+__all__ = ["BATCH_ROUTES"]
+
+
+class Command(msgspec.Struct, rename="pascal", gc=False):
+    """One command, with what any kind may hold."""
+
+    type: str | None = None
+    id: str | None = None
+    change_vector: str | None = None
+    document: msgspec.Raw = msgspec.Raw(b"null")
+    id_prefixed: bool = False
+    patch: msgspec.Raw | None = None
+    patch_if_missing: msgspec.Raw | None = None
+    create_if_missing: msgspec.Raw | None = None
+    return_document: bool = False
+    ids: list[msgspec.Raw] | None = None
+
+
+class Batch(msgspec.Struct, rename="pascal"):
+    """The commands, and whether they go to the whole cluster."""
+
+    commands: list[Command]
+    transaction_mode: str | None = None
+
+
+_BATCH = msgspec.json.Decoder(Batch)
+
+_JSON_TYPES = ("application/json", "multipart/mixed", "multipart/form-data")
+
+
+def bulk_docs(call: Call) -> Response:
+    """Carry out all commands, or none."""
+    kind = call.header("content-type")
+    if kind is not None and kind.partition(";")[0].strip().lower() not in _JSON_TYPES:
+        raise RavenFailure(
+            500,
+            "System.InvalidOperationException",
+            f"The requested Content type '{kind}' is not supported. Use 'application/json' or 'multipart/mixed'.",
+        )
+    batch: Batch = parse_shape(call.request.body, _BATCH)
+    if batch.transaction_mode == "ClusterWide":
+        raise unsupported("cluster-wide transactions")
+    with call.tenant.storage.write(call.tenant.database) as transaction:
+        results = [_run(transaction, command) for command in batch.commands]
+    return raw_answer(b'{"Results":[%b]}' % b",".join(results), status=201)
+
+
+def _run(transaction: Transaction, command: Command) -> bytes:
+    run = _COMMANDS.get(command.type or "")
+    if run is None:
+        raise _unknown(command.type)
+    return run(transaction, command)
+
+
+def _unknown(kind: str | None) -> RavenFailure:
+    if kind is None:
+        return RavenFailure(500, "System.InvalidOperationException", "Command must have a valid 'Type' property")
+    if kind in _OTHERS:
+        return unsupported(f"the command {kind}")
+    return RavenFailure(500, "Raven.Server.Exceptions.InvalidCommandTypeException", f"Invalid command type: {kind}")
+
+
+def _put(transaction: Transaction, command: Command) -> bytes:
+    raw = bytes(command.document)
+    if raw == b"null":
+        raise RavenFailure(500, "System.InvalidOperationException", "PUT command must have a 'Document' property")
+    check_depth(raw)
+    written = put_document(transaction, command.id, parse_object(raw, exact=True), command.change_vector)
+    return b'{"Type":"PUT","@id":%b,"@collection":%b,"@change-vector":"%b","@last-modified":"%b"}' % (
+        encode(written.id),
+        encode(written.collection),
+        written.change_vector.encode(),
+        written.modified.encode(),
+    )
+
+
+def _delete(transaction: Transaction, command: Command) -> bytes:
+    id = command.id
+    if not id:
+        gone = False
+    elif command.id_prefixed:
+        gone = transaction.delete_prefixed(id)
+    else:
+        gone = transaction.delete(id, command.change_vector)
+    said = {"Id": id, "Type": "DELETE", "Deleted": gone}
+    return encode({**said, "ChangeVector": None} if gone and not command.id_prefixed else said)
+
+
+_COMMANDS: dict[str, Callable[[Transaction, Command], bytes]] = {"PUT": _put, "DELETE": _delete}
+
+_OTHERS = frozenset(
+    {
+        "AttachmentPUT",
+        "AttachmentDELETE",
+        "AttachmentMOVE",
+        "AttachmentCOPY",
+        "Counters",
+        "TimeSeries",
+        "TimeSeriesWithIncrements",
+        "TimeSeriesCopy",
+        "TimeSeriesBulkInsert",
+        "CompareExchangePUT",
+        "CompareExchangeDELETE",
+        "ForceRevisionCreation",
+        "JsonPatch",
+    }
+)
+
+BATCH_ROUTES = {("POST", "bulk_docs"): bulk_docs}

@@ -1,0 +1,223 @@
+"""All databases of one file, or of memory: one writer, any number of readers. Knows locks and connections."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from evsession.embedded.storage.connect import OLDEST_SQLITE, checked_path, connect, lock, prepare
+from evsession.embedded.storage.database import Database, new_guid
+from evsession.embedded.storage.keys import fold_key
+from evsession.embedded.storage.schema import create_statements, drop_statements
+from evsession.embedded.storage.transaction import Transaction
+from evsession.errors import ConfigurationError
+
+__all__ = ["Storage"]
+
+
+class Storage:
+    """The databases of a file. May be used by several threads at once; what blocks, blocks the thread.
+
+    A file is written ahead of (WAL), and a commit returns when the disk has it. Readers see the last commit before they began.
+    Memory has one connection, which readers and writers take turns to use.
+
+    Args:
+        path: The file, made if it is missing; None keeps everything in memory.
+
+    Raises:
+        ConfigurationError: the file is none of ours, a newer version's, open already, or cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConfigurationError(
+                f"the embedded server needs SQLite {'.'.join(map(str, OLDEST_SQLITE))}, not {sqlite3.sqlite_version}"
+            )
+        self.path = None if path is None else checked_path(path)
+        self._closed = False
+        self._writing = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._lock: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection
+        self._open()
+        self.databases: dict[str, Database] = self._load()
+
+    def __repr__(self) -> str:
+        return f"<Storage {self.path or 'in memory'}, {len(self.databases)} databases{', closed' if self._closed else ''}>"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether readers and writers share a connection, so that whoever reads for long keeps the writers waiting."""
+        return self.path is None
+
+    def _open(self) -> None:
+        try:
+            if self.path is not None:
+                self._lock = lock(self.path)
+            self._writer = connect(self.path)
+        except sqlite3.Error as error:
+            self._unlock()
+            raise ConfigurationError(f"{self.path!r} cannot be opened: {error}") from error
+        try:
+            prepare(self._writer, self.path)
+        except BaseException as error:
+            self._writer.close()
+            self._unlock()
+            if isinstance(error, sqlite3.Error):
+                raise ConfigurationError(f"{self.path!r} cannot be used by the embedded server: {error}") from error
+            raise
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _load(self) -> dict[str, Database]:
+        found = self._writer.execute("SELECT number, key, name, guid, last_etag, disabled, record FROM databases").fetchall()
+        databases = {}
+        for number, key, name, guid, last_etag, disabled, record in found:
+            database = databases[key] = Database(number, name, guid, last_etag, disabled=bool(disabled), record=record)
+            database.collections = dict(self._writer.execute(f"SELECT key, name FROM {database.tables.collections}"))
+        return databases
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that sees one state of all databases, until the block is left."""
+        connection = self.begin_read()
+        try:
+            yield connection
+        finally:
+            self.end_read(connection)
+
+    def begin_read(self) -> sqlite3.Connection:
+        """Lend a connection that sees one state of all databases until `end_read`, in whichever thread that is called."""
+        if self.path is None:
+            self._writing.acquire()
+            if self._closed:
+                self._writing.release()
+                raise _closed()
+            return self._writer
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            if self._closed:
+                raise _closed() from None
+            connection = connect(self.path)
+        try:
+            connection.execute("BEGIN")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def end_read(self, connection: sqlite3.Connection) -> None:
+        """Take the connection back."""
+        if self.path is None:
+            self._writing.release()
+            return
+        try:
+            connection.execute("ROLLBACK")
+        except BaseException:
+            connection.close()
+            raise
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    @contextmanager
+    def write(self, database: Database) -> Iterator[Transaction]:
+        """Lend a transaction, committed when the block is left; an exception undoes all of it and goes on.
+
+        Raises:
+            sqlite3.Error: the disk is full or refuses; nothing was written.
+        """
+        with self._exclusively() as connection:
+            transaction = Transaction(connection, database)
+            with _committed(connection):
+                yield transaction
+                transaction.finish()
+            transaction.apply()
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            if self._closed:
+                raise _closed()
+            yield self._writer
+
+    def create_database(self, name: str, record: str = "{}") -> Database | None:
+        """Create a database and return it, or None if there is one of this name, whatever its case."""
+        key = fold_key(name)
+        with self._exclusively() as connection:
+            if key in self.databases:
+                return None
+            guid = new_guid()
+            with _committed(connection):
+                cursor = connection.execute(
+                    "INSERT INTO databases (key, name, guid, last_etag, disabled, record) VALUES (?, ?, ?, 0, 0, ?)",
+                    (key, name, guid, record),
+                )
+                database = Database(cursor.lastrowid or 0, name, guid, 0, disabled=False, record=record)
+                for statement in create_statements(database.tables):
+                    connection.execute(statement)
+            self.databases = {**self.databases, key: database}
+        return database
+
+    def delete_database(self, name: str) -> Database | None:
+        """Delete a database with all that is in it and return it, or None if there was none."""
+        key = fold_key(name)
+        with self._exclusively() as connection:
+            database = self.databases.get(key)
+            if database is None:
+                return None
+            with _committed(connection):
+                connection.execute("DELETE FROM databases WHERE number = ?", (database.number,))
+                for statement in drop_statements(database.tables):
+                    connection.execute(statement)
+            self.databases = {other: kept for other, kept in self.databases.items() if other != key}
+        return database
+
+    def switch_database(self, name: str, *, disabled: bool) -> Database | None:
+        """Switch a database on or off and return it, or None if there is none."""
+        with self._exclusively() as connection:
+            database = self.databases.get(fold_key(name))
+            if database is not None:
+                connection.execute("UPDATE databases SET disabled = ? WHERE number = ?", (disabled, database.number))
+                database.disabled = disabled
+        return database
+
+    def database(self, name: str) -> Database | None:
+        """Return the database of this name, whatever its case, or None."""
+        return self.databases.get(fold_key(name))
+
+    def close(self) -> None:
+        """Close the file. What reads still, reads to its end; what wants to begin gets `ConfigurationError`."""
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+            self._writer.close()
+            self._unlock()
+
+
+@contextmanager
+def _committed(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in a transaction: all of it, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk may have ended it already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _closed() -> ConfigurationError:
+    return ConfigurationError("the embedded server is closed")
