@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from evsession.config import VERSION
 from evsession.embedded.app.answers import SERVER_VERSION, empty, json_answer
-from evsession.embedded.app.call import Call, parse_object
+from evsession.embedded.app.call import Call, Routes, parse_object
 from evsession.embedded.failures import RavenFailure, conflict, invalid_argument
+from evsession.embedded.query import drop
 from evsession.embedded.storage import Database
 from evsession.embedded.storage.database import NODE_TAG
 from evsession.embedded.storage.keys import is_database_name
@@ -138,7 +139,7 @@ def delete_databases(call: Call) -> Response:
     index = -1
     names = [call.text("name")] if call.text("name") else _names(call)
     for name in names:
-        deleted = call.tenants.storage.delete_database(name)
+        deleted = call.tenants.storage.delete_database(name, also=drop)
         if deleted is not None:
             call.tenants.forget(deleted)
             index = deleted.number
@@ -164,7 +165,7 @@ def _switch(call: Call, *, disabled: bool) -> Response:
     return json_answer({"Status": status})
 
 
-SERVER_ROUTES = {
+SERVER_ROUTES: Routes = {
     ("GET", "build/version"): build_version,
     ("GET", "setup/alive"): alive,
     ("GET", "topology"): topology,

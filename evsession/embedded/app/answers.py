@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from evsession.config import VERSION
@@ -46,12 +46,14 @@ class Streamed:
 
     Attributes:
         head: Status and headers.
-        pieces: The body; closing it lets go of what it reads from.
+        pieces: The body.
+        release: To be called when no more pieces are wanted; more than once does no harm.
     """
 
-    def __init__(self, head: Response, pieces: Iterator[bytes]) -> None:
+    def __init__(self, head: Response, pieces: Iterator[bytes], release: Callable[[], None]) -> None:
         self.head = head
         self.pieces = pieces
+        self.release = release
 
 
 def raw_answer(body: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> Response:

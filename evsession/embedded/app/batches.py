@@ -7,11 +7,12 @@ from collections.abc import Callable
 import msgspec
 
 from evsession.embedded.app.answers import raw_answer
-from evsession.embedded.app.call import Call, check_depth, parse_object, parse_shape
+from evsession.embedded.app.call import Call, Routes, check_depth, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document
-from evsession.embedded.failures import RavenFailure, unsupported
+from evsession.embedded.app.patches import NEVER, Patch, parse_patch, patch_document
+from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
 from evsession.embedded.storage import Transaction
-from evsession.wire.json import encode
+from evsession.wire.json import JSON, encode
 from evsession.wire.message import Response
 
 __all__ = ["BATCH_ROUTES"]
@@ -29,7 +30,7 @@ class Command(msgspec.Struct, rename="pascal", gc=False):
     patch_if_missing: msgspec.Raw | None = None
     create_if_missing: msgspec.Raw | None = None
     return_document: bool = False
-    ids: list[msgspec.Raw] | None = None
+    ids: msgspec.Raw | None = None
 
 
 class Batch(msgspec.Struct, rename="pascal"):
@@ -102,7 +103,60 @@ def _delete(transaction: Transaction, command: Command) -> bytes:
     return encode({**said, "ChangeVector": None} if gone and not command.id_prefixed else said)
 
 
-_COMMANDS: dict[str, Callable[[Transaction, Command], bytes]] = {"PUT": _put, "DELETE": _delete}
+def _patch(transaction: Transaction, command: Command) -> bytes:
+    if not command.id:
+        raise invalid_argument("The ID argument has invalid value: '' (Parameter 'id')")
+    create = command.create_if_missing
+    result = patch_document(
+        transaction,
+        command.id,
+        _script(command),
+        expected=command.change_vector,
+        if_missing=parse_patch(command.patch_if_missing),
+        create=None if create is None else parse_object(bytes(create)),
+    )
+    written = result.written
+    answer: dict[str, JSON] = {
+        "Id": command.id,
+        "ChangeVector": written.change_vector if written else None,
+        "LastModified": written.modified if written else NEVER,
+        "Type": "PATCH",
+        "PatchStatus": result.status,
+        "Debug": None,
+    }
+    if command.return_document:
+        answer["ModifiedDocument"] = result.document
+    return encode(answer)
+
+
+def _script(command: Command) -> Patch:
+    patch = parse_patch(command.patch)
+    if patch is None:
+        raise RavenFailure(500, "System.InvalidOperationException", f"{command.type} command must have a 'Patch' property")
+    return patch
+
+
+class _Target(msgspec.Struct, rename="pascal"):
+    id: str
+    change_vector: str | None = None
+
+
+_TARGETS = msgspec.json.Decoder(list[_Target])
+
+
+def _batch_patch(transaction: Transaction, command: Command) -> bytes:
+    patch, if_missing = _script(command), parse_patch(command.patch_if_missing)
+    for target in parse_shape(bytes(command.ids or b"[]"), _TARGETS):
+        patch_document(transaction, target.id, patch, expected=target.change_vector, if_missing=if_missing)
+    return b'{"Type":"BatchPATCH"}'
+
+
+_COMMANDS: dict[str, Callable[[Transaction, Command], bytes]] = {
+    "PUT": _put,
+    "DELETE": _delete,
+    "PATCH": _patch,
+    "BatchPATCH": _batch_patch,
+}
 
 _OTHERS = frozenset(
     {
@@ -122,4 +176,4 @@ _OTHERS = frozenset(
     }
 )
 
-BATCH_ROUTES = {("POST", "bulk_docs"): bulk_docs}
+BATCH_ROUTES: Routes = {("POST", "bulk_docs"): bulk_docs}

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from evsession.embedded.app.answers import Streamed
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.wire.json import JSON
-from evsession.wire.message import Request
+from evsession.wire.message import Request, Response
 
 if TYPE_CHECKING:
     from evsession.embedded.app.tenants import Tenant, Tenants
 
-T = TypeVar("T")
 
-__all__ = ["Call", "check_depth", "parse_json", "parse_object", "parse_shape"]
+__all__ = ["Call", "Routes", "check_depth", "parse_json", "parse_object", "parse_shape"]
+
+T = TypeVar("T")
 
 MAX_DEPTH = 500
 """Levels of nesting in a body; SQLite reads 1,000, and RavenDB any number (seen on 7.1)."""
@@ -97,6 +100,10 @@ class Call:
     def host(self) -> str:
         """The URL that the client came by, for topologies."""
         return f"http://{self.header('host') or '127.0.0.1'}"
+
+
+Routes: TypeAlias = "dict[tuple[str, str], Callable[[Call], Response | Streamed]]"
+"""Handlers by method and path; the path in lower case, without a slash before it, within the database if it is in one."""
 
 
 def _refuse(error: Exception) -> RavenFailure:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from evsession.embedded.app.answers import empty, json_answer, raw_answer
-from evsession.embedded.app.call import Call, parse_object, parse_shape
+from evsession.embedded.app.answers import Streamed, empty, json_answer, raw_answer
+from evsession.embedded.app.call import Call, Routes, parse_object, parse_shape
+from evsession.embedded.app.streaming import Lease, as_lines, as_object, gathered
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.embedded.includes import included_ids
 from evsession.embedded.storage import Tables, Transaction, Written, document_json
@@ -116,17 +117,21 @@ def _page(call: Call, rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _selected(call: Call, connection: sqlite3.Connection) -> Iterator[Row]:
-    """Yield the documents that the parameters ask for: by the start of their ids in their order, or all, newest first."""
+    """Return the documents that the parameters ask for: by the start of their ids in their order, or all, newest first."""
     tables = call.tenant.database.tables
     if "startswith" not in call.query:
-        yield from all_rows(connection, tables)
-        return
+        return all_rows(connection, tables)
     prefix, after = check_key(call.text("startswith")), check_key(call.text("startafter"))
+    rows = prefixed_rows(connection, tables, prefix, after)
     matches, exclude = _wildcards(call.text("matches")), _wildcards(call.text("exclude"))
-    for row in prefixed_rows(connection, tables, prefix, after):
-        rest = row[0][len(prefix) :]
-        if (matches is None or matches.fullmatch(rest)) and not (exclude and exclude.fullmatch(rest)):
-            yield row
+    if matches is None and exclude is None:
+        return rows
+    rests = ((row, row[0][len(prefix) :]) for row in rows)
+    return (
+        row
+        for row, rest in rests
+        if (matches is None or matches.fullmatch(rest)) and not (exclude is not None and exclude.fullmatch(rest))
+    )
 
 
 def _wildcards(patterns: str) -> re.Pattern[str] | None:
@@ -196,7 +201,20 @@ def delete_one(call: Call) -> Response:
     return empty(204)
 
 
-DOCUMENT_ROUTES = {
+def stream_documents(call: Call) -> Streamed:
+    """Answer with the documents that `get_documents` would list, as they are read; with ``format=jsonl`` one a line."""
+    lease = Lease(call.tenant.storage)
+    try:
+        rows = lease.keep(map(document_json, _page(call, _selected(call, lease.connection))))
+    except BaseException:
+        lease.release()
+        raise
+    is_lines = call.text("format").lower() == "jsonl"
+    return Streamed(raw_answer(b""), gathered(as_lines(rows) if is_lines else as_object(rows)), lease.release)
+
+
+DOCUMENT_ROUTES: Routes = {
+    ("GET", "streams/docs"): stream_documents,
     ("GET", "docs"): get_documents,
     ("POST", "docs"): post_documents,
     ("HEAD", "docs"): head_document,

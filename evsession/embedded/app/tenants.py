@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from evsession.embedded.app.operations import Operations
 from evsession.embedded.failures import RavenFailure
+from evsession.embedded.query import QueryEngine
 from evsession.embedded.storage import Database, Storage
 
 __all__ = ["Tenant", "Tenants"]
@@ -16,12 +18,15 @@ class Tenant:
     Attributes:
         database: Its documents' counters and tables.
         storage: Where they are.
+        engine: What runs its queries.
         operations: States of operations by number; they are gone with the process, as RavenDB's are.
     """
 
     def __init__(self, storage: Storage, database: Database) -> None:
         self.storage = storage
         self.database = database
+        self.engine = QueryEngine(database)
+        self.operations = Operations()
 
 
 class Tenants:
@@ -47,7 +52,7 @@ class Tenants:
             raise RavenFailure(
                 503,
                 "Raven.Client.Exceptions.Database.DatabaseDisabledException",
-                f"The database '{name}' has been disabled, cannot be accessed at this time.",
+                f"{name} has been disabled",
             )
         with self._lock:
             tenant = self._tenants.get(database.number)

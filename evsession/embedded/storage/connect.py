@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from evsession.embedded.storage.schema import APPLICATION_ID, CATALOGUE, FORMAT_VERSION
 from evsession.errors import ConfigurationError
 
-__all__ = ["connect", "lock", "prepare"]
+__all__ = ["Prepare", "checked_path", "connect", "lock", "prepare"]
 
 OLDEST_SQLITE = (3, 38, 0)
 """The first with JSON built in and everything that is used of it."""
@@ -18,8 +19,12 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for a lock of SQLite's own; there is one writer, so only a checkpoint can hold one for long."""
 
 
-def connect(path: str | None) -> sqlite3.Connection:
-    """Return a connection that begins and ends no transaction by itself; None is memory of its own."""
+Prepare = Callable[[sqlite3.Connection], None]
+"""What is done to each connection before its first use."""
+
+
+def connect(path: str | None, also: Prepare) -> sqlite3.Connection:
+    """Return a prepared connection that begins and ends no transaction by itself; None is memory of its own."""
     connection = sqlite3.connect(
         ":memory:" if path is None else path,
         timeout=BUSY_TIMEOUT,
@@ -29,6 +34,7 @@ def connect(path: str | None) -> sqlite3.Connection:
     )
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
+    also(connection)
     return connection
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evsession.embedded.storage.connect import OLDEST_SQLITE, checked_path, connect, lock, prepare
+from evsession.embedded.storage.connect import OLDEST_SQLITE, Prepare, checked_path, connect, lock, prepare
 from evsession.embedded.storage.database import Database, new_guid
 from evsession.embedded.storage.keys import fold_key
-from evsession.embedded.storage.schema import create_statements, drop_statements
+from evsession.embedded.storage.schema import Tables, create_statements, drop_statements
 from evsession.embedded.storage.transaction import Transaction
 from evsession.errors import ConfigurationError
 
@@ -26,17 +26,19 @@ class Storage:
 
     Args:
         path: The file, made if it is missing; None keeps everything in memory.
+        also: Called with each connection before its first use, such as to give it functions.
 
     Raises:
         ConfigurationError: the file is none of ours, a newer version's, open already, or cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, also: Prepare = lambda connection: None) -> None:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise ConfigurationError(
                 f"the embedded server needs SQLite {'.'.join(map(str, OLDEST_SQLITE))}, not {sqlite3.sqlite_version}"
             )
         self.path = None if path is None else checked_path(path)
+        self._also = also
         self._closed = False
         self._writing = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
@@ -57,7 +59,7 @@ class Storage:
         try:
             if self.path is not None:
                 self._lock = lock(self.path)
-            self._writer = connect(self.path)
+            self._writer = connect(self.path, self._also)
         except sqlite3.Error as error:
             self._unlock()
             raise ConfigurationError(f"{self.path!r} cannot be opened: {error}") from error
@@ -105,7 +107,7 @@ class Storage:
         except IndexError:
             if self._closed:
                 raise _closed() from None
-            connection = connect(self.path)
+            connection = connect(self.path, self._also)
         try:
             connection.execute("BEGIN")
         except BaseException:
@@ -167,14 +169,22 @@ class Storage:
             self.databases = {**self.databases, key: database}
         return database
 
-    def delete_database(self, name: str) -> Database | None:
-        """Delete a database with all that is in it and return it, or None if there was none."""
+    def delete_database(
+        self, name: str, *, also: Callable[[sqlite3.Connection, Tables], None] = lambda connection, tables: None
+    ) -> Database | None:
+        """Delete a database with all that is in it and return it, or None if there was none.
+
+        Args:
+            name: Its name, whatever its case.
+            also: Called in the same transaction with the names of the database's tables, to remove what others keep of it.
+        """
         key = fold_key(name)
         with self._exclusively() as connection:
             database = self.databases.get(key)
             if database is None:
                 return None
             with _committed(connection):
+                also(connection, database.tables)
                 connection.execute("DELETE FROM databases WHERE number = ?", (database.number,))
                 for statement in drop_statements(database.tables):
                     connection.execute(statement)

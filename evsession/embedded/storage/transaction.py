@@ -53,7 +53,11 @@ class Transaction:
         self._collections: dict[str, str] = {}
         documents = database.tables.documents
         self._find = f"SELECT id, collection, change_vector FROM {documents} WHERE key = ?"
-        self._put = f"INSERT OR REPLACE INTO {documents} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._insert = f"INSERT INTO {documents} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        self._update = (
+            f"UPDATE {documents} SET etag = ?, key = ?, id = ?, collection = ?, body = ?, metadata = ?,"
+            " change_vector = ?, modified = ? WHERE key = ?2"
+        )
         self._delete = f"DELETE FROM {documents} WHERE key = ?"
 
     def read(self, id: str) -> Row | None:
@@ -82,7 +86,7 @@ class Transaction:
         self.etag += 1
         written = Written(id, self._collection(collection), self.database.change_vector(self.etag), self.now)
         self.connection.execute(
-            self._put,
+            self._update if found else self._insert,
             (self.etag, key, id, written.collection, body, metadata, written.change_vector, self.now),
         )
         return written
