@@ -27,7 +27,7 @@ function remember(name, value, context) {
   return value;
 }
 
-function plain(value, holder, name, around) {
+function leaf(value, holder, name) {
   switch (typeof value) {
     case 'boolean': return value;
     case 'string': return value.toWellFormed();
@@ -43,19 +43,38 @@ function plain(value, holder, name, around) {
     case 'object': break;
     default: return null;
   }
-  if (value === null || around.has(value)) return null;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString().replace('Z', '0000Z');
-  around.add(value);
-  const copy = Array.isArray(value)
-    ? Array.from(value, (item, index) => plain(item, value, String(index), around))
-    : Object.fromEntries(Object.keys(value).map(key => [key.toWellFormed(), plain(value[key], value, key, around)]));
-  around.delete(value);
-  return copy;
+  if (!(value instanceof Date)) return value;
+  return Number.isNaN(value.getTime()) ? null : value.toISOString().replace('Z', '0000Z');
+}
+
+// A loop, for a call takes 2 KiB of the stack, and documents may be deep.
+function plain(root, holder = null, name = '', outside = []) {
+  const around = new Set(outside), open = [];
+  function take(value, holder, name) {
+    const taken = leaf(value, holder, name);
+    if (typeof taken !== 'object' || taken !== value || value === null) return taken;
+    if (around.has(value)) return null;
+    around.add(value);
+    const isList = Array.isArray(value), copy = isList ? [] : {};
+    open.push({value, copy, names: isList ? value.keys() : Object.keys(value).values()});
+    return copy;
+  }
+  const result = take(root, holder, name);
+  while (open.length) {
+    const {value, copy, names} = open[open.length - 1], next = names.next(), name = String(next.value);
+    if (next.done) {
+      open.pop();
+      around.delete(value);
+    } else {
+      copy[name.toWellFormed()] = take(value[name], value, name);
+    }
+  }
+  return result;
 }
 
 function show(value) {
   try {
-    return typeof value === 'object' && value !== null ? stringify(plain(value, null, '', new Set())) : String(value);
+    return typeof value === 'object' && value !== null ? stringify(plain(value)) : String(value);
   } catch (reason) {
     return Object.prototype.toString.call(value);
   }
@@ -147,7 +166,7 @@ return function run(text, isUnusual) {
       check(key === null || typeof key === 'string', 'The first parameter to put(id, doc, changeVector) must be a string');
       check(typeof document === 'object' && document !== null,
         `Created document must be a valid object which is not null or empty. Document ID: '${key}'.`);
-      const copy = plain(Array.isArray(document) ? {} : document, null, '', new Set());
+      const copy = plain(Array.isArray(document) ? {} : document);
       return ask('put', key ?? '', copy, ...version === undefined || version === null ? [] : [String(version)]);
     },
     del(key, version) {
@@ -161,9 +180,8 @@ return function run(text, isUnusual) {
     for (const name of Object.keys(args)) globalThis['$' + name] = args[name];
     ids.set(document, task.key);
     parsed(() => compile('args', `'use strict';${task.script}`)).call(document, args);
-    const around = new Set([document]);
     const left = Object.keys(document).filter(name => document[name] !== undefined);
-    return Object.fromEntries(left.map(name => [name.toWellFormed(), plain(document[name], document, name, around)]));
+    return Object.fromEntries(left.map(name => [name.toWellFormed(), plain(document[name], document, name, [document])]));
   }
 
   function project() {
@@ -171,16 +189,16 @@ return function run(text, isUnusual) {
     delete globalThis.del;
     Object.assign(globalThis, task.args);
     parsed(() => compile(task.script));
-    return plain(evaluate(task.script), null, '', new Set());
+    return plain(evaluate(task.script));
   }
 
   let answer;
   try {
-    answer = {value: task.document ? patch() : project(), output};
+    answer = stringify({value: task.document ? patch() : project(), output});
   } catch (thrown) {
-    answer = classify(thrown);
+    answer = stringify(classify(thrown));
   }
-  return stringify(wanted === null ? answer : wanted);
+  return wanted === null ? answer : stringify(wanted);
 };
 })()
 """
