@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from evsession.embedded.app.answers import raw_answer
-from evsession.embedded.app.call import Call, Routes, check_depth, parse_object, parse_shape
+from evsession.embedded.app.call import NULL, Call, Routes, check_depth, parse_json, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document
 from evsession.embedded.app.patches import NEVER, Patch, parse_patch, patch_document
 from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
@@ -24,13 +24,13 @@ class Command(msgspec.Struct, rename="pascal", gc=False):
     type: str | None = None
     id: str | None = None
     change_vector: str | None = None
-    document: msgspec.Raw = msgspec.Raw(b"null")
+    document: msgspec.Raw = NULL
     id_prefixed: bool = False
-    patch: msgspec.Raw | None = None
-    patch_if_missing: msgspec.Raw | None = None
-    create_if_missing: msgspec.Raw | None = None
+    patch: msgspec.Raw = NULL
+    patch_if_missing: msgspec.Raw = NULL
+    create_if_missing: msgspec.Raw = NULL
     return_document: bool = False
-    ids: msgspec.Raw | None = None
+    ids: msgspec.Raw = NULL
 
 
 class Batch(msgspec.Struct, rename="pascal"):
@@ -106,14 +106,14 @@ def _delete(transaction: Transaction, command: Command) -> bytes:
 def _patch(transaction: Transaction, command: Command) -> bytes:
     if not command.id:
         raise invalid_argument("The ID argument has invalid value: '' (Parameter 'id')")
-    create = command.create_if_missing
+    create = parse_json(bytes(command.create_if_missing))
     result = patch_document(
         transaction,
         command.id,
         _script(command),
         expected=command.change_vector,
         if_missing=parse_patch(command.patch_if_missing),
-        create=None if create is None else parse_object(bytes(create)),
+        create=create if isinstance(create, dict) else None,
     )
     written = result.written
     answer: dict[str, JSON] = {
@@ -146,7 +146,7 @@ _TARGETS = msgspec.json.Decoder(list[_Target])
 
 def _batch_patch(transaction: Transaction, command: Command) -> bytes:
     patch, if_missing = _script(command), parse_patch(command.patch_if_missing)
-    for target in parse_shape(bytes(command.ids or b"[]"), _TARGETS):
+    for target in parse_shape(bytes(command.ids), _TARGETS):
         patch_document(transaction, target.id, patch, expected=target.change_vector, if_missing=if_missing)
     return b'{"Type":"BatchPATCH"}'
 

@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from evsession.embedded.app.answers import empty, json_answer
-from evsession.embedded.app.call import Call, check_depth, parse_object, parse_shape
+from evsession.embedded.app.call import NULL, Call, check_depth, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document, stored_form
 from evsession.embedded.app.items import ItemSplitter
 from evsession.embedded.app.operations import bulk_result
@@ -27,7 +27,7 @@ BATCH_BYTES = 1 << 20
 class _Item(msgspec.Struct, rename="pascal", gc=False):
     type: str | None = None
     id: str | None = None
-    document: msgspec.Raw = msgspec.Raw(b"null")
+    document: msgspec.Raw = NULL
 
 
 _ITEM = msgspec.json.Decoder(_Item)

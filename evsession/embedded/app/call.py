@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from evsession.embedded.app.tenants import Tenant, Tenants
 
 
-__all__ = ["Call", "Routes", "check_depth", "parse_json", "parse_object", "parse_shape"]
+__all__ = ["NULL", "Call", "Routes", "check_depth", "parse_json", "parse_object", "parse_shape"]
 
 T = TypeVar("T")
+
+NULL = msgspec.Raw(b"null")
+"""What stands for a member that is missing; in RavenDB's bodies that is mostly the same."""
 
 MAX_DEPTH = 500
 """Levels of nesting in a body; SQLite reads 1,000, and RavenDB any number (seen on 7.1)."""

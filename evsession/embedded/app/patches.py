@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from evsession.embedded.app.answers import empty, json_answer
-from evsession.embedded.app.call import Call, Routes, parse_json, parse_object, parse_shape
+from evsession.embedded.app.call import NULL, Call, Routes, parse_json, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document, stored_form
 from evsession.embedded.failures import RavenFailure, conflict, invalid_argument
 from evsession.embedded.scripts import PatchOutcome, run_patch
@@ -50,13 +50,13 @@ class Patched(NamedTuple):
     output: list[str] = []
 
 
-def parse_patch(raw: Raw | None) -> Patch | None:
+def parse_patch(raw: Raw) -> Patch | None:
     """Return the script and its values, or None where there are none.
 
     Raises:
         RavenFailure: it has another shape.
     """
-    if raw is None or bytes(raw) == b"null":
+    if bytes(raw) == b"null":
         return None
     value = parse_object(bytes(raw))
     script, values = value.get("Script"), value.get("Values")
@@ -131,9 +131,9 @@ def _stale(id: str, expected: str, actual: str | None) -> RavenFailure:
 
 
 class _Body(msgspec.Struct, rename="pascal"):
-    patch: Raw | None = None
-    patch_if_missing: Raw | None = None
-    create_if_missing: Raw | None = None
+    patch: Raw = NULL
+    patch_if_missing: Raw = NULL
+    create_if_missing: Raw = NULL
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -146,7 +146,7 @@ def patch_one(call: Call) -> Response:
     patch, if_missing = parse_patch(body.patch), parse_patch(body.patch_if_missing)
     if patch is None:
         raise invalid_argument("The 'Patch' field in the body request is mandatory")
-    if body.create_if_missing is not None and parse_json(bytes(body.create_if_missing)) is not None:
+    if parse_json(bytes(body.create_if_missing)) is not None:
         # RavenDB fails here, too, in other words (seen on 7.1); in a batch it works.
         raise RavenFailure(500, "System.InvalidOperationException", "CreateIfMissing belongs into a command of a batch")
     expected = call.quoted_header("if-match")
