@@ -1,0 +1,473 @@
+"""Queries: from their text to rows of JSON. Knows sources, conditions and projections; the app makes HTTP of it.
+
+Answers are always of the moment: nothing is ever stale. What is different from RavenDB 7.1 is said where it is decided:
+`terms`, `conditions`, `ordering`, `groups`, `kept`. In addition, ``load``, ``filter``, facets, suggestions, spatial and
+full-text extras are refused, and unsorted rows come in the order in which they were written.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from evsession.embedded.failures import RavenFailure, invalid_argument
+from evsession.embedded.includes import included_ids
+from evsession.embedded.query.conditions import Conditions, FieldNames
+from evsession.embedded.query.definitions import Index, read_index
+from evsession.embedded.query.groups import Grouping
+from evsession.embedded.query.indexes import MappedDocuments, ReducedRows, reduce_rows
+from evsession.embedded.query.kept import KeptFields
+from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoNames, fields_of, needs_no_index
+from evsession.embedded.query.ordering import order_by
+from evsession.embedded.query.projections import Projection, projection
+from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source
+from evsession.embedded.query.sql import TRUE, Piece, joined
+from evsession.embedded.query.values import MAX_COUNT, Values
+from evsession.embedded.rql import parse, tree
+from evsession.embedded.storage import Database, document_json, fold_key
+from evsession.embedded.storage.documents import Row, metadata_json, rows_by_key
+from evsession.wire.json import JSON, decode, encode
+
+__all__ = ["Page", "QueryEngine"]
+
+NO_TIME = "0001-01-01T00:00:00.0000000"
+_ROW_COLUMNS = "d.id, CAST(d.body AS BLOB), CAST(d.metadata AS BLOB), d.change_vector, d.modified"
+_MADE_COLUMNS = "NULL, CAST(d.body AS BLOB), NULL, NULL, NULL"
+
+
+class Page(msgspec.Struct):
+    """What a query found.
+
+    Attributes:
+        rows: Documents or rows, JSON objects with their ``@metadata``.
+        includes: Included documents by their keys.
+        total: How many rows there are without paging and ``distinct``; -1 if RavenDB would not say.
+        skipped: Equal rows that ``distinct`` left out up to the end of the page.
+        index_name: The index that was asked, or would have been.
+        included_paths: What was to be included, or None.
+        timestamp: When the index was brought up to date.
+        result_etag: Changes when the database does.
+        capped: How many rows there are at most by the query's own ``limit``, or None.
+    """
+
+    rows: list[bytes]
+    includes: dict[str, bytes]
+    total: int
+    skipped: int
+    index_name: str
+    included_paths: list[str] | None
+    timestamp: str
+    result_etag: int
+    capped: int | None
+
+
+class _Plan(NamedTuple):
+    """How one query is answered.
+
+    Attributes:
+        query: The query.
+        source: What it looks through.
+        where: Its condition, the source's included.
+        order: Its order.
+        project: What makes rows of documents, or None.
+        extra: Metadata of the rows of a projection.
+        index_name: The index to name in the answer.
+        from_collection: Whether no index would be needed.
+        start: Rows to skip.
+        size: Rows to give at most, or None for all.
+        capped: The query's own limit.
+    """
+
+    query: tree.Query
+    source: Source
+    where: Piece
+    order: Piece
+    project: Projection | None
+    extra: bytes
+    index_name: str
+    from_collection: bool
+    start: int
+    size: int | None
+    capped: int | None
+
+
+class QueryEngine:
+    """Answers the queries of one database. Threads may share it; each call brings a connection of its own.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tables = database.tables
+        self._kept = KeptFields(database.tables)
+        self._names = AutoNames()
+        self._definitions: dict[str, tuple[str, Index]] = {}
+
+    @property
+    def wants_maintenance(self) -> bool:
+        """Whether `maintain` has something to do."""
+        return self._kept.are_wanted
+
+    def maintain(self, connection: sqlite3.Connection) -> None:
+        """Make what queries since the last call would be faster with; inside of a write transaction."""
+        self._kept.maintain(connection)
+
+    def define(self, connection: sqlite3.Connection, definition: Mapping[str, JSON]) -> None:
+        """See that an index can be run.
+
+        Raises:
+            RavenFailure: it cannot.
+        """
+        read_index(definition)
+
+    def forget(self) -> None:
+        """Read the definitions of indexes again."""
+        self._definitions = {}
+
+    def auto_indexes(self) -> list[str]:
+        """Return the names of the automatic indexes that there would be by now."""
+        return self._names.all()
+
+    def run(
+        self,
+        connection: sqlite3.Connection,
+        text: str,
+        parameters: Mapping[str, JSON],
+        *,
+        start: int | None = None,
+        page_size: int | None = None,
+        metadata_only: bool = False,
+    ) -> Page:
+        """Answer a query.
+
+        Args:
+            connection: Where to read; all of the answer is of its snapshot.
+            text: The query.
+            parameters: Its parameters.
+            start: Rows to skip, if the query does not say.
+            page_size: Rows to give at most.
+            metadata_only: Whether rows are documents' metadata only.
+
+        Raises:
+            RavenFailure: it cannot be read or be run.
+        """
+        plan = self._plan(connection, text, parameters, start, page_size)
+        found = _Found(connection, plan, self._database, metadata_only=metadata_only)
+        rows = list(found)
+        if plan.query.distinct or (plan.size is None and not plan.start):
+            total = found.seen if not plan.query.distinct or found.is_exhausted else self._count(connection, plan)
+        else:
+            total = self._count(connection, plan)
+        page = self._page(plan, total, found.skipped)
+        page.rows = rows
+        if plan.query.includes:
+            page.includes = self._includes(connection, plan.query.includes, found.raw, rows)
+        return page
+
+    def stream(
+        self,
+        connection: sqlite3.Connection,
+        text: str,
+        parameters: Mapping[str, JSON],
+        *,
+        start: int | None = None,
+        page_size: int | None = None,
+    ) -> tuple[Page, Iterator[bytes]]:
+        """Answer a query row by row, in constant memory unless it sorts; the page has no rows.
+
+        Raises:
+            RavenFailure: it cannot be read or be run, or includes documents.
+        """
+        plan = self._plan(connection, text, parameters, start, page_size)
+        if plan.query.includes:
+            raise RavenFailure(500, "System.NotSupportedException", "Includes are not supported by this type of query.")
+        page = self._page(plan, self._count(connection, plan), 0)
+        return page, iter(_Found(connection, plan, self._database))
+
+    def keys(self, connection: sqlite3.Connection, text: str, parameters: Mapping[str, JSON]) -> Iterator[str]:
+        """Yield the keys of the documents that a query finds, also one that updates.
+
+        Raises:
+            RavenFailure: it cannot be read or be run.
+        """
+        plan = self._plan(connection, text, parameters, None, None, updates=True)
+        for row in _Found(connection, plan, self._database).raw_rows():
+            yield row[0]
+
+    def update_script(self, text: str) -> str | None:
+        """Return the script of a query that updates, or None.
+
+        Raises:
+            RavenFailure: it cannot be read.
+        """
+        return parse(text).update
+
+    def _plan(
+        self,
+        connection: sqlite3.Connection,
+        text: str,
+        parameters: Mapping[str, JSON],
+        start: int | None,
+        page_size: int | None,
+        *,
+        updates: bool = False,
+    ) -> _Plan:
+        query = parse(text)
+        values = Values(query, parameters)
+        if query.update is not None and not updates:
+            raise values.fail("Expected end of query but got: update")
+        skip, capped = values.count(query.skip, "Offset (Start)"), values.count(query.take, "Limit (PageSize)")
+        for number, what in ((start, "Start"), (page_size, "PageSize")):
+            if number is not None and number < 0:
+                raise values.fail(f"{what} cannot be negative, but was {number}.")
+        kept = self._kept.read(connection)
+        source, names, index_name = self._source(connection, values, kept)
+        conditions = [source.condition]
+        if query.where is not None:
+            conditions.append(Conditions(source, values, names).compile(query.where))
+        where = joined([one for one in conditions if one != TRUE] or [TRUE], "AND")
+        order = order_by(source, values, names)
+        if missing := getattr(source, "missing", None):
+            self._kept.want(connection, missing, len(kept))
+        sizes = [size for size in (capped, page_size) if size is not None and size < MAX_COUNT]
+        return _Plan(
+            query=query,
+            source=source,
+            where=where,
+            order=order,
+            project=projection(values, names, connection, self._tables),
+            extra=b',"@index-score":0' if index_name.startswith("collection/") else b"",
+            index_name=index_name,
+            from_collection=index_name.startswith("collection/"),
+            start=(start or 0) if skip is None else skip,
+            size=min(sizes) if sizes else None,
+            capped=capped,
+        )
+
+    def _source(
+        self, connection: sqlite3.Connection, values: Values, kept: Mapping[FieldKey, int]
+    ) -> tuple[Source, FieldNames, str]:
+        query = values.query
+        if query.is_index:
+            return self._index_source(connection, values, kept)
+        if query.group:
+            return self._grouped(connection, values)
+        collection = self._collection(query.source)
+        source = Collection(self._tables, collection, kept)
+        if not query.order and needs_no_index(query.where):
+            return source, FieldNames(values), f"collection/{query.source}"
+        return source, FieldNames(values), self._names.name(query.source, _index_fields(query))
+
+    def _collection(self, name: str) -> str | None:
+        """Return the stored name of a collection, or None for all documents."""
+        if name.lower() == ALL_DOCUMENTS:
+            return None
+        return self._database.collections.get(fold_key(name), name)
+
+    def _index_source(
+        self, connection: sqlite3.Connection, values: Values, kept: Mapping[FieldKey, int]
+    ) -> tuple[Source, FieldNames, str]:
+        query = values.query
+        if query.group:
+            message = "Can't use 'group by' when querying on an Index. 'group by' can be used only when querying on collections."
+            raise invalid_argument(message)
+        index = self._index(connection, query.source)
+        if index is None:
+            collection = self._names.source(query.source)
+            if collection is None:
+                raise RavenFailure(404, "", f"Index {query.source} does not exist")
+            return Collection(self._tables, self._collection(collection), kept), FieldNames(values), query.source
+        if index.reduction is not None:
+            rows = reduce_rows(connection, self._tables, index, self._database.collections)
+            return ReducedRows(index, rows, query.text), FieldNames(values), index.name
+        source = MappedDocuments(index, self._database.collections, self._tables, kept, query.text)
+        return source, FieldNames(values), index.name
+
+    def _index(self, connection: sqlite3.Connection, name: str) -> Index | None:
+        found = connection.execute(f"SELECT definition FROM {self._tables.indexes} WHERE key = ?", (name.lower(),)).fetchone()
+        if found is None:
+            return None
+        known = self._definitions.get(name.lower())
+        if known is None or known[0] != found[0]:
+            known = self._definitions[name.lower()] = (found[0], read_index(decode(found[0].encode())))
+        return known[1]
+
+    def _grouped(self, connection: sqlite3.Connection, values: Values) -> tuple[Source, FieldNames, str]:
+        grouping = Grouping(values)
+        names = _GroupNames(values, grouping)
+        for expression in _expressions(values.query):
+            names(expression)
+        collection = self._collection(values.query.source)
+        where, given = ("", ()) if collection is None else (" WHERE collection = ?", (collection,))
+        bodies = connection.execute(f"SELECT body FROM {self._tables.documents}{where} ORDER BY etag", given)
+        rows = grouping.rows(body for (body,) in bodies)
+        name = self._names.name(values.query.source, grouping.index_fields, grouping.index_keys)
+        return Rows(rows), names, name
+
+    def _count(self, connection: sqlite3.Connection, plan: _Plan) -> int:
+        table = plan.source.table
+        counted = f"SELECT count(*) FROM {table.text} WHERE {plan.where.text}"
+        total: int = connection.execute(counted, table.values + plan.where.values).fetchone()[0]
+        return total
+
+    def _page(self, plan: _Plan, total: int, skipped: int) -> Page:
+        query = plan.query
+        is_prefix = plan.from_collection and isinstance(query.where, tree.Method)
+        capped = None if plan.capped is None else min(plan.capped, max(total, 0)) if plan.capped == MAX_COUNT else plan.capped
+        return Page(
+            rows=[],
+            includes={},
+            total=-1 if is_prefix else total,
+            skipped=skipped,
+            index_name=plan.index_name,
+            included_paths=list(query.includes) or None,
+            timestamp=NO_TIME if plan.from_collection else _now(),
+            result_etag=self._etag(plan.index_name),
+            capped=capped,
+        )
+
+    def _etag(self, index_name: str) -> int:
+        state = f"{self._database.guid}/{self._database.last_etag}/{index_name}"
+        return int.from_bytes(blake2b(state.encode(), digest_size=8).digest(), "big", signed=True)
+
+    def _includes(
+        self, connection: sqlite3.Connection, paths: tuple[str, ...], documents: list[Row], rows: list[bytes]
+    ) -> dict[str, bytes]:
+        keys: dict[str, None] = {}
+        for row in rows:
+            content = decode(row)
+            for path in paths:
+                keys.update(dict.fromkeys(fold_key(key) for key in included_ids(content, path)))
+        given = {fold_key(document[0]) for document in documents if document[0]}
+        wanted = [key for key in keys if key not in given]
+        found = rows_by_key(connection, self._tables, wanted)
+        return {found[key][0]: document_json(found[key]) for key in wanted if key in found}
+
+
+class _GroupNames(FieldNames):
+    """Names of fields in a query of groups."""
+
+    def __init__(self, values: Values, grouping: Grouping) -> None:
+        super().__init__(values, grouping)
+        self._grouping = grouping
+
+    def __call__(self, operand: tree.Expression) -> str:
+        """Return the name of the field of a group's row."""
+        return self._grouping(operand)
+
+
+class _Found:
+    """The rows of a plan: documents read, projected and rendered one after the other."""
+
+    def __init__(self, connection: sqlite3.Connection, plan: _Plan, database: Database, *, metadata_only: bool = False) -> None:
+        self._connection = connection
+        self._plan = plan
+        self._metadata_only = metadata_only
+        self.raw: list[Row] = []
+        self.seen = 0
+        self.skipped = 0
+        self.is_exhausted = False
+
+    def raw_rows(self) -> Iterator[Row]:
+        plan, table = self._plan, self._plan.source.table
+        columns = _ROW_COLUMNS if plan.source.has_ids else _MADE_COLUMNS
+        statement = f"SELECT {columns} FROM {table.text} WHERE {plan.where.text} ORDER BY {plan.order.text}"
+        values = table.values + plan.where.values + plan.order.values
+        if not plan.query.distinct and (plan.size is not None or plan.start):
+            statement += " LIMIT ? OFFSET ?"
+            values += (MAX_COUNT if plan.size is None else plan.size, plan.start)
+        yield from self._connection.execute(statement, values)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._distinct() if self._plan.query.distinct else self._each()
+
+    def _each(self) -> Iterator[bytes]:
+        keeps = bool(self._plan.query.includes)
+        for row in self.raw_rows():
+            self.seen += 1
+            if keeps:
+                self.raw.append(row)
+            yield self._render(row)
+
+    def _distinct(self) -> Iterator[bytes]:
+        plan = self._plan
+        known: set[bytes] = set()
+        size = MAX_COUNT if plan.size is None else plan.size
+        for row in self.raw_rows():
+            content = row[1] if plan.project is None else plan.project(row)
+            if len(known) == plan.start + size and content not in known:
+                return
+            self.seen += 1
+            if content in known:
+                self.skipped += 1
+                continue
+            known.add(content)
+            if len(known) > plan.start:
+                yield self._rendered(row, content)
+            if len(known) == plan.start + size:
+                return
+        self.is_exhausted = True
+
+    def _render(self, row: Row) -> bytes:
+        plan = self._plan
+        if plan.project is None:
+            return self._rendered(row, row[1])
+        return self._rendered(row, plan.project(row))
+
+    def _rendered(self, row: Row, content: bytes) -> bytes:
+        plan = self._plan
+        if not plan.source.has_ids:
+            flag = b'"@projection":true,' if plan.project is not None else b""
+            return b'%b%b"@metadata":{%b"@change-vector":null}}' % (content[:-1], _comma(content), flag)
+        if plan.project is None:
+            if self._metadata_only:
+                return b'{"@metadata":%b}' % metadata_json(row)
+            return document_json(row)
+        key, _, _, change_vector, modified = row
+        return b'%b%b"@metadata":{"@projection":true,"@change-vector":"%b","@id":%b%b,"@last-modified":"%b"}}' % (
+            content[:-1],
+            _comma(content),
+            change_vector.encode(),
+            encode(key),
+            plan.extra,
+            modified.encode(),
+        )
+
+
+def _comma(content: bytes) -> bytes:
+    return b"," if len(content) > 2 else b""
+
+
+def _index_fields(query: tree.Query) -> set[str]:
+    """Return the fields that an automatic index for the query would have."""
+    fields = fields_of(query.where, query.alias)
+    for key in query.order:
+        fields |= fields_of(key.operand, query.alias)
+    return fields
+
+
+def _expressions(query: tree.Query) -> Iterator[tree.Expression]:
+    """Yield the aggregations of a query's condition."""
+    pending = [query.where] if query.where is not None else []
+    while pending:
+        node = pending.pop()
+        match node:
+            case tree.And(parts) | tree.Or(parts):
+                pending += parts
+            case tree.Not(part):
+                pending.append(part)
+            case tree.Compare(_, tree.Method() as field, _) | tree.Between(tree.Method() as field, _, _):
+                yield field
+            case tree.Member(tree.Method() as field, _, _):
+                yield field
+
+
+def _now() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}0Z"
