@@ -124,14 +124,12 @@ def test_examples_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 90
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("name", OUTPUT)
 def test_example(name: str, raven_url: str, unmade: str) -> None:
     ran = run([sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"], url=raven_url, database=unmade)
     assert (ran.stderr, ran.stdout) == ("", OUTPUT[name].format(database=unmade) if name == "quickstart" else OUTPUT[name])
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("name", [name for name in OUTPUT if name != "application"])
 def test_example_can_run_again(name: str, raven_url: str, database: str) -> None:
     for _ in range(2):
@@ -166,7 +164,6 @@ def _program(path: Path, script: str) -> Path:
     return path
 
 
-@pytest.mark.server
 def test_quickstart_script_installs_once_and_runs_from_anywhere(
     checkout: Path, python: Path, tmp_path: Path, raven_url: str, unmade: str
 ) -> None:

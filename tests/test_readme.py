@@ -86,7 +86,6 @@ async def run_in_session(code: Any, sample: Any, url: str, database: str) -> Non
             )
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: f"{snippet.line}: {snippet.section}")
 def test_snippet(snippet: Snippet, raven_url: str, database: str, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(certificates)

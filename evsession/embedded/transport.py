@@ -57,7 +57,7 @@ class EmbeddedTransport:
         if self._is_own and self._app is not None:
             self._app.close()
 
-    async def start(self, database: str | None) -> None:
+    async def start(self, database: str) -> None:
         """Open the file, and create the database if there is none of this name.
 
         Raises:
@@ -65,13 +65,12 @@ class EmbeddedTransport:
         """
         self._is_closed = False
         self._threads = trio.CapacityLimiter(THREADS)  # a thread that outlived another run of trio gives nothing back
-        await trio.to_thread.run_sync(self._start, database)
+        await trio.to_thread.run_sync(self.prepare, database)
 
-    def _start(self, database: str | None) -> None:
+    def prepare(self, database: str) -> None:
+        """Do what `start` does, in any thread."""
         if self._app is None:
             self._app = App(self._path)
-        if database is None:
-            return
         target = f"/admin/databases?{urlencode({'name': database})}"
         made = self._app.answer(Request("PUT", target, encode({"DatabaseName": database}), writes=True))
         if made.status not in (201, 409):
@@ -105,8 +104,8 @@ class EmbeddedTransport:
         return exchange
 
     async def aclose(self) -> None:
-        """Close the file once what was handed to the server is done. May be called again."""
-        self._is_closed = True
+        """Close the file once what was handed to the server is done. May be called again; another's `App` is left alone."""
+        self._is_closed = self._is_own
         if self._is_own and self._path is not None and self._app is not None:
             app, self._app = self._app, None
             await trio.to_thread.run_sync(app.close)
