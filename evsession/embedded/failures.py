@@ -64,12 +64,12 @@ def put_conflict(key: str, expected: str, actual: str | None) -> RavenFailure:
 def delete_conflict(key: str, expected: str, actual: str | None) -> RavenFailure:
     """Return the 409 of a DELETE whose change vector is not the document's.
 
-    That of a missing document names nothing (seen on 7.1).
+    RavenDB names a missing document only while it remembers the deletion (seen on 7.1); here it is always named.
     """
     if actual is None:
         message = f"Document {key} does not exist, but delete was called with change vector '{expected}'. {_ABORTED}"
-        return conflict(message, key=None, expected=None, actual=None)
-    message = f"Document {key} has change vector {actual}, but Delete was called with change vector '{expected}'. {_ABORTED}"
+    else:
+        message = f"Document {key} has change vector {actual}, but Delete was called with change vector '{expected}'. {_ABORTED}"
     return conflict(message, key=key, expected=expected, actual=actual)
 
 

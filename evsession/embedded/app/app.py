@@ -116,16 +116,20 @@ class App:
         return handler(call)
 
     def _failed(self, request: Request, error: Exception) -> Response:
+        answer = failure(self._told(request, error), request.target)
+        return Response(answer.status, answer.headers) if request.method == "HEAD" else answer
+
+    def _told(self, request: Request, error: Exception) -> RavenFailure:
         if isinstance(error, RavenFailure):
-            return failure(error, request.target)
+            return error
         if isinstance(error, sqlite3.Error):
             # The text is SQLite's own and short, such as "database or disk is full".
-            return failure(RavenFailure(500, "System.IO.IOException", f"The embedded server's file: {error}"), request.target)
+            return RavenFailure(500, "System.IO.IOException", f"The embedded server's file: {error}")
         if isinstance(error, SessionError):
-            return failure(RavenFailure(503, "System.ObjectDisposedException", error.message), request.target)
+            return RavenFailure(503, "System.ObjectDisposedException", error.message)
         _LOG.error("%s %s failed", request.method, request.target.partition("?")[0], exc_info=error)
         what = f"{type(error).__name__} in the embedded server of evsession; its log has the rest"
-        return failure(RavenFailure(500, "System.InvalidOperationException", what), request.target)
+        return RavenFailure(500, "System.InvalidOperationException", what)
 
 
 class _Conversation:

@@ -29,6 +29,7 @@ NULL = msgspec.Raw(b"null")
 MAX_DEPTH = 500
 """Levels of nesting in a body; SQLite reads 1,000, and RavenDB any number (seen on 7.1)."""
 
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*", re.ASCII)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -86,13 +87,14 @@ class Call:
         """Return the parameter as an integer.
 
         Raises:
-            RavenFailure: it is none.
+            RavenFailure: it is none, or one that RavenDB has no room for.
         """
         text = self.query.get(name.lower(), [None])[0]
         if text is None:
             return default
-        if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text, re.ASCII):
-            raise invalid_argument(f"Could not parse query string '{name}' header to int32, value was: {text}")
+        bits, kind = (32, "int") if name in ("start", "pageSize") else (64, "long")
+        if not _INTEGER.fullmatch(text) or not -(1 << bits - 1) <= int(text) < 1 << bits - 1:
+            raise invalid_argument(f"Could not parse header '{name}' header as {kind}, value was: {text}")
         return int(text)
 
     def flag(self, name: str) -> bool:

@@ -91,7 +91,7 @@ def patch_document(
     """
     row = transaction.read(id)
     actual = row[3] if row else None
-    if expected is not None and expected != (actual or ""):
+    if expected is not None and expected != actual:
         raise _stale(id, expected, actual)
     if row is None and if_missing is None:
         if create is None:
@@ -99,15 +99,20 @@ def patch_document(
         written = put_document(transaction, id, dict(create))
         return Patched("Created", create, None, written)
     before = decode_object(document_json(row)) if row else {METADATA: {}}
-    outcome = _run(transaction, id, patch if row or if_missing is None else if_missing, before)
+    outcome = _run(transaction, row[0] if row else id, patch if row or if_missing is None else if_missing, before)
     body, metadata, collection = stored_form(dict(outcome.document))
-    after = {**decode_object(body.encode()), METADATA: decode_object(metadata.encode())}
+    after = _shown(body.encode(), metadata.encode())
     if row is None:
         return Patched("Created", after, None, transaction.put(id, body, metadata, collection), outcome.output)
-    before = {**decode_object(row[1]), METADATA: decode_object(row[2])}
+    before = _shown(row[1], row[2])
     if _UNORDERED.encode(after) == _UNORDERED.encode(before):
         return Patched("NotModified", after, before, None, outcome.output)
     return Patched("Patched", after, before, transaction.put(row[0], body, metadata, collection, actual), outcome.output)
+
+
+def _shown(body: bytes, metadata: bytes) -> dict[str, JSON]:
+    facts = decode_object(metadata)
+    return {**decode_object(body), METADATA: facts} if facts else decode_object(body)
 
 
 def _run(transaction: Transaction, id: str, patch: Patch, document: dict[str, JSON]) -> PatchOutcome:
@@ -180,9 +185,9 @@ def _answer(result: Patched, *, is_test: bool, is_debugging: bool) -> Response:
     if is_debugging:
         answer["OriginalDocument"] = result.before if is_test else None
         answer["Debug"] = {"Info": result.output, "Actions": {}}
-    if is_test:
+    if is_test and result.status != "NotModified":
         answer |= {"LastModified": NEVER, "ChangeVector": None, "Collection": None}
-    elif result.written is not None:
+    if result.written is not None:
         written = result.written
         answer |= {"LastModified": written.modified, "ChangeVector": written.change_vector, "Collection": written.collection}
     return json_answer(answer, status=201 if result.status == "Created" else 200)

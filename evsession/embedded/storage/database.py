@@ -41,8 +41,8 @@ class Database:
         return f"<Database {self.name!r}, {self.last_etag} writes>"
 
     def change_vector(self, etag: int) -> str:
-        """Return the change vector of the write with this etag, in the form of RavenDB's: ``A:5-t09jB506iEunWcANKrlXcw``."""
-        return f"{NODE_TAG}:{etag}-{self.guid}"
+        """Return the change vector of the write with this etag, as RavenDB's: ``A:5-t09jB506iEunWcANKrlXcw``; empty at 0."""
+        return f"{NODE_TAG}:{etag}-{self.guid}" if etag else ""
 
 
 def new_guid() -> str:

@@ -60,7 +60,12 @@ def rows_by_key(connection: sqlite3.Connection, tables: Tables, keys: list[str])
 
 
 def prefixed_rows(connection: sqlite3.Connection, tables: Tables, prefix: str, after: str = "") -> Iterator[Row]:
-    """Yield the documents whose folded keys start with the folded prefix and come after `after`, in the order of keys."""
+    """Yield the documents whose folded keys start with the folded prefix and come after `after`, in the order of keys.
+
+    RavenDB goes to `after` and stops at the first key without the prefix, so an `after` outside finds nothing (seen on 7.1).
+    """
+    if after and not after.startswith(prefix):
+        return
     end = _successor(prefix)
     where = "key >= ? AND key > ?" + (" AND key < ?" if end else "")
     values = (prefix, after, *([end] if end else []))

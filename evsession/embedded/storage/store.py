@@ -139,9 +139,13 @@ class Storage:
         """
         with self._exclusively() as connection:
             transaction = Transaction(connection, database)
-            with _committed(connection):
-                yield transaction
-                transaction.finish()
+            try:
+                with _committed(connection):
+                    yield transaction
+                    transaction.finish()
+            except BaseException:
+                transaction.undone()
+                raise
             transaction.apply()
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from datetime import datetime, timezone
 from time import time_ns
 from typing import NamedTuple
@@ -51,6 +52,7 @@ class Transaction:
         self.etag = database.last_etag
         self.now = timestamp()
         self._collections: dict[str, str] = {}
+        self._identities: dict[str, int] = {}
         documents = database.tables.documents
         self._find = f"SELECT id, collection, change_vector FROM {documents} WHERE key = ?"
         self._insert = f"INSERT INTO {documents} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -82,7 +84,7 @@ class Transaction:
         if expected is not None and expected != (found[2] if found else ""):
             raise put_conflict(id, expected, found[2] if found else None)
         if found and found[1] != collection and fold_key(found[1]) != fold_key(collection):
-            raise collection_mismatch(id, found[1], collection)
+            raise collection_mismatch(id, found[1], self._known(collection) or collection)
         self.etag += 1
         written = Written(id, self._collection(collection), self.database.change_vector(self.etag), self.now)
         self.connection.execute(
@@ -101,7 +103,7 @@ class Transaction:
         if expected is not None:
             found = self.connection.execute(self._find, (key,)).fetchone()
             if not found or found[2] != expected:
-                raise delete_conflict(id, expected, found[2] if found else None)
+                raise delete_conflict(id if found else key, expected, found[2] if found else None)
         gone = self.connection.execute(self._delete, (key,)).rowcount > 0
         self.etag += gone
         return gone
@@ -134,6 +136,7 @@ class Transaction:
             (_identity(name), step),
         ).fetchall()
         value: int = found[0][0]
+        self._identities[_identity(name)] = value
         return value
 
     def seed_identity(self, name: str, value: int, *, force: bool) -> int:
@@ -148,17 +151,33 @@ class Transaction:
 
     def _collection(self, name: str) -> str:
         """Return the collection's name as it was first written."""
-        key = fold_key(name)
-        known = self.database.collections.get(key) or self._collections.get(key)
+        known = self._known(name)
         if known is None:
+            key = fold_key(name)
             self.connection.execute(f"INSERT INTO {self.database.tables.collections} VALUES (?, ?)", (key, name))
             self._collections[key] = known = name
         return known
+
+    def _known(self, collection: str) -> str | None:
+        key = fold_key(collection)
+        return self.database.collections.get(key) or self._collections.get(key)
 
     def finish(self) -> None:
         """Write the counters; the last thing before the commit."""
         if self.etag != self.database.last_etag:
             self.connection.execute("UPDATE databases SET last_etag = ? WHERE number = ?", (self.etag, self.database.number))
+
+    def undone(self) -> None:
+        """Keep what must not come twice, after everything was undone: etags that were told, and identities that were given."""
+        self.database.last_etag = self.etag
+        if self._identities:
+            # Nobody misses a number that is lost here: a full disk must not hide why the transaction failed.
+            with suppress(sqlite3.Error):
+                self.connection.executemany(
+                    f"INSERT INTO {self.database.tables.identities} VALUES (?, ?)"
+                    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    list(self._identities.items()),
+                )
 
     def apply(self) -> None:
         """Let the database know its counters; the first thing after the commit."""
