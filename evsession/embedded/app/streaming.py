@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from evsession.embedded.failures import RavenFailure
 from evsession.embedded.storage import Storage
@@ -19,28 +19,31 @@ class Lease:
     """A reader's connection for as long as a stream takes. Must be released; once is enough.
 
     Attributes:
-        connection: It sees one state of the database.
+        connection: It sees one state of the database. After `keep` it is not to be used any more.
     """
 
     def __init__(self, storage: Storage) -> None:
-        self._storage: Storage | None = storage
+        self._storage = storage
         self.connection = storage.begin_read()
+        self._give_back: Callable[[], None] | None = lambda: storage.end_read(self.connection)
 
     def keep(self, rows: Iterator[bytes]) -> Iterator[bytes]:
         """Return the rows, to be read as they are wanted.
 
-        A store in memory has one connection for all: there they are read now, so that nobody has to wait for a slow client.
+        A store in memory has one connection for all, so there the rows are put aside, lest others wait for a slow client.
         """
-        if self._storage is not None and self._storage.is_shared:
-            rows = iter(list(rows))
-            self.release()
-        return rows
+        if not self._storage.is_shared:
+            return rows
+        aside = self._storage.put_aside(rows)
+        self.release()
+        self._give_back = aside.close
+        return aside
 
     def release(self) -> None:
-        """Give the connection back."""
-        storage, self._storage = self._storage, None
-        if storage is not None:
-            storage.end_read(self.connection)
+        """Give the connection back, and let go of the rows."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
 
 
 def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from evsession.embedded.storage.connect import OLDEST_SQLITE, Prepare, checked_path, connect, lock, prepare
 from evsession.embedded.storage.database import Database, new_guid
 from evsession.embedded.storage.keys import fold_key
 from evsession.embedded.storage.schema import Tables, create_statements, drop_statements
+from evsession.embedded.storage.spool import Spool, Spools
 from evsession.embedded.storage.transaction import Transaction
 from evsession.errors import ConfigurationError
 
@@ -41,6 +42,7 @@ class Storage:
         self._also = also
         self._closed = False
         self._writing = threading.Lock()
+        self._spools = Spools()
         self._idle: list[sqlite3.Connection] = []
         self._lock: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection
@@ -101,6 +103,7 @@ class Storage:
             if self._closed:
                 self._writing.release()
                 raise _closed()
+            self._spools.sweep(self._writer)
             return self._writer
         try:
             connection = self._idle.pop()
@@ -129,6 +132,14 @@ class Storage:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def put_aside(self, rows: Iterable[bytes]) -> Aside:
+        """Take all rows at once, from the connection that was lent, and return what gives them one by one later.
+
+        Only for a store with one connection (`is_shared`). Closing what is returned lets go of the rows, without waiting.
+        """
+        spool = self._spools.fill(self._writer, rows)
+        return Aside(self, self._spools, spool)
 
     @contextmanager
     def write(self, database: Database) -> Iterator[Transaction]:
@@ -218,6 +229,32 @@ class Storage:
                 self._idle.pop().close()
             self._writer.close()
             self._unlock()
+
+
+class Aside(Iterator[bytes]):
+    """Rows that were put aside; it has a connection only while it reads the next of them."""
+
+    def __init__(self, storage: Storage, spools: Spools, spool: Spool) -> None:
+        self._storage = storage
+        self._spools = spools
+        self._spool: Spool | None = spool
+        self._rows: list[bytes] = []
+
+    def __next__(self) -> bytes:
+        if not self._rows and self._spool is not None:
+            with self._storage.read() as connection:
+                self._rows = self._spool.read(connection)[::-1]
+        if not self._rows:
+            self.close()
+            raise StopIteration
+        return self._rows.pop()
+
+    def close(self) -> None:
+        """Let go of the rows."""
+        spool, self._spool = self._spool, None
+        self._rows = []
+        if spool is not None:
+            self._spools.let_go(spool)
 
 
 @contextmanager
