@@ -88,6 +88,8 @@ class Peer:
     def _begin_request(self, head: h11.Request) -> Request:
         if len(head.target) > self._limits.target:
             raise Refused(414)
+        if len(head.method) + sum(len(name) + len(value) + 4 for name, value in head.headers) > self._limits.head:
+            raise Refused(431)  # h11 counts only what is incomplete
         names = {name for name, _ in head.headers}
         # Both a length and chunks: somebody between us and the client may see other requests in it than we do.
         if {b"content-length", b"transfer-encoding"} <= names or not head.target.startswith(b"/"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import trio
@@ -117,7 +117,7 @@ class Server:
         """Refuse what a browser sends for a page that is not of this server, for it asks nobody before it sends a POST."""
         headers = dict(request.headers)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise Refused(403, f"The embedded server of evsession answers no pages of {origin}.")
         if self._is_local and not is_own_name(host):
             raise Refused(403, f"The embedded server of evsession listens on loopback, which is not called {host}.")
@@ -176,9 +176,9 @@ def _gather(talk: Conversation) -> tuple[bytes, bool]:
 
 def is_own_name(authority: str) -> bool:
     """Return whether a ``Host`` is an address or ``localhost``, which nobody else can make point here."""
+    name = re.sub(r":\d*\Z", "", authority).lower()
     try:
-        name = urlsplit(f"//{authority}").hostname or ""
-        ip_address(name)
+        ip_address(name.strip("[]"))
     except ValueError:
         return name == "localhost" or name.endswith(".localhost")
     return True

@@ -51,7 +51,7 @@ class EmbeddedTransport:
         self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"<EmbeddedTransport {'memory' if self._path is None else os.fspath(self._path)!r}>"
+        return f"<EmbeddedTransport on {'memory' if self._path is None else os.fspath(self._path)}>"
 
     def __del__(self) -> None:
         if self._is_own and self._app is not None:
