@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from evsession.embedded.app.answers import raw_answer
-from evsession.embedded.app.call import NULL, Call, Routes, check_depth, parse_json, parse_object, parse_shape
+from evsession.embedded.app.call import NULL, Call, Routes, parse_json, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document
 from evsession.embedded.app.patches import NEVER, Patch, parse_patch, patch_document
 from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
@@ -98,7 +98,6 @@ def _put(transaction: Transaction, command: Command) -> bytes:
     raw = bytes(command.document)
     if raw == b"null":
         raise RavenFailure(500, "System.InvalidOperationException", "PUT command must have a 'Document' property")
-    check_depth(raw)
     written = put_document(transaction, command.id, parse_object(raw, exact=True), command.change_vector)
     return b'{"Type":"PUT","@id":%b,"@collection":%b,"@change-vector":"%b","@last-modified":"%b"}' % (
         encode(written.id),

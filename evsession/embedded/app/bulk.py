@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from evsession.embedded.app.answers import empty, json_answer
-from evsession.embedded.app.call import NULL, Call, check_depth, parse_object, parse_shape
+from evsession.embedded.app.call import NULL, Call, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document, stored_form
 from evsession.embedded.app.items import ItemSplitter
 from evsession.embedded.app.operations import bulk_result
@@ -85,7 +85,6 @@ class BulkInsert:
         self._size = 0
 
     def _insert(self, transaction: Transaction, data: bytes) -> bool:
-        check_depth(data)
         item = parse_shape(data, _ITEM)
         if item.type == "HeartBeat":
             return False

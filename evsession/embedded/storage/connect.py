@@ -90,8 +90,7 @@ def _write_ahead(connection: sqlite3.Connection, path: str) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise ConfigurationError(f"{path!r} is where SQLite cannot write ahead (it offers {mode!r}): use a local disk")
-    connection.execute("BEGIN IMMEDIATE")  # says at once that the file cannot be written
-    connection.execute("COMMIT")
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")  # tells at once if the file cannot be written
 
 
 def checked_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:

@@ -52,6 +52,9 @@ def row_by_key(connection: sqlite3.Connection, tables: Tables, key: str) -> Row 
 
 def rows_by_key(connection: sqlite3.Connection, tables: Tables, keys: list[str]) -> dict[str, Row]:
     """Return the documents with these folded keys, by key; missing ones are left out."""
+    if len(keys) == 1:
+        row = row_by_key(connection, tables, keys[0])
+        return {keys[0]: row} if row else {}
     found = connection.execute(
         f"SELECT key, {DOCUMENT_COLUMNS} FROM {tables.documents} WHERE key IN (SELECT value FROM json_each(?))",
         (encode(keys).decode(),),
