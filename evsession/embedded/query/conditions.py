@@ -1,8 +1,11 @@
 """From a condition of RQL to one of SQL. Knows what RavenDB's comparisons mean; see `terms` for what they are made on.
 
 Each comparison asks whether a document has a term that fits; two ends of a range on one field, joined by ``and``, ask for one
-term between them. Different here: a range whose ends are the wrong way around finds nothing (7.1 forgets the upper end), and
-a text or time in ``in`` is compared as written.
+term between them. ``!=`` is the opposite of ``=``, but as a part of ``or`` it finds no document without the field; ``not
+startsWith`` and ``not endsWith`` ask for a text that is different. All seen on 7.1.
+
+Different here: a range whose ends are the wrong way around finds nothing (7.1 forgets the upper end), one of a whole number and
+a fraction is one of fractions, two ends in the same direction are two conditions, and ``exact(id() = x)`` is ``id() = x``.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from evsession.embedded.query.functions import check_pattern
 from evsession.embedded.query.sources import FieldPlan, Source
 from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined, negated
 from evsession.embedded.query.terms import MAX_INTEGER, fold, numbers_of, text_of, ticks_of, words
-from evsession.embedded.query.values import Values, named
+from evsession.embedded.query.values import Values, kind_of, named
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
 
@@ -25,6 +28,7 @@ _SCANNED = (
     "EXISTS (SELECT 1 FROM (SELECT json_extract(e.value, '$[0]') AS t, json_extract(e.value, '$[1]') AS l,"
     " json_extract(e.value, '$[2]') AS d FROM json_each(ev_terms({body}, {path}, ?)) e) x WHERE {condition})"
 )
+_KEPT = "d.etag IN (SELECT x.document FROM "
 NULL = Piece("x.t IS NULL")
 
 
@@ -81,12 +85,28 @@ class Conditions:
         self._names = names
         self._exact = False
 
+    def compile_all(self, expression: tree.Expression, within: Piece) -> Piece:
+        """Return the whole condition, `within` included, which says which rows belong to the source.
+
+        That is left out where kept terms, which are of the source's rows only, decide: SQLite would look for both.
+
+        Raises:
+            RavenFailure: it cannot be understood.
+        """
+        parts = self._with_ranges(expression.parts) if isinstance(expression, tree.And) else [expression]
+        pieces = [self.compile(part) for part in parts]
+        if within == TRUE or any(piece.text.startswith(_KEPT) for piece in pieces):
+            return joined(pieces, "AND")
+        return joined([within, *pieces], "AND")
+
     def compile(self, expression: tree.Expression | _Range) -> Piece:
         """Return the condition.
 
         Raises:
             RavenFailure: it cannot be understood.
         """
+        if isinstance(expression, tree.Compare):  # first, for it is what most queries are made of
+            return self._compare(expression.operator, expression.left, self._values.scalar(expression.right))
         if isinstance(expression, _Range):
             low, high = expression.low, expression.high
             return self._range(expression.field, low, high, with_low=expression.with_low, with_high=expression.with_high)
@@ -94,15 +114,15 @@ class Conditions:
             case tree.And(parts):
                 return joined([self.compile(part) for part in self._with_ranges(parts)], "AND")
             case tree.Or(parts):
-                return joined([self.compile(part) for part in parts], "OR")
+                return joined([self._alternative(part) for part in parts], "OR")
+            case tree.Not(tree.Method("startswith" | "endswith") as method):
+                return self._method(method, is_negated=True)
             case tree.Not(part):
                 return negated(self.compile(part))
             case tree.All():
                 return TRUE
-            case tree.Compare(operator, left, right):
-                return self._compare(operator, left, self._values.scalar(right))
             case tree.Between(field, low, high):
-                return self._between(field, self._values.scalar(low), self._values.scalar(high))
+                return self._between(field, low, high)
             case tree.Member(field, values, every):
                 return self._member(field, self._values.several(named(field), values), every=every)
             case tree.Method():
@@ -123,13 +143,20 @@ class Conditions:
                 return [_Range(one.left, *ends, low.operator == ">=", high.operator == "<="), *rest]
         return list(parts)
 
+    def _alternative(self, part: tree.Expression) -> Piece:
+        """Compile a part of ``or``: there ``!=`` finds no document without the field (seen on 7.1)."""
+        piece = self.compile(part)
+        if isinstance(part, tree.Compare) and part.operator == "!=" and not is_id(part.left):
+            return joined([self._has(self._field(part.left), TRUE), piece], "AND")
+        return piece
+
     def _field(self, operand: tree.Expression, analyzer: str = "fold") -> FieldPlan:
         return self._source.field(self._names(operand), "exact" if self._exact and analyzer == "fold" else analyzer)
 
     def _has(self, plan: FieldPlan, condition: Piece) -> Piece:
         """Return whether the document has a term that fits."""
         if plan.kept is not None:
-            text = f"d.etag IN (SELECT x.document FROM {self._source.terms} x WHERE x.field = ? AND {condition.text})"
+            text = f"{_KEPT}{self._source.terms} x WHERE x.field = ? AND {condition.text})"
             return Piece(text, (plan.kept, *condition.values))
         text = _SCANNED.format(body=plan.body.text, path=plan.path.text, condition=condition.text)
         return Piece(text, (*plan.body.values, *plan.path.values, plan.analyzer, *condition.values))
@@ -174,18 +201,17 @@ class Conditions:
             column = self._key().text
             return joined([Piece(f"{column} {sign} ?", (text_of(value),)) for sign, value in given] or [TRUE], "AND")
         plan = self._field(field)
-        kinds = {bool(numbers_of(value)) for _, value in given}
-        if len(kinds) > 1:
-            kind = "System.String" if isinstance(low, str) else "System.Int64"
-            message = f"UnaryMatchOperation Between is not supported for type {kind}"
-            raise RavenFailure(500, "System.InvalidOperationException", message)
-        if kinds == {True} and any(_is_fraction(value) for _, value in given):
+        if all(numbers_of(value) for _, value in given) and any(_is_fraction(value) for _, value in given):
             given = [(sign, float(value)) for sign, value in given]
         pieces = [self._end(plan, sign, value) for sign, value in given]
         return self._has(plan, joined(pieces or [TRUE], "AND"))
 
-    def _between(self, field: tree.Operand, low: JSON, high: JSON) -> Piece:
+    def _between(self, field: tree.Operand, first: tree.Operand, last: tree.Operand) -> Piece:
         """Nulls lie beyond the upper end: with null as the upper end they belong to the range (seen on 7.1)."""
+        low, high = self._values.scalar(first), self._values.scalar(last)
+        if len({kind_of(value) for value in (low, high) if value is not None}) > 1:
+            message = f"Incompatible types of variables in WHERE clause on '<Field>: {named(field)}' field."
+            raise self._values.fail(f"{message} It got values of the following types: Value,Value")
         between = self._range(field, low, high)
         if high is not None or is_id(field):
             return between
@@ -210,10 +236,10 @@ class Conditions:
             return joined([self._has(plan, _listed(plan, [value])) for value in values], "AND")
         return self._has(plan, _listed(plan, values)) if values else FALSE
 
-    def _method(self, method: tree.Method) -> Piece:
+    def _method(self, method: tree.Method, *, is_negated: bool = False) -> Piece:
+        if method.name in ("startswith", "endswith"):
+            return self._affix(method, is_negated=is_negated)
         compile_method = {
-            "startswith": self._starts_with,
-            "endswith": self._ends_with,
             "regex": self._regex,
             "exists": self._exists,
             "search": self._search,
@@ -237,19 +263,16 @@ class Conditions:
             raise self._values.fail(f"Method {method.written}() expects second argument to be provided")
         return self._values.text(method.arguments[1], method.written)
 
-    def _starts_with(self, method: tree.Method) -> Piece:
-        prefix, field = self._text_argument(method), self._argument(method)
+    def _affix(self, method: tree.Method, *, is_negated: bool) -> Piece:
+        """Compile ``startsWith`` or ``endsWith``. Negated, it asks for a text that is different (seen on 7.1)."""
+        text, field = self._text_argument(method), self._argument(method)
+        compile_affix = _prefix if method.name == "startswith" else _suffix
         if is_id(field):
-            return _prefix(self._key().text, fold(prefix))
+            piece = compile_affix(self._key().text, fold(text))
+            return negated(piece) if is_negated else piece
         plan = self._field(field)
-        return self._has(plan, _prefix("x.t", _text(plan, prefix)))
-
-    def _ends_with(self, method: tree.Method) -> Piece:
-        suffix, field = self._text_argument(method), self._argument(method)
-        if is_id(field):
-            return Piece(f"ev_suffix({self._key().text}, ?)", (fold(suffix),))
-        plan = self._field(field)
-        return self._has(plan, Piece("ev_suffix(x.t, ?)", (_text(plan, suffix),)))
+        piece = compile_affix("x.t", _text(plan, text))
+        return self._has(plan, joined([Piece("x.t IS NOT NULL"), negated(piece)], "AND") if is_negated else piece)
 
     def _regex(self, method: tree.Method) -> Piece:
         pattern, field = self._text_argument(method), self._argument(method)
@@ -348,6 +371,10 @@ def _prefix(column: str, prefix: str) -> Piece:
     if end is None:
         return Piece(f"{column} >= ?", (prefix,))
     return Piece(f"({column} >= ? AND {column} < ?)", (prefix, end))
+
+
+def _suffix(column: str, suffix: str) -> Piece:
+    return Piece(f"ev_suffix({column}, ?)", (suffix,))
 
 
 def _successor(prefix: str) -> str | None:

@@ -26,7 +26,7 @@ from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoNames, fields_of,
 from evsession.embedded.query.ordering import order_by
 from evsession.embedded.query.projections import Projection, projection
 from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source
-from evsession.embedded.query.sql import TRUE, Piece, joined
+from evsession.embedded.query.sql import Piece
 from evsession.embedded.query.values import MAX_COUNT, Values
 from evsession.embedded.rql import parse, tree
 from evsession.embedded.storage import Database, document_json, fold_key
@@ -36,6 +36,9 @@ from evsession.wire.json import JSON, decode, encode
 __all__ = ["Page", "QueryEngine"]
 
 NO_TIME = "0001-01-01T00:00:00.0000000"
+MAX_NAMES = 1000
+"""Queries whose indexes' names are remembered."""
+
 _ROW_COLUMNS = "d.id, CAST(d.body AS BLOB), CAST(d.metadata AS BLOB), d.change_vector, d.modified"
 _MADE_COLUMNS = "NULL, CAST(d.body AS BLOB), NULL, NULL, NULL"
 
@@ -109,6 +112,7 @@ class QueryEngine:
         self._kept = KeptFields(database.tables)
         self._names = AutoNames()
         self._definitions: dict[str, tuple[str, Index]] = {}
+        self._index_names: dict[str, tuple[int, str]] = {}
 
     @property
     def wants_maintenance(self) -> bool:
@@ -159,12 +163,10 @@ class QueryEngine:
             RavenFailure: it cannot be read or be run.
         """
         plan = self._plan(connection, text, parameters, start, page_size)
-        found = _Found(connection, plan, self._database, metadata_only=metadata_only)
-        rows = list(found)
-        if plan.query.distinct or (plan.size is None and not plan.start):
-            total = found.seen if not plan.query.distinct or found.is_exhausted else self._count(connection, plan)
-        else:
-            total = self._count(connection, plan)
+        found = _Found(connection, plan, metadata_only=metadata_only)
+        rows = found.documents() if found.are_plain else list(found)
+        is_whole = not plan.query.distinct and plan.size is None and not plan.start
+        total = len(rows) if is_whole else self._count(connection, plan)
         page = self._page(plan, total, found.skipped)
         page.rows = rows
         if plan.query.includes:
@@ -189,7 +191,7 @@ class QueryEngine:
         if plan.query.includes:
             raise RavenFailure(500, "System.NotSupportedException", "Includes are not supported by this type of query.")
         page = self._page(plan, self._count(connection, plan), 0)
-        return page, iter(_Found(connection, plan, self._database))
+        return page, iter(_Found(connection, plan))
 
     def keys(self, connection: sqlite3.Connection, text: str, parameters: Mapping[str, JSON]) -> Iterator[str]:
         """Yield the keys of the documents that a query finds, also one that updates.
@@ -198,8 +200,8 @@ class QueryEngine:
             RavenFailure: it cannot be read or be run.
         """
         plan = self._plan(connection, text, parameters, None, None, updates=True)
-        for row in _Found(connection, plan, self._database).raw_rows():
-            yield row[0]
+        for key, *_ in _Found(connection, plan).raw_rows():
+            yield key
 
     def update_script(self, text: str) -> str | None:
         """Return the script of a query that updates, or None.
@@ -224,15 +226,14 @@ class QueryEngine:
         if query.update is not None and not updates:
             raise values.fail("Expected end of query but got: update")
         skip, capped = values.count(query.skip, "Offset (Start)"), values.count(query.take, "Limit (PageSize)")
-        for number, what in ((start, "Start"), (page_size, "PageSize")):
-            if number is not None and number < 0:
-                raise values.fail(f"{what} cannot be negative, but was {number}.")
+        if (start or 0) < 0 or (page_size or 0) < 0:
+            what, number = ("Start", start) if (start or 0) < 0 else ("PageSize", page_size)
+            raise values.fail(f"{what} cannot be negative, but was {number}.")
         kept = self._kept.read(connection)
         source, names, index_name = self._source(connection, values, kept)
-        conditions = [source.condition]
+        where = source.condition
         if query.where is not None:
-            conditions.append(Conditions(source, values, names).compile(query.where))
-        where = joined([one for one in conditions if one != TRUE] or [TRUE], "AND")
+            where = Conditions(source, values, names).compile_all(query.where, where)
         order = order_by(source, values, names)
         if missing := getattr(source, "missing", None):
             self._kept.want(connection, missing, len(kept))
@@ -242,7 +243,7 @@ class QueryEngine:
             source=source,
             where=where,
             order=order,
-            project=projection(values, names, connection, self._tables),
+            project=projection(values, names, connection, self._tables, by_index=not index_name.startswith("collection/")),
             extra=b',"@index-score":0' if index_name.startswith("collection/") else b"",
             index_name=index_name,
             from_collection=index_name.startswith("collection/"),
@@ -263,7 +264,16 @@ class QueryEngine:
         source = Collection(self._tables, collection, kept)
         if not query.order and needs_no_index(query.where):
             return source, FieldNames(values), f"collection/{query.source}"
-        return source, FieldNames(values), self._names.name(query.source, _index_fields(query))
+        return source, FieldNames(values), self._index_name(query)
+
+    def _index_name(self, query: tree.Query) -> str:
+        known = self._index_names.get(query.text)
+        if known is None or known[0] != self._names.changes:
+            if len(self._index_names) > MAX_NAMES:
+                self._index_names = {}
+            name = self._names.name(query.source, _index_fields(query))
+            known = self._index_names[query.text] = (self._names.changes, name)
+        return known[1]
 
     def _collection(self, name: str) -> str | None:
         """Return the stored name of a collection, or None for all documents."""
@@ -320,7 +330,10 @@ class QueryEngine:
     def _page(self, plan: _Plan, total: int, skipped: int) -> Page:
         query = plan.query
         is_prefix = plan.from_collection and isinstance(query.where, tree.Method)
-        capped = None if plan.capped is None else min(plan.capped, max(total, 0)) if plan.capped == MAX_COUNT else plan.capped
+        capped = plan.capped
+        if capped is not None and not is_prefix:
+            left = total - plan.start
+            capped = min(capped, left if plan.from_collection else max(left, 0))
         return Page(
             rows=[],
             includes={},
@@ -366,16 +379,26 @@ class _GroupNames(FieldNames):
 class _Found:
     """The rows of a plan: documents read, projected and rendered one after the other."""
 
-    def __init__(self, connection: sqlite3.Connection, plan: _Plan, database: Database, *, metadata_only: bool = False) -> None:
+    def __init__(self, connection: sqlite3.Connection, plan: _Plan, *, metadata_only: bool = False) -> None:
         self._connection = connection
         self._plan = plan
         self._metadata_only = metadata_only
         self.raw: list[Row] = []
-        self.seen = 0
         self.skipped = 0
-        self.is_exhausted = False
 
-    def raw_rows(self) -> Iterator[Row]:
+    @property
+    def are_plain(self) -> bool:
+        """Whether the rows are documents as they are, with nothing to do for them."""
+        query = self._plan.query
+        is_asked = self._metadata_only or query.distinct or query.includes
+        return self._plan.project is None and self._plan.source.has_ids and not is_asked
+
+    def documents(self) -> list[bytes]:
+        """Return all rows, if they are plain."""
+        return [document_json(row) for row in self.raw_rows().fetchall()]
+
+    def raw_rows(self) -> sqlite3.Cursor:
+        """Read the rows."""
         plan, table = self._plan, self._plan.source.table
         columns = _ROW_COLUMNS if plan.source.has_ids else _MADE_COLUMNS
         statement = f"SELECT {columns} FROM {table.text} WHERE {plan.where.text} ORDER BY {plan.order.text}"
@@ -383,7 +406,7 @@ class _Found:
         if not plan.query.distinct and (plan.size is not None or plan.start):
             statement += " LIMIT ? OFFSET ?"
             values += (MAX_COUNT if plan.size is None else plan.size, plan.start)
-        yield from self._connection.execute(statement, values)
+        return self._connection.execute(statement, values)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._distinct() if self._plan.query.distinct else self._each()
@@ -391,29 +414,28 @@ class _Found:
     def _each(self) -> Iterator[bytes]:
         keeps = bool(self._plan.query.includes)
         for row in self.raw_rows():
-            self.seen += 1
             if keeps:
                 self.raw.append(row)
             yield self._render(row)
 
     def _distinct(self) -> Iterator[bytes]:
+        """Give each content once. Rows before the page count as they are; what they hold is known after them (seen on 7.1)."""
         plan = self._plan
         known: set[bytes] = set()
-        size = MAX_COUNT if plan.size is None else plan.size
-        for row in self.raw_rows():
-            content = row[1] if plan.project is None else plan.project(row)
-            if len(known) == plan.start + size and content not in known:
+        given, size = 0, MAX_COUNT if plan.size is None else plan.size
+        for number, row in enumerate(self.raw_rows()):
+            if given == size:
                 return
-            self.seen += 1
-            if content in known:
+            content = row[1] if plan.project is None else plan.project(row)
+            is_known = content in known
+            known.add(content)
+            if number < plan.start:
+                continue
+            if is_known:
                 self.skipped += 1
                 continue
-            known.add(content)
-            if len(known) > plan.start:
-                yield self._rendered(row, content)
-            if len(known) == plan.start + size:
-                return
-        self.is_exhausted = True
+            given += 1
+            yield self._rendered(row, content)
 
     def _render(self, row: Row) -> bytes:
         plan = self._plan
@@ -470,4 +492,4 @@ def _expressions(query: tree.Query) -> Iterator[tree.Expression]:
 
 
 def _now() -> str:
-    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}0Z"
+    return f"{datetime.now(timezone.utc).isoformat(timespec='microseconds')[:26]}0Z"

@@ -17,9 +17,14 @@ ALL_DOCUMENTS = "@all_docs"
 
 
 class AutoNames:
-    """The automatic indexes that a database would have."""
+    """The automatic indexes that a database would have.
+
+    Attributes:
+        changes: Counts them.
+    """
 
     def __init__(self) -> None:
+        self.changes = 0
         self._fields: dict[str, list[frozenset[str]]] = {}
         self._sources: dict[str, str] = {}
 
@@ -37,6 +42,7 @@ class AutoNames:
             widened = not any("(" in field for field in wanted) and plain
             fitting = wanted | plain[-1] if widened else wanted
             known.append(fitting)
+            self.changes += 1
         name = f"Auto/{shown}/By{'And'.join(sorted(fitting))}{tail}"
         if not reduced:
             self._sources[name.lower()] = collection

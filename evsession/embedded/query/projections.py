@@ -1,6 +1,7 @@
 """``select``: rows of fields instead of documents. Knows how RavenDB names and fills them; values are copied as written.
 
-A missing field is null. Rows of projections carry ``@projection``, those that come straight from a collection a score, too.
+A missing field is null, but left out if the query names its documents (``from Dogs as d``), or asks an index for ``id()`` too
+(seen on 7.1; ``null`` in a document stays). Rows of projections carry ``@projection``, those straight from a collection a score.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ __all__ = ["Projection", "projection"]
 Projection: TypeAlias = Callable[[Row], bytes]
 """Makes the fields of a row, as a JSON object without metadata, of a document."""
 
-_Column: TypeAlias = Callable[[Row], Raw]
+_Column: TypeAlias = "Callable[[Row], Raw | None]"
+"""Gives a field of a row, or None if it is missing."""
 
 DUPLICATE = (
     "Duplicate alias '{0}' detected. Note: if an alias is not specified, the implicit alias is equal to field name. So a select"
@@ -34,8 +36,10 @@ DUPLICATE = (
 )
 
 
-def projection(values: Values, names: FieldNames, connection: sqlite3.Connection, tables: Tables) -> Projection | None:
-    """Return what makes the rows, or None if they are the documents.
+def projection(
+    values: Values, names: FieldNames, connection: sqlite3.Connection, tables: Tables, *, by_index: bool
+) -> Projection | None:
+    """Return what makes the rows, or None if they are the documents; `by_index` tells that an index is asked.
 
     Raises:
         RavenFailure: the query selects what cannot be.
@@ -59,7 +63,10 @@ def projection(values: Values, names: FieldNames, connection: sqlite3.Connection
         if name in columns:
             raise values.fail(DUPLICATE.format(name))
         columns[name] = column
-    return lambda row: encode({name: column(row) for name, column in columns.items()})
+    has_key = any(is_id(item.operand) for item in query.items if item.operand is not None)
+    if (query.alias is not None or (by_index and has_key)) and not query.group:
+        return lambda row: encode({name: value for name, column in columns.items() if (value := column(row)) is not None})
+    return lambda row: encode({name: NULL if (value := column(row)) is None else value for name, column in columns.items()})
 
 
 def _is_declared(query: tree.Query, method: tree.Method) -> bool:
@@ -113,8 +120,8 @@ def _misplaced(method: tree.Method) -> str:
 def _member(path: str, *, is_row: bool) -> _Column:
     """Return a column; the fields of a made row have the names that they have, with dots and all."""
     if is_row:
-        return lambda row: fields_of_object(row[1]).get(path, NULL)
-    return lambda row: follow(row[1], path) or NULL
+        return lambda row: fields_of_object(row[1]).get(path)
+    return lambda row: follow(row[1], path)
 
 
 def _program(values: Values, program: str, connection: sqlite3.Connection, tables: Tables) -> Projection:

@@ -44,7 +44,7 @@ def named(operand: tree.Expression) -> str:
     return str(operand)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Values:
     """The parameters of one query."""
 
