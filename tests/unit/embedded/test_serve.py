@@ -187,9 +187,7 @@ class TestAnswers:
         assert statuses(await ask(server, request(target, b"x" * 200_000, method=b"POST"))) == [200]
         assert len(app.talks[0].body) > 3
         # A verdict before the end: what is still to come is thrown away, and the connection with it.
-        answers = await ask(
-            server, request(target, None, b"Content-Length: 10000", method=b"POST") + b"enough", hangs_up=False
-        )
+        answers = await ask(server, request(target, None, b"Content-Length: 10000", method=b"POST") + b"enough", hangs_up=False)
         assert statuses(answers) == [200]
         assert app.talks[1].body[-1] == b"enough"
 
