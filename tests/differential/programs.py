@@ -164,7 +164,7 @@ class Program:
 
     def patch(self) -> Step:
         pick = self.random
-        body: dict[str, Any] = {"Patch": {"Script": pick.choice(SCRIPTS[:-1]), "Values": {"name": pick.choice(VALUES)}}}
+        body: dict[str, Any] = {"Patch": {"Script": pick.choice(SCRIPTS), "Values": {"name": pick.choice(VALUES)}}}
         if pick.random() < 0.3:
             body["PatchIfMissing"] = {"Script": "this.made = true; this['@metadata'] = {'@collection': 'Dogs'};"}
         query = pick.choice(("", "", "", "&test=true", "&debug=true", "&skipPatchIfChangeVectorMismatch=true"))

@@ -1,4 +1,12 @@
-"""``/bulk_docs``: any number of commands in one transaction. Knows the commands' shapes and what each answers."""
+"""``/bulk_docs``: any number of commands in one transaction. Knows the commands' shapes and what each answers.
+
+What differs from RavenDB, seen on 7.1:
+
+* ``Deleted`` says whether there was a document. RavenDB says so again for what was deleted in the last minutes.
+* ``Commands`` may stand anywhere in the body; RavenDB wants it first.
+* Attachments, counters, time series, revisions and compare-exchange values are refused by name, the latter also outside of a
+  cluster-wide transaction, where RavenDB drops them without a word.
+"""
 
 from __future__ import annotations
 

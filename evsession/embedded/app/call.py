@@ -138,12 +138,11 @@ def check_depth(data: bytes) -> None:
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
     left = _STRING.sub(b"", data).translate(None, _NO_BRACKET)
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_DEPTH + 1):
         if not left:
             return
         left = left.replace(b"[]", b"").replace(b"{}", b"")
-    if left:
-        raise _too_deep()
+    raise _too_deep()
 
 
 _READER = msgspec.json.Decoder()

@@ -1,4 +1,15 @@
-"""``/docs``: get, list, put and delete documents one by one. Knows its parameters, statuses and ETags."""
+"""``/docs``: get, list, put and delete documents one by one. Knows its parameters, statuses and ETags.
+
+What differs from RavenDB, seen on 7.1:
+
+* A body is JSON and nothing else. RavenDB also takes single quotes, a comma too much, text after the object, control characters,
+  NaN (which it stores as a text) and bytes that are no UTF-8, and destroys escaped characters beyond the basic plane.
+* A body nests at most 500 levels deep, for which SQLite has room; RavenDB takes 100,000.
+* Metadata of the server that are sent back are dropped here as in batches. RavenDB keeps them in a single PUT, hides what is its
+  own when it answers, and refuses an ``@last-modified`` that is no time.
+* An ETag of a list changes with every write that changes something; RavenDB's also with deleting what is not there any more.
+* An id with escaped bytes that are no UTF-8 gets the replacement character for them; RavenDB leaves it escaped.
+"""
 
 from __future__ import annotations
 

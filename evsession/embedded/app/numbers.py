@@ -23,7 +23,10 @@ MOST = 1_048_576
 """Numbers in the largest range."""
 
 QUICK = timedelta(seconds=30)
-"""A client that asks again within this time gets twice as many; after twice the time, half as many (read in RavenDB's source)."""
+"""A client that asks again within this time gets twice as many numbers."""
+
+PATIENT = timedelta(seconds=60)
+"""A client that asks again after this time gets half as many."""
 
 _HILO_METADATA = encode({COLLECTION: "@hilo"}).decode()
 
@@ -63,7 +66,7 @@ def _size(last: int, at: str) -> int:
         return CAPACITY
     if passed < QUICK:
         last *= 2
-    elif passed > 2 * QUICK:
+    elif passed > PATIENT:
         last //= 2
     return min(max(last, CAPACITY), MOST)
 

@@ -9,7 +9,7 @@ from time import time_ns
 from typing import NamedTuple
 from uuid import uuid4
 
-from evsession.embedded.failures import collection_mismatch, delete_conflict, invalid_argument, put_conflict
+from evsession.embedded.failures import collection_mismatch, delete_conflict, put_conflict
 from evsession.embedded.storage.database import NODE_TAG, Database
 from evsession.embedded.storage.documents import Row, prefixed_rows, row_by_key
 from evsession.embedded.storage.keys import check_key, fold_key
@@ -186,6 +186,4 @@ class Transaction:
 
 
 def _identity(name: str) -> str:
-    if not name:
-        raise invalid_argument("Query string value 'name' must have a non empty value")
     return fold_key(name if name.endswith("|") else name + "|")

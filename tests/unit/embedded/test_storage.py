@@ -268,12 +268,20 @@ class TestFiles:
         with pytest.raises(ConfigurationError, match="cannot be opened"):
             Storage(path)
 
+    def test_whose_lock_is_something_else(self, path: Path) -> None:
+        path.with_name(path.name + "-lock").write_bytes(b"no database at all\n" * 100)
+        with pytest.raises(ConfigurationError, match="cannot be opened: file is not a database"):
+            Storage(path)
+
     def test_where_nothing_can_be_written(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Storage(path).close()
         connect = sqlite3.connect
 
         def read_only(name: Any, **options: Any) -> sqlite3.Connection:
-            return connect(name if str(name).endswith("-lock") else f"file:{name}?mode=ro", uri=True, **options)
+            opened: sqlite3.Connection = connect(
+                name if str(name).endswith("-lock") else f"file:{name}?mode=ro", uri=True, **options
+            )
+            return opened
 
         monkeypatch.setattr(sqlite3, "connect", read_only)
         with pytest.raises(ConfigurationError, match=r"attempt to write a readonly database"):
