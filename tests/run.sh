@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .venv, installs the test extra, and runs everything that must pass: formatting, linting, types, layers, tests, coverage.
-# Real servers are used if EVSESSION_TEST_RAVENDB names one (http://127.0.0.1:8080); without it their tests are skipped, loudly.
+# Everything runs on the embedded server, and on a real one, too, if EVSESSION_TEST_RAVENDB names one (http://127.0.0.1:8080).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,8 +25,9 @@ mypy
 lint-imports
 coverage erase
 coverage run -m pytest
-coverage report --include='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*' --fail-under=100
-coverage report --omit='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*'
+whole='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*,evsession/embedded/*,evsession/cli/*'
+coverage report --include="$whole" --fail-under=100
+coverage report --omit="$whole"
 if [ -z "${EVSESSION_TEST_RAVENDB:-}" ]; then
     echo "SKIPPED: everything on a real RavenDB, for EVSESSION_TEST_RAVENDB names none" >&2
 fi

@@ -124,6 +124,15 @@ def test_examples_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 90
 
 
+@pytest.mark.parametrize("where", [{}, {"EVSESSION_DATA": "dogs.db"}], ids=["memory", "file"])
+def test_quickstart_on_the_embedded_server(where: dict[str, str], tmp_path: Path) -> None:
+    for _ in range(2):
+        command: list[str | Path] = [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / "quickstart.py"]
+        ran = run(command, url="", database="Kennel", cwd=tmp_path, **where)
+        assert (ran.stderr, ran.stdout) == ("", QUICKSTART.format(database="Kennel"))
+    assert (tmp_path / "dogs.db").exists() is bool(where)
+
+
 @pytest.mark.parametrize("name", OUTPUT)
 def test_example(name: str, raven_url: str, unmade: str) -> None:
     ran = run([sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"], url=raven_url, database=unmade)
