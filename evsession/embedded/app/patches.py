@@ -5,7 +5,7 @@ What differs from RavenDB, seen on 7.1:
 * A document with a field without a name can be patched; RavenDB fails on it (IndexOutOfRangeException), and on some scripts that
   join texts with characters beyond the basic plane.
 * With ``test=true`` nothing is told of other documents that the script changed, and with ``debug=true`` only its output.
-* A script that stores its own document by ``put`` and leaves ``this`` alone has not modified ``this``; RavenDB calls that patched.
+* A script that stores its own document by ``put`` and leaves ``this`` alone has modified nothing; RavenDB calls that patched.
 """
 
 from __future__ import annotations
