@@ -7,12 +7,10 @@ import sys
 __all__ = ["main"]
 
 
-def main() -> int:
-    """Run the command line and return the exit status."""
+def main() -> None:
+    """Run the command line, and exit with its status."""
     try:
         from evsession.cli.commands import commands
     except ImportError as error:
-        print(f"the command line needs the package {error.name}: pip install 'evsession[cli]'", file=sys.stderr)
-        return 1
+        sys.exit(f"the command line needs the package {error.name}: pip install 'evsession[cli]'")
     commands(prog_name="evsession")
-    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
@@ -27,6 +28,7 @@ LINGER = 2.0
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _BODYLESS = (204, 304)
+_BULK_INSERT = re.compile("/databases/[^/]+/bulk_insert", re.IGNORECASE)
 
 
 class ClientGone(Exception):
@@ -97,14 +99,14 @@ class Peer:
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
         self._start()
         target = head.target.decode("ascii")
-        self._is_endless = target.partition("?")[0].rstrip("/").lower().endswith("/bulk_insert")
+        method = head.method.decode("ascii")
+        self._is_endless = method == "POST" and _BULK_INSERT.fullmatch(target.partition("?")[0]) is not None
         if not self._is_endless and int(headers.get("content-length", "0")) > self._limits.body:
             raise Refused(413)
         try:
             self._decoder = decoder_for(headers.pop("content-encoding", ""))
         except ProtocolError as error:
             raise Refused(415) from error
-        method = head.method.decode("ascii")
         self._takes_body = method != "HEAD"
         return Request(method, target, b"", tuple(headers.items()), writes=method not in ("GET", "HEAD"))
 

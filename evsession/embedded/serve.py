@@ -47,6 +47,7 @@ class Server:
         self._threads = trio.CapacityLimiter(THREADS)
         self._waiting: dict[trio.CancelScope, None] = {}
         self._stopping = trio.Event()
+        self._kept = 0
         self.connections = 0
 
     def stop(self) -> None:
@@ -130,17 +131,27 @@ class Server:
                 while (piece := await peer.read_body()) and await self._work(lambda data=piece, into=talk: into.send(data)):  # type: ignore[misc]
                     pass
             else:
-                pieces = []
-                while piece := await peer.read_body():
-                    pieces.append(piece)
-                whole = msgspec.structs.replace(request, body=b"".join(pieces))
-                pieces.clear()
-                talk = self._app.open(whole)
+                talk = self._app.open(msgspec.structs.replace(request, body=await self._read_body(peer)))
             await self._send_answer(peer, talk)
         finally:
             if talk is not None:
                 with trio.CancelScope(shield=True):
                     await self._work(talk.close)
+
+    async def _read_body(self, peer: Peer) -> bytes:
+        """Return a whole body. While it comes, it counts among what is kept for all connections."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while piece := await peer.read_body():
+                size += len(piece)
+                self._kept += len(piece)
+                if self._kept > self._limits.memory:
+                    raise Refused(503)
+                pieces.append(piece)
+            return b"".join(pieces)
+        finally:
+            self._kept -= size
 
     async def _send_answer(self, peer: Peer, talk: Conversation) -> None:
         head, data, is_whole = await self._work(lambda: (talk.finish(), *_gather(talk)))

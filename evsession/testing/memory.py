@@ -64,6 +64,7 @@ class MemoryServer:
     def serving(self, port: int = 0) -> Iterator[str]:
         """Serve on loopback from a thread of its own, and give the URL; 0 takes a free port."""
         started: list[tuple[str, Server, trio.lowlevel.TrioToken]] = []
+        failures: list[OSError] = []
         ready = threading.Event()
 
         async def serve() -> None:
@@ -77,6 +78,8 @@ class MemoryServer:
         def run() -> None:
             try:
                 trio.run(serve)
+            except OSError as error:
+                failures.append(error)
             finally:
                 ready.set()
 
@@ -84,7 +87,7 @@ class MemoryServer:
         thread.start()
         ready.wait()
         if not started:
-            raise OSError(f"port {port} of 127.0.0.1 cannot be listened on")
+            raise OSError(f"port {port} of 127.0.0.1 cannot be listened on: {failures}")
         url, server, token = started[0]
         try:
             yield url

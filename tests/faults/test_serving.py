@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -154,16 +155,18 @@ class TestCommandLine:
         ran = CliRunner().invoke(commands, ["serve", "--port", "0"])
         assert (ran.exit_code, ran.output.startswith("serving memory on http://127.0.0.1:")) == (0, True)
 
-    def test_without_the_extras(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_without_the_extras(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "evsession.embedded.serve", None)
         ran = CliRunner().invoke(commands, ["serve"])
         assert (ran.exit_code, "pip install 'evsession[embedded]'" in ran.output) == (1, True)
         monkeypatch.setitem(sys.modules, "evsession.cli.commands", None)
-        assert main() == 1
-        assert "pip install 'evsession[cli]'" in capsys.readouterr().err
+        with pytest.raises(SystemExit, match=r"pip install 'evsession\[cli\]'"):
+            main()
 
     def test_as_a_console_script(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "argv", ["evsession", "--version"])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        assert caught.value.code == 0
+        for start in (main, lambda: runpy.run_module("evsession", run_name="__main__")):
+            with pytest.raises(SystemExit) as caught:
+                start()
+            assert caught.value.code == 0
+        runpy.run_module("evsession", run_name="something else")

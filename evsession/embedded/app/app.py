@@ -141,16 +141,19 @@ class _Conversation:
         self._body = [request.body] if request.body else []
         self._pieces: Iterator[bytes] = iter(())
         self._release: Callable[[], None] | None = None
+        self._insert: BulkInsert | None = None
+        self._is_refused = False
         try:
             self._insert = app.bulk_insert(request)
         except Exception:
-            self._insert = None  # `finish` meets the same failure, and answers with it
+            self._is_refused = True  # `finish` meets the same failure, and answers with it
 
     def send(self, data: bytes) -> bool:
         if self._insert is not None:
             return self._insert.feed(data)
-        self._body.append(data)
-        return True
+        if not self._is_refused:  # what would be kept has no end
+            self._body.append(data)
+        return not self._is_refused
 
     def finish(self) -> Response:
         if self._insert is not None:

@@ -399,6 +399,52 @@ class TestNumbers:
                 await stream.send_eof()
                 assert statuses(await hear(stream)) == [200]
 
+    async def test_bodies_of_all_connections_together(self, autojump_clock: MockClock, app: Answering) -> None:
+        given: Any = app
+        server = InlineServer(given, Limits(memory=100_000))
+        slow = request(b"/slow", None, b"Content-Length: 70000", method=b"PUT") + b"x" * 60_000
+        async with trio.open_nursery() as nursery:
+            first = await self.connect(server, nursery, slow)
+            assert statuses(await ask(server, request(b"/a", b"x" * 50_000, method=b"PUT"))) == [503]
+            assert statuses(await ask(server, request(b"/a", b"x" * 30_000, method=b"PUT"))) == [200]
+            await first.send_all(b"x" * 10_000)
+            await first.send_eof()
+            assert statuses(await hear(first)) == [200]
+        assert server._kept == 0
+
+    async def test_only_a_bulk_insert_may_be_endless(
+        self, autojump_clock: MockClock, server: InlineServer, app: Answering
+    ) -> None:
+        for method, target in (
+            (b"PUT", b"/databases/a/bulk_insert"),
+            (b"POST", b"/bulk_insert"),
+            (b"POST", b"/databases/a/b/bulk_insert"),
+        ):
+            head = request(target, None, b"Content-Length: 100001", method=method)
+            assert statuses(await ask(server, head, hangs_up=False)) == [413]
+        assert app.talks == []
+
+    async def test_a_stream_that_cannot_be_closed_by_halves(self, autojump_clock: MockClock, server: InlineServer) -> None:
+        class Whole(trio.abc.Stream):
+            said = b""
+
+            async def receive_some(self, max_bytes: int | None = None) -> bytes:
+                await trio.lowlevel.checkpoint()
+                return b"" if self.said else b"nonsense\r\n\r\n"
+
+            async def send_all(self, data: Any) -> None:
+                self.said += bytes(data)
+
+            async def wait_send_all_might_not_block(self) -> None:
+                raise NotImplementedError
+
+            async def aclose(self) -> None:
+                await trio.lowlevel.checkpoint()
+
+        stream = Whole()
+        await server.serve_stream(stream)
+        assert statuses(stream.said) == [400]
+
     async def test_a_bug_ends_one_connection(
         self, autojump_clock: MockClock, server: InlineServer, caplog: pytest.LogCaptureFixture
     ) -> None:
