@@ -350,6 +350,34 @@ class TestFullDisks:
         assert keys(storage) == ["a", "b"]
         storage.close()
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no process's files")
+    def test_by_the_system_fail_and_lose_nothing(self, path: Path) -> None:
+        program = (
+            "import resource, sqlite3\n"
+            "from evsession.embedded.storage import Storage\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
+            f"storage = Storage({str(path)!r})\n"
+            "database = storage.create_database('db')\n"
+            "def put(number):\n"
+            "    with storage.write(database) as transaction:\n"
+            "        transaction.put(f'{number:03}', '\"' + 'x' * 20_000 + '\"', '{}', 'Dogs')\n"
+            "stored = 0\n"
+            "try:\n"
+            "    while stored < 100:\n"
+            "        put(stored)\n"
+            "        stored += 1\n"
+            "except sqlite3.Error as error:\n"
+            "    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
+            "    put(999)\n"
+            "print(stored)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        stored = int(done.stdout)
+        assert 0 < stored < 100
+        storage = Storage(path)
+        assert keys(storage) == [*(f"{number:03}" for number in range(stored)), "999"]
+        storage.close()
+
     def test_identities_of_a_failed_write_are_given_up(self, path: Path) -> None:
         storage = Storage(path)
         database = storage.create_database("db")
