@@ -106,7 +106,8 @@ async def ask(server: Server, *data: bytes, hangs_up: bool = True) -> bytes:
             await ours.send_all(piece)
         if hangs_up:
             await ours.send_eof()
-        return await hear(ours)
+        heard = await hear(ours)
+    return heard
 
 
 def statuses(answers: bytes) -> list[int]:
