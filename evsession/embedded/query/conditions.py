@@ -10,13 +10,11 @@ a fraction is one of fractions, two ends in the same direction are two condition
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from evsession.embedded.failures import RavenFailure
 from evsession.embedded.query.functions import check_pattern
 from evsession.embedded.query.sources import FieldPlan, Source
 from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined, negated
-from evsession.embedded.query.terms import MAX_INTEGER, fold, numbers_of, text_of, ticks_of, words
+from evsession.embedded.query.terms import MAX_INTEGER, fold, numbers_of, stored, text_of, ticks_of, words
 from evsession.embedded.query.values import Values, kind_of, named
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
@@ -38,16 +36,14 @@ def is_id(operand: tree.Expression) -> bool:
 
 
 class FieldNames:
-    """Names of fields as a query writes them: with its alias, in quotes, or as calls that stand for fields of groups.
+    """Names of fields as a query writes them: with its alias, or in quotes.
 
     Args:
         values: The query's.
-        calls: What ``count()``, ``sum(x)`` and ``key()`` stand for, by how they are written; None outside of groups.
     """
 
-    def __init__(self, values: Values, calls: Callable[[tree.Method], str] | None = None) -> None:
+    def __init__(self, values: Values) -> None:
         self._values = values
-        self._calls = calls
 
     def __call__(self, operand: tree.Expression) -> str:
         """Return the name of the field.
@@ -56,9 +52,7 @@ class FieldNames:
             RavenFailure: it is none.
         """
         if isinstance(operand, tree.Method):
-            if self._calls is None:
-                raise self._values.method_missing(operand)
-            return self._calls(operand)
+            raise self._values.method_missing(operand)
         if not isinstance(operand, tree.Field):
             raise self._values.fail("Expected a field name")
         alias = self._values.query.alias
@@ -338,7 +332,7 @@ def _are_ends(one: tree.Expression | _Range, other: tree.Compare) -> bool:
 
 def _text(plan: FieldPlan, value: JSON) -> str:
     """Return a value as a text to compare with the field's terms."""
-    return value if plan.analyzer == "exact" and isinstance(value, str) else text_of(value)
+    return stored(value if plan.analyzer == "exact" and isinstance(value, str) else text_of(value))
 
 
 def _is_fraction(value: JSON) -> bool:

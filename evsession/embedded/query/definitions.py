@@ -179,12 +179,12 @@ def _implicit(index: str, value: Source, text: str) -> str:
 
 
 def _csharp_value(index: str, node: Node, variable: str) -> Source:
-    (token,) = _tokens(node)
+    token = _tokens(node)[-1]
     if node.data == "constant":
         return Constant(_constant(token))
-    if node.data == "key":
-        return Key()
     first, _, rest = str(token).partition(".")
+    if node.data == "key" and first == variable:
+        return Key()
     if first != variable or not rest:
         raise _refused(index, f"'{token}' in a map; values are fields of '{variable}', its key and constants")
     return Key() if rest == "Id" else FieldOf(rest)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from evsession.embedded.failures import RavenFailure, invalid_argument
+from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
 from evsession.embedded.includes import included_ids
 from evsession.embedded.query.conditions import Conditions, FieldNames
 from evsession.embedded.query.definitions import Index, read_index
@@ -26,7 +26,7 @@ from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoNames, fields_of,
 from evsession.embedded.query.ordering import order_by
 from evsession.embedded.query.projections import Projection, projection
 from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source
-from evsession.embedded.query.sql import Piece
+from evsession.embedded.query.sql import Piece, SqlValue
 from evsession.embedded.query.values import MAX_COUNT, Values
 from evsession.embedded.rql import parse, tree
 from evsession.embedded.storage import Database, document_json, fold_key
@@ -324,7 +324,7 @@ class QueryEngine:
     def _count(self, connection: sqlite3.Connection, plan: _Plan) -> int:
         table = plan.source.table
         counted = f"SELECT count(*) FROM {table.text} WHERE {plan.where.text}"
-        total: int = connection.execute(counted, table.values + plan.where.values).fetchone()[0]
+        total: int = _execute(connection, counted, table.values + plan.where.values).fetchone()[0]
         return total
 
     def _page(self, plan: _Plan, total: int, skipped: int) -> Page:
@@ -368,7 +368,7 @@ class _GroupNames(FieldNames):
     """Names of fields in a query of groups."""
 
     def __init__(self, values: Values, grouping: Grouping) -> None:
-        super().__init__(values, grouping)
+        super().__init__(values)
         self._grouping = grouping
 
     def __call__(self, operand: tree.Expression) -> str:
@@ -406,7 +406,7 @@ class _Found:
         if not plan.query.distinct and (plan.size is not None or plan.start):
             statement += " LIMIT ? OFFSET ?"
             values += (MAX_COUNT if plan.size is None else plan.size, plan.start)
-        return self._connection.execute(statement, values)
+        return _execute(self._connection, statement, values)
 
     def __iter__(self) -> Iterator[bytes]:
         return self._distinct() if self._plan.query.distinct else self._each()
@@ -461,6 +461,20 @@ class _Found:
             plan.extra,
             modified.encode(),
         )
+
+
+def _execute(connection: sqlite3.Connection, statement: str, values: tuple[SqlValue, ...]) -> sqlite3.Cursor:
+    """Run a statement.
+
+    Raises:
+        RavenFailure: it is beyond SQLite's limits, of which those on depth are the ones that a query can meet.
+    """
+    try:
+        return connection.execute(statement, values)
+    except sqlite3.OperationalError as error:
+        if "parser stack overflow" in str(error) or "too " in str(error):
+            raise unsupported(f"queries that are nested so deeply or are so long ({error})") from error
+        raise
 
 
 def _comma(content: bytes) -> bytes:

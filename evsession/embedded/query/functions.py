@@ -45,10 +45,14 @@ class _Reader:
     def _terms(self, body: str, path: str | None, analyzer: str) -> list[Term]:
         if path is None:  # a field that only other maps of the index have
             return []
-        if body != self._body:
-            self._document = decode_body(body)
-            self._body = body
-        return terms_of(self._document, path, analyzer)
+        try:
+            if body != self._body:
+                self._document = decode_body(body)
+                self._body = body
+            return terms_of(self._document, path, analyzer)
+        except RecursionError:  # a document that is nested so deeply can be stored, but not be searched
+            self._body = None
+            return []
 
     def terms(self, body: str, path: str | None, analyzer: str) -> str:
         """Return the field's terms as JSON: ``[[text, whole, fraction], ...]``."""
@@ -74,7 +78,8 @@ class _Reader:
 
     def empty(self, body: str, path: str | None) -> bool:
         """Return whether the field has values, but only empty lists."""
-        return path is not None and not self._terms(body, path, "fold") and bool(values_at(self._document, path))
+        has_terms = bool(self._terms(body, path, "fold"))
+        return path is not None and not has_terms and self._body is not None and bool(values_at(self._document, path))
 
 
 def _natural(text: str) -> str:

@@ -54,7 +54,6 @@ class KeptFields:
         self._terms = terms_table(tables)
         self._fields = tables.documents.replace("documents", "fields")
         self._wanted: set[FieldKey] = set()
-        self._known_absent = False
 
     @property
     def are_wanted(self) -> bool:
@@ -63,14 +62,11 @@ class KeptFields:
 
     def read(self, connection: sqlite3.Connection) -> Mapping[FieldKey, int]:
         """Return the numbers of the fields that are kept, as this connection sees them."""
-        if self._known_absent:
-            return {}
         try:
             found = connection.execute(f"SELECT collection, path, analyzer, number FROM {self._fields}").fetchall()
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
-            self._known_absent = True
             return {}
         return {FieldKey(*row[:3]): row[3] for row in found}
 
@@ -94,7 +90,6 @@ class KeptFields:
         insert = _INSERTED.format(terms=self._terms, etag="NEW.etag", body="NEW.body", source=source)
         for statement in _TABLES:
             connection.execute(statement.format(**names, insert=f"{insert} WHERE f.collection IN (NEW.collection, '')"))
-        self._known_absent = False
         fill = _INSERTED.format(terms=self._terms, etag="o.etag", body="o.body", source=f"{source} JOIN {self._documents} o")
         for key in sorted(wanted):
             added = connection.execute(f"INSERT OR IGNORE INTO {self._fields} (collection, path, analyzer) VALUES (?, ?, ?)", key)
@@ -105,5 +100,8 @@ class KeptFields:
 
 def drop(connection: sqlite3.Connection, tables: Tables) -> None:
     """Remove what is kept of a database that goes."""
-    for name in ("fields", "terms"):
-        connection.execute(f"DROP TABLE IF EXISTS {tables.documents.replace('documents', name)}")
+    terms = terms_table(tables)
+    for event in ("insert", "update", "delete"):
+        connection.execute(f"DROP TRIGGER IF EXISTS {terms}_{event}")
+    for name in (terms, tables.documents.replace("documents", "fields")):
+        connection.execute(f"DROP TABLE IF EXISTS {name}")

@@ -52,12 +52,8 @@ class AutoNames:
         """Return the collection that an index of this name is on, or None."""
         return self._sources.get(name.lower())
 
-    def forget(self, name: str) -> None:
-        """Forget an index that was deleted."""
-        self._sources.pop(name.lower(), None)
-
     def all(self) -> list[str]:
-        """Return the collections of all indexes by their lower-case names."""
+        """Return the names of the indexes, in lower case."""
         return sorted(self._sources)
 
 

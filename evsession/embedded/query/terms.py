@@ -35,6 +35,7 @@ __all__ = [
     "fold",
     "numbers_of",
     "parse_path",
+    "stored",
     "terms_of",
     "text_of",
     "ticks_of",
@@ -137,6 +138,13 @@ def _item(item: JSON, name: str, lists: bool) -> list[JSON]:
     return [item] if lists else []
 
 
+def stored(text: str) -> str:
+    """Return a text as it is kept and compared: SQLite's JSON functions lose NUL, so it is written otherwise, order kept."""
+    if "\0" not in text and "\1" not in text:
+        return text
+    return text.replace("\1", "\1\2").replace("\0", "\1\1")
+
+
 def terms_of(document: JSON, path: str, analyzer: Analyzer) -> list[Term]:
     """Return the field's terms, each once."""
     terms: dict[Term, None] = {}
@@ -157,7 +165,7 @@ def _add(terms: dict[Term, None], value: JSON, analyzer: Analyzer) -> None:
         elif analyzer == "words":
             terms.update(dict.fromkeys(map(Term, words(value) if value else [""])))
         else:
-            terms[Term(value if analyzer == "exact" else fold(value))] = None
+            terms[Term(stored(value if analyzer == "exact" else fold(value)))] = None
     else:
         text, numbers = text_of(value), numbers_of(value)
         terms[Term(text, *numbers)] = None
