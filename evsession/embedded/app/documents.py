@@ -27,7 +27,7 @@ from evsession.embedded.app.call import Call, Routes, parse_object, parse_shape
 from evsession.embedded.app.streaming import Lease, as_lines, as_object, gathered
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.embedded.includes import included_ids
-from evsession.embedded.storage import Tables, Transaction, Written, document_json
+from evsession.embedded.storage import Tables, Transaction, Written, document_json, last_etag
 from evsession.embedded.storage.documents import Row, all_rows, metadata_json, prefixed_rows, rows_by_key
 from evsession.embedded.storage.keys import check_key
 from evsession.embedded.storage.transaction import EMPTY_COLLECTION
@@ -113,8 +113,7 @@ def _included(connection: sqlite3.Connection, tables: Tables, found: dict[str, R
 def _listed(call: Call) -> Response:
     database = call.tenant.database
     with call.tenant.storage.read() as connection:
-        (last,) = connection.execute("SELECT last_etag FROM databases WHERE number = ?", (database.number,)).fetchone()
-        etag = database.change_vector(last)
+        etag = database.change_vector(last_etag(connection, database))
         if call.quoted_header("if-none-match") == etag:
             return empty(304)
         body = b",".join(map(_shown(call), _page(call, _selected(call, connection))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from evsession.embedded.storage.database import Database
 from evsession.embedded.storage.schema import Tables
 from evsession.wire.json import encode
 
@@ -13,6 +14,7 @@ __all__ = [
     "Row",
     "all_rows",
     "document_json",
+    "last_etag",
     "metadata_json",
     "prefixed_rows",
     "row_by_key",
@@ -42,6 +44,14 @@ def document_json(row: Row) -> bytes:
     """Return the document as RavenDB gives it: its fields, and its metadata last."""
     body = row[1]
     return b'%b%b"@metadata":%b}' % (body[:-1], b"," if len(body) > 2 else b"", metadata_json(row))
+
+
+def last_etag(connection: sqlite3.Connection, database: Database) -> int:
+    """Return the etag of the last write that the connection sees; `Database.last_etag` may be ahead of it."""
+    found: tuple[int] | None = connection.execute(
+        "SELECT last_etag FROM databases WHERE number = ?", (database.number,)
+    ).fetchone()
+    return found[0] if found else 0
 
 
 def row_by_key(connection: sqlite3.Connection, tables: Tables, key: str) -> Row | None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from evsession.embedded.failures import RavenFailure
-from evsession.embedded.storage import Storage, fold_key
+from evsession.embedded.storage import Storage, fold_key, last_etag
 from evsession.embedded.storage.connect import prepare
 from evsession.embedded.storage.documents import document_json, prefixed_rows, row_by_key, rows_by_key
 from evsession.embedded.storage.keys import is_database_name
@@ -123,6 +123,7 @@ class TestTransactions:
             assert row_by_key(connection, database.tables, "b") is None
             put(storage, "b")
             assert row_by_key(connection, database.tables, "b") is None
+            assert (last_etag(connection, database), database.last_etag) == (1, 2)
         assert keys(storage) == ["a", "b"]
         storage.close()
 
@@ -165,8 +166,12 @@ class TestDatabases:
     def test_are_gone_with_all_that_is_in_them(self, storage: Storage) -> None:
         put(storage, "a")
         removed: list[object] = []
+        database = storage.database("db")
+        assert database is not None
         assert storage.delete_database("DB", also=lambda connection, tables: removed.append(tables)) is not None
         assert storage.delete_database("db") is None
+        with storage.read() as connection:
+            assert last_etag(connection, database) == 0
         assert len(removed) == 1
         storage.create_database("db")
         assert keys(storage) == []
