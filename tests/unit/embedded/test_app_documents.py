@@ -276,3 +276,4 @@ def test_as_deep_as_it_may_be(server: Server) -> None:
 
 def test_brackets_in_strings_are_no_levels(server: Server) -> None:
     assert server.ask("PUT", "docs?id=a", {"a": '[{"' * 1000, "b": "\\" * 5, "c": "[" * 1000})[0] == 201
+    assert server.ask("PUT", "docs?id=a", b'"%b"' % (b"[" * 1000))[1]["Message"] == "Expected start of object, but got a str"
