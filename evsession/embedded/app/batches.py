@@ -65,6 +65,8 @@ def bulk_docs(call: Call) -> Response:
             "System.InvalidOperationException",
             f"The requested Content type '{kind}' is not supported. Use 'application/json' or 'multipart/mixed'.",
         )
+    if kind is not None and kind.lower().startswith("multipart/"):
+        raise unsupported("attachments")
     batch: Batch = parse_shape(call.request.body, _BATCH)
     if batch.transaction_mode == "ClusterWide":
         raise unsupported("cluster-wide transactions")

@@ -32,9 +32,13 @@ def connect(path: str | None, also: Prepare) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    also(connection)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        also(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

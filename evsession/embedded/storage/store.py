@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 from evsession.embedded.storage.connect import OLDEST_SQLITE, Prepare, checked_path, connect, lock, prepare
 from evsession.embedded.storage.database import Database, new_guid
@@ -46,8 +46,7 @@ class Storage:
         self._idle: list[sqlite3.Connection] = []
         self._lock: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection
-        self._open()
-        self.databases: dict[str, Database] = self._load()
+        self.databases: dict[str, Database] = self._open()
 
     def __repr__(self) -> str:
         return f"<Storage {self.path or 'in memory'}, {len(self.databases)} databases{', closed' if self._closed else ''}>"
@@ -57,27 +56,19 @@ class Storage:
         """Whether readers and writers share a connection, so that whoever reads for long keeps the writers waiting."""
         return self.path is None
 
-    def _open(self) -> None:
-        try:
-            if self.path is not None:
-                self._lock = lock(self.path)
-            self._writer = connect(self.path, self._also)
-        except sqlite3.Error as error:
-            self._unlock()
-            raise ConfigurationError(f"{self.path!r} cannot be opened: {error}") from error
-        try:
-            prepare(self._writer, self.path)
-        except BaseException as error:
-            self._writer.close()
-            self._unlock()
-            if isinstance(error, sqlite3.Error):
+    def _open(self) -> dict[str, Database]:
+        """Take the file, and return its databases; what fails takes nothing."""
+        with ExitStack() as undo:
+            try:
+                if self.path is not None:
+                    self._lock = undo.enter_context(closing(lock(self.path)))
+                self._writer = undo.enter_context(closing(connect(self.path, self._also)))
+                prepare(self._writer, self.path)
+                databases = self._load()
+            except sqlite3.Error as error:
                 raise ConfigurationError(f"{self.path!r} cannot be used by the embedded server: {error}") from error
-            raise
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+            undo.pop_all()
+        return databases
 
     def _load(self) -> dict[str, Database]:
         found = self._writer.execute("SELECT number, key, name, guid, last_etag, disabled, record FROM databases").fetchall()
@@ -128,10 +119,14 @@ class Storage:
         except BaseException:
             connection.close()
             raise
+        self._idle.append(connection)
         if self._closed:
-            connection.close()
-        else:
-            self._idle.append(connection)
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def put_aside(self, rows: Iterable[bytes]) -> Aside:
         """Take all rows at once, from the connection that was lent, and return what gives them one by one later.
@@ -225,10 +220,10 @@ class Storage:
             if self._closed:
                 return
             self._closed = True
-            while self._idle:
-                self._idle.pop().close()
+            self._close_idle()
             self._writer.close()
-            self._unlock()
+            if self._lock is not None:
+                self._lock.close()
 
 
 class Aside(Iterator[bytes]):

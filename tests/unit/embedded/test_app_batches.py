@@ -78,6 +78,10 @@ class TestBatches:
         assert (status, error["Type"]) == (500, "System.InvalidOperationException")
         assert server.ask("POST", "bulk_docs", {"Commands": []}, {"content-type": "Application/JSON; charset=utf-8"})[0] == 201
 
+    def test_with_attachments_are_refused(self, server: Server) -> None:
+        status, error = server.ask("POST", "bulk_docs", b"--a", {"Content-Type": "multipart/mixed; boundary=a"})
+        assert (status, error["Message"]) == (500, "The embedded server of evsession does not support attachments.")
+
     def test_of_the_whole_cluster_are_refused(self, server: Server) -> None:
         status, error = server.ask("POST", "bulk_docs", {"Commands": [PUT], "TransactionMode": "ClusterWide"})
         assert (status, error["Message"]) == (500, "The embedded server of evsession does not support cluster-wide transactions.")

@@ -270,12 +270,12 @@ class TestFiles:
 
     def test_where_no_file_can_be_made(self, path: Path) -> None:
         path.with_name(path.name + "-lock").mkdir()
-        with pytest.raises(ConfigurationError, match="cannot be opened"):
+        with pytest.raises(ConfigurationError, match="cannot be used by the embedded server: unable to open database file"):
             Storage(path)
 
     def test_whose_lock_is_something_else(self, path: Path) -> None:
         path.with_name(path.name + "-lock").write_bytes(b"no database at all\n" * 100)
-        with pytest.raises(ConfigurationError, match="cannot be opened: file is not a database"):
+        with pytest.raises(ConfigurationError, match="cannot be used by the embedded server: file is not a database"):
             Storage(path)
 
     def test_where_nothing_can_be_written(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
