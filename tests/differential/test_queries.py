@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.differential.questions import WRONG, WRONG_PARAMETERS, Questions
+from tests.differential.questions import BY_HAND, INDEXES, WRONG, WRONG_PARAMETERS, Questions
 from tests.differential.twins import Twins
 
 STEPS = int(os.environ.get("EVSESSION_TEST_STEPS", "400"))
@@ -62,6 +62,24 @@ def test_random_queries(twins: Twins, seed: int) -> None:
         asked = questions.question()
         real, ours = (compared(answer, is_ordered=asked.is_ordered) for answer in ask(twins, asked.text, asked.parameters))
         assert ours == real, f"{step}: {asked.text} {asked.parameters}"
+
+
+@pytest.fixture(scope="module")
+def filled(real_raven_url: str) -> Iterator[Twins]:
+    """Both servers with documents and static indexes."""
+    pair = Twins(real_raven_url, f"twin-{uuid4().hex}")
+    fill(pair, Questions(0))
+    for definition in INDEXES:
+        for status, _, _ in pair.ask("PUT", "admin/indexes", {"Indexes": [definition]}):
+            assert status == 201
+    yield pair
+    pair.close()
+
+
+@pytest.mark.parametrize("text", BY_HAND)
+def test_chosen_queries(filled: Twins, text: str) -> None:
+    real, ours = (compared(answer, is_ordered=False) for answer in ask(filled, text, WRONG_PARAMETERS))
+    assert ours == real
 
 
 @pytest.mark.parametrize("text", WRONG)

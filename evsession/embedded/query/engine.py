@@ -10,7 +10,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from hashlib import blake2b
+from time import time_ns
 from typing import NamedTuple
 
 import msgspec
@@ -30,7 +32,7 @@ from evsession.embedded.query.sql import Piece, SqlValue
 from evsession.embedded.query.values import MAX_COUNT, Values
 from evsession.embedded.rql import parse, tree
 from evsession.embedded.storage import Database, document_json, fold_key
-from evsession.embedded.storage.documents import Row, metadata_json, rows_by_key
+from evsession.embedded.storage.documents import Row, last_etag, metadata_json, rows_by_key
 from evsession.wire.json import JSON, decode, encode
 
 __all__ = ["Page", "QueryEngine"]
@@ -167,7 +169,7 @@ class QueryEngine:
         rows = found.documents() if found.are_plain else list(found)
         is_whole = not plan.query.distinct and plan.size is None and not plan.start
         total = len(rows) if is_whole else self._count(connection, plan)
-        page = self._page(plan, total, found.skipped)
+        page = self._page(connection, plan, total, found.skipped)
         page.rows = rows
         if plan.query.includes:
             page.includes = self._includes(connection, plan.query.includes, found.raw, rows)
@@ -190,7 +192,7 @@ class QueryEngine:
         plan = self._plan(connection, text, parameters, start, page_size)
         if plan.query.includes:
             raise RavenFailure(500, "System.NotSupportedException", "Includes are not supported by this type of query.")
-        page = self._page(plan, self._count(connection, plan), 0)
+        page = self._page(connection, plan, self._count(connection, plan), 0)
         return page, iter(_Found(connection, plan))
 
     def keys(self, connection: sqlite3.Connection, text: str, parameters: Mapping[str, JSON]) -> Iterator[str]:
@@ -327,10 +329,12 @@ class QueryEngine:
         total: int = _execute(connection, counted, table.values + plan.where.values).fetchone()[0]
         return total
 
-    def _page(self, plan: _Plan, total: int, skipped: int) -> Page:
+    def _page(self, connection: sqlite3.Connection, plan: _Plan, total: int, skipped: int) -> Page:
         query = plan.query
         is_prefix = plan.from_collection and isinstance(query.where, tree.Method)
         capped = plan.capped
+        if capped is None and query.skip is not None:
+            capped = MAX_COUNT
         if capped is not None and not is_prefix:
             left = total - plan.start
             capped = min(capped, left if plan.from_collection else max(left, 0))
@@ -342,12 +346,12 @@ class QueryEngine:
             index_name=plan.index_name,
             included_paths=list(query.includes) or None,
             timestamp=NO_TIME if plan.from_collection else _now(),
-            result_etag=self._etag(plan.index_name),
+            result_etag=self._etag(connection, plan.index_name),
             capped=capped,
         )
 
-    def _etag(self, index_name: str) -> int:
-        state = f"{self._database.guid}/{self._database.last_etag}/{index_name}"
+    def _etag(self, connection: sqlite3.Connection, index_name: str) -> int:
+        state = f"{self._database.guid}/{last_etag(connection, self._database)}/{index_name}"
         return int.from_bytes(blake2b(state.encode(), digest_size=8).digest(), "big", signed=True)
 
     def _includes(
@@ -395,7 +399,14 @@ class _Found:
 
     def documents(self) -> list[bytes]:
         """Return all rows, if they are plain."""
-        return [document_json(row) for row in self.raw_rows().fetchall()]
+        return [
+            # As `document_json` does it, which is for those that have no fields or no metadata, too.
+            b'%b,"@metadata":%b,"@change-vector":"%b","@id":%b,"@last-modified":"%b"}}'
+            % (body[:-1], metadata[:-1], change_vector.encode(), encode(key), modified.encode())
+            if len(body) > 2 and len(metadata) > 2
+            else document_json((key, body, metadata, change_vector, modified))
+            for key, body, metadata, change_vector, modified in self.raw_rows().fetchall()
+        ]
 
     def raw_rows(self) -> sqlite3.Cursor:
         """Read the rows."""
@@ -506,4 +517,10 @@ def _expressions(query: tree.Query) -> Iterator[tree.Expression]:
 
 
 def _now() -> str:
-    return f"{datetime.now(timezone.utc).isoformat(timespec='microseconds')[:26]}0Z"
+    seconds, nanoseconds = divmod(time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds // 100:07d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}"

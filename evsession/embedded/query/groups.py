@@ -1,7 +1,8 @@
 """``group by``: documents become rows of keys, counts and sums. Knows how RavenDB groups; the rows are asked like documents.
 
 All documents are read for each query. Groups come in the order in which their first documents were written; on RavenDB in no
-order that anybody could know.
+order that anybody could know. Sums are of all numbers: RavenDB leaves out fractions if the first is whole, else whole numbers. It
+also writes times in rows in a form of its own.
 """
 
 from __future__ import annotations

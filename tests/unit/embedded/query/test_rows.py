@@ -105,6 +105,7 @@ class TestPages:
             ("from Dogs limit 20, 5", {}, "", 11, -9),
             ("from Dogs where n > 50 limit 20, 5", {}, "", 1, 0),
             ("from Dogs limit null offset 9", {}, "9x", 11, 2),
+            ("from Dogs offset 9", {}, "9x", 11, 2),
             ("from Dogs limit $p", {}, "0123456789x", 11, 11),
             ("from Dogs", {"start": 9, "page_size": 1}, "9", 11, None),
             ("from Dogs limit 2, 5", {"start": 1, "page_size": 2}, "23", 11, 5),
