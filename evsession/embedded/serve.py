@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from typing import TypeVar
@@ -47,11 +47,17 @@ class Server:
         self._threads = trio.CapacityLimiter(THREADS)
         self._waiting: dict[trio.CancelScope, None] = {}
         self._stopping = trio.Event()
+        self._patience: trio.CancelScope | None = None
         self._kept = 0
         self.connections = 0
 
     def stop(self) -> None:
-        """Take no further connection and no further request; `run` returns when those in work have been answered."""
+        """Take no further connection and no further request; `run` returns when those in work have been answered.
+
+        Called again, it ends `run` as soon as what is being written has been written, answered or not.
+        """
+        if self._stopping.is_set() and self._patience is not None:
+            self._patience.cancel()
         self._stopping.set()
 
     async def run(self, listeners: Sequence[trio.SocketListener]) -> None:
@@ -64,7 +70,8 @@ class Server:
                 accepting.cancel_scope.cancel()
             for scope in self._waiting:
                 scope.cancel()
-            connections.cancel_scope.deadline = trio.current_time() + self._limits.grace
+            self._patience = connections.cancel_scope
+            self._patience.deadline = trio.current_time() + self._limits.grace
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection to its end, and close it. Raises nothing but cancellation."""
@@ -203,7 +210,7 @@ async def serve(
     limits: Limits | None = None,
     tell: Callable[[str], object] = lambda url: None,
 ) -> None:
-    """Serve a file, or memory, until SIGTERM or SIGINT; requests that are in work then are answered first.
+    """Serve a file, or memory, until SIGTERM or SIGINT; requests that are in work then are answered first, unless it comes again.
 
     Args:
         path: The file; None for memory.
@@ -225,13 +232,18 @@ async def serve(
         server = Server(app, limits, is_local=all(_is_loopback(listener) for listener in listeners))
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(server.run, listeners)
+                nursery.start_soon(_obey, signals, server)
                 tell(f"http://{f'[{host}]' if ':' in host else host}:{address[1]}")
-                await anext(signals)
-                server.stop()
+                await server.run(listeners)
+                nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(app.close)
+
+
+async def _obey(signals: AsyncIterator[int], server: Server) -> None:
+    async for _ in signals:
+        server.stop()
 
 
 def _is_loopback(listener: trio.SocketListener) -> bool:

@@ -106,8 +106,7 @@ async def ask(server: Server, *data: bytes, hangs_up: bool = True) -> bytes:
             await ours.send_all(piece)
         if hangs_up:
             await ours.send_eof()
-        heard = await hear(ours)
-    return heard
+    return await hear(ours)
 
 
 def statuses(answers: bytes) -> list[int]:
@@ -470,6 +469,21 @@ class TestTheEnd:
             assert (bodies(answers), b"connection: close" in answers) == ([b"GET /a 0"], True)
             assert statuses(await hear(await numbers.connect(server, nursery, request()))) == []
         assert len(app.talks) == 1
+
+    async def test_asked_again_it_waits_for_nobody(self, autojump_clock: MockClock) -> None:
+        app: Any = Answering()
+        server = Server(app, Limits(grace=10_000))
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run, listeners)
+            stream = await trio.testing.open_stream_to_socket_listener(listeners[0])
+            await stream.send_all(request(b"/databases/a/bulk_insert", None, b"Content-Length: 9", method=b"POST"))
+            await trio.to_thread.run_sync(app.asked.wait, 10)
+            for _ in range(3):
+                server.stop()
+                await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() < 10_000
+        await stream.aclose()
 
     async def test_one_that_takes_too_long_is_not_waited_for(self, autojump_clock: MockClock) -> None:
         app: Any = Answering()
