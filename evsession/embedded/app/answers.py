@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from evsession.config import VERSION
 from evsession.embedded.failures import RavenFailure
+from evsession.errors import SessionError
 from evsession.wire.json import JSON, encode
 from evsession.wire.message import Response
 
-__all__ = ["Conversation", "Streamed", "empty", "failure", "json_answer", "raw_answer"]
+__all__ = ["Conversation", "Streamed", "empty", "failure", "json_answer", "raw_answer", "told"]
+
+_LOG = logging.getLogger("evsession.embedded")
 
 SERVER_VERSION = b"7.1.0.71000"
 """The version of RavenDB whose behaviour this follows; official clients look at it."""
@@ -83,3 +88,22 @@ def failure(error: RavenFailure, target: str) -> Response:
         **error.extras,
     }
     return json_answer(body, status=error.status)
+
+
+def told(error: Exception, what: str) -> RavenFailure:
+    """Return what a client is told of a failure. One that is nobody's but ours goes to the log, and hides its details.
+
+    Args:
+        error: The failure.
+        what: What failed, for the log.
+    """
+    if isinstance(error, RavenFailure):
+        return error
+    if isinstance(error, sqlite3.Error):
+        # The text is SQLite's own and short, such as "database or disk is full".
+        return RavenFailure(500, "System.IO.IOException", f"The embedded server's file: {error}")
+    if isinstance(error, SessionError):
+        return RavenFailure(503, "System.ObjectDisposedException", error.message)
+    _LOG.error("%s failed", what, exc_info=error)
+    message = f"{type(error).__name__} in the embedded server of evsession; its log has the rest"
+    return RavenFailure(500, "System.InvalidOperationException", message)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import msgspec
 
 from evsession.embedded.app.admin import SERVER_ROUTES
-from evsession.embedded.app.answers import Conversation, Streamed, failure
+from evsession.embedded.app.answers import Conversation, Streamed, failure, told
 from evsession.embedded.app.batches import BATCH_ROUTES
 from evsession.embedded.app.bulk import BulkInsert, bulk_insert
 from evsession.embedded.app.call import Call, Routes
@@ -26,14 +24,11 @@ from evsession.embedded.app.tenants import Tenants
 from evsession.embedded.failures import RavenFailure
 from evsession.embedded.query import prepare
 from evsession.embedded.storage import Storage
-from evsession.errors import SessionError
 from evsession.wire.message import Request, Response
 
 __all__ = ["App"]
 
 Answer: TypeAlias = "Response | Streamed"
-
-_LOG = logging.getLogger("evsession.embedded")
 
 
 class App:
@@ -116,20 +111,8 @@ class App:
         return handler(call)
 
     def _failed(self, request: Request, error: Exception) -> Response:
-        answer = failure(self._told(request, error), request.target)
+        answer = failure(told(error, f"{request.method} {request.target.partition('?')[0]}"), request.target)
         return Response(answer.status, answer.headers) if request.method == "HEAD" else answer
-
-    def _told(self, request: Request, error: Exception) -> RavenFailure:
-        if isinstance(error, RavenFailure):
-            return error
-        if isinstance(error, sqlite3.Error):
-            # The text is SQLite's own and short, such as "database or disk is full".
-            return RavenFailure(500, "System.IO.IOException", f"The embedded server's file: {error}")
-        if isinstance(error, SessionError):
-            return RavenFailure(503, "System.ObjectDisposedException", error.message)
-        _LOG.error("%s %s failed", request.method, request.target.partition("?")[0], exc_info=error)
-        what = f"{type(error).__name__} in the embedded server of evsession; its log has the rest"
-        return RavenFailure(500, "System.InvalidOperationException", what)
 
 
 class _Conversation:

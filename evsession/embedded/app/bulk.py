@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import msgspec
 
-from evsession.embedded.app.answers import empty, json_answer
+from evsession.embedded.app.answers import empty, json_answer, told
 from evsession.embedded.app.call import NULL, Call, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document, stored_form
 from evsession.embedded.app.items import ItemSplitter
@@ -61,7 +59,7 @@ class BulkInsert:
         if self._failure is None:
             try:
                 self._take(data)
-            except (RavenFailure, ValueError, sqlite3.Error) as error:
+            except Exception as error:
                 self._fail(error)
         return self._failure is None
 
@@ -113,7 +111,7 @@ class BulkInsert:
                 if not self._splitter.is_done:
                     raise RavenFailure(500, "System.IO.EndOfStreamException", "The array has no end")
                 self._store()
-            except (RavenFailure, ValueError, sqlite3.Error) as error:
+            except Exception as error:
                 self._fail(error)
         if self._failure is not None:
             return self._refuse(self._failure)
@@ -123,10 +121,10 @@ class BulkInsert:
     def _fail(self, error: Exception) -> None:
         if isinstance(error, RavenFailure):
             self._failure = error
-        elif isinstance(error, sqlite3.Error):
-            self._failure = RavenFailure(500, "System.IO.IOException", f"The embedded server's file: {error}")
-        else:
+        elif isinstance(error, ValueError):
             self._failure = RavenFailure(500, "System.IO.InvalidDataException", str(error))
+        else:
+            self._failure = told(error, "a bulk insert")
         self._waiting.clear()
         self._tenant.operations.fail(self._number, self._failure.type, self._failure.message)
 

@@ -43,7 +43,10 @@ def _one(asked: dict[str, JSON], dispatch: Dispatch) -> bytes:
             tuple((str(name).lower(), str(value)) for name, value in pairs),
         )
     )
-    if isinstance(answer, Streamed) or answer.status == 400:
+    if isinstance(answer, Streamed):
+        answer.release()
+        return b"{}"
+    if answer.status == 400:
         return b"{}"
     etag = answer.header(b"etag")
     return b'{"Result":%b,"StatusCode":%d,"Headers":%b}' % (

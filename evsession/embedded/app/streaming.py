@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 
-from evsession.embedded.failures import RavenFailure
+from evsession.embedded.app.answers import told
 from evsession.embedded.storage import Storage
 from evsession.wire.json import encode
 
@@ -67,7 +66,7 @@ def as_lines(rows: Iterator[bytes], *, head: bytes = b"", form: bytes = b"%b") -
     try:
         for row in rows:
             yield form % row + b"\r\n"
-    except (RavenFailure, sqlite3.Error) as error:
+    except Exception as error:
         yield b'{"Error":%b}\r\n' % _told(error)
 
 
@@ -79,13 +78,12 @@ def as_object(rows: Iterator[bytes], *, head: bytes = b"{}") -> Iterator[bytes]:
         for row in rows:
             yield joint + row
             joint = b","
-    except (RavenFailure, sqlite3.Error) as error:
+    except Exception as error:
         end = b'],"Error":%b}' % _told(error)
     yield end
 
 
 def _told(error: Exception) -> bytes:
     """Return the failure as RavenDB tells it in the middle of a stream: its type and message in one text."""
-    if isinstance(error, RavenFailure):
-        return encode(f"{error.type}: {error.message}")
-    return encode(f"System.IO.IOException: The embedded server's file: {error}")
+    failure = told(error, "a stream")
+    return encode(f"{failure.type}: {failure.message}")
