@@ -7,6 +7,7 @@ import sqlite3
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import regex
 
 from evsession.embedded.failures import RavenFailure
@@ -50,7 +51,8 @@ class _Reader:
                 self._document = decode_body(body)
                 self._body = body
             return terms_of(self._document, path, analyzer)
-        except RecursionError:  # a document that is nested so deeply can be stored, but not be searched
+        except (RecursionError, ValueError, msgspec.MsgspecError):
+            # Nested too deeply, or with a number of thousands of digits: it can be stored, but not be searched.
             self._body = None
             return []
 

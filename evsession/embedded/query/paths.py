@@ -10,13 +10,13 @@ from evsession.wire.json import Raw, encode
 __all__ = ["NULL", "fields_of_object", "follow"]
 
 NULL = Raw(b"null")
-_objects = msgspec.json.Decoder(dict[str, Raw])
-_lists = msgspec.json.Decoder(list[Raw])
+_OBJECTS = msgspec.json.Decoder(dict[str, Raw])
+_LISTS = msgspec.json.Decoder(list[Raw])
 
 
 def fields_of_object(value: bytes | Raw) -> dict[str, Raw]:
     """Return the members of a JSON object; anything else has none."""
-    return _objects.decode(value) if _first(value) == b"{" else {}
+    return _OBJECTS.decode(value) if _first(value) == b"{" else {}
 
 
 def _first(value: bytes | Raw) -> bytes:
@@ -33,10 +33,10 @@ def _follow(value: bytes | Raw, steps: list[tuple[str, bool]], *, lists: bool) -
         return Raw(bytes(value))
     kind = _first(value)
     if kind == b"{":
-        found = _objects.decode(value).get(steps[0][0])
+        found = _OBJECTS.decode(value).get(steps[0][0])
         return None if found is None else _follow(found, steps[1:], lists=steps[0][1])
     if kind == b"[":
-        items = [_item(item, steps, lists=lists) for item in _lists.decode(value)]
+        items = [_item(item, steps, lists=lists) for item in _LISTS.decode(value)]
         return Raw(encode([item for item in items if item is not None]))
     return None
 

@@ -85,12 +85,12 @@ class Written(float):
         return made
 
 
-_decoder = msgspec.json.Decoder(float_hook=Written)
+_DECODER = msgspec.json.Decoder(float_hook=Written)
 
 
 def decode_body(body: str | bytes) -> JSON:
     """Return the document; its fractions are `Written`."""
-    return _decoder.decode(body)
+    return _DECODER.decode(body)
 
 
 class Step(NamedTuple):

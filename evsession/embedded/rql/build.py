@@ -13,6 +13,8 @@ from evsession.embedded.rql import tree
 __all__ = ["Builder"]
 
 Node = Tree[Token]
+MAX_DIGITS = 400
+"""Whole numbers of more digits are fractions, whatever they are then."""
 
 
 class Builder:
@@ -140,7 +142,7 @@ class Builder:
 
     def _make_number(self, node: Node) -> tree.Expression:
         text = str(node.children[0]).replace("_", "")
-        return tree.Value(float(text) if "." in text else int(text))
+        return tree.Value(float(text) if "." in text or len(text) > MAX_DIGITS else int(text))
 
     def _make_parameter(self, node: Node) -> tree.Expression:
         return tree.Parameter(str(node.children[0])[1:])

@@ -43,6 +43,7 @@ def test_sources(text: str, source: str, is_index: bool, alias: str | None) -> N
         ("a <> 1", tree.Compare("!=", A, ONE)),
         ("a >= -1.50", tree.Compare(">=", A, tree.Value(-1.5))),
         ("a = 1_000", tree.Compare("=", A, tree.Value(1000))),
+        ("a = 1" + "0" * 5000, tree.Compare("=", A, tree.Value(float("inf")))),
         ("a = null", tree.Compare("=", A, tree.Value(None))),
         ("a = true", tree.Compare("=", A, tree.Value(True))),
         ("a = false", tree.Compare("=", A, tree.Value(False))),
