@@ -58,7 +58,7 @@ class Transaction:
         self._insert = f"INSERT INTO {documents} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         self._update = (
             f"UPDATE {documents} SET etag = ?, key = ?, id = ?, collection = ?, body = ?, metadata = ?,"
-            " change_vector = ?, modified = ? WHERE key = ?2"
+            " change_vector = ?, modified = ? WHERE key = ?"
         )
         self._delete = f"DELETE FROM {documents} WHERE key = ?"
 
@@ -87,10 +87,11 @@ class Transaction:
             raise collection_mismatch(id, found[1], self._known(collection) or collection)
         self.etag += 1
         written = Written(id, self._collection(collection), self.database.change_vector(self.etag), self.now)
-        self.connection.execute(
-            self._update if found else self._insert,
-            (self.etag, key, id, written.collection, body, metadata, written.change_vector, self.now),
-        )
+        values = (self.etag, key, id, written.collection, body, metadata, written.change_vector, self.now)
+        if found:
+            self.connection.execute(self._update, (*values, key))
+        else:
+            self.connection.execute(self._insert, values)
         return written
 
     def delete(self, id: str, expected: str | None = None) -> bool:
