@@ -175,11 +175,15 @@ return function run(text, isUnusual) {
     },
   });
 
+  function body() {
+    return parsed(() => compile('args', `'use strict';${task.script}`));
+  }
+
   function patch() {
     const {args, document} = task;
     for (const name of Object.keys(args)) globalThis['$' + name] = args[name];
     ids.set(document, task.key);
-    parsed(() => compile('args', `'use strict';${task.script}`)).call(document, args);
+    body().call(document, args);
     const left = Object.keys(document).filter(name => document[name] !== undefined);
     return Object.fromEntries(left.map(name => [name.toWellFormed(), plain(document[name], document, name, [document])]));
   }
@@ -194,7 +198,7 @@ return function run(text, isUnusual) {
 
   let answer;
   try {
-    answer = stringify({value: task.document ? patch() : project(), output});
+    answer = stringify({value: {check: () => body() && null, patch, project}[task.form](), output});
   } catch (thrown) {
     answer = stringify(classify(thrown));
   }

@@ -38,7 +38,7 @@ from evsession.embedded.failures import RavenFailure
 from evsession.embedded.sandbox import SANDBOX
 from evsession.wire.json import JSON, decode, encode
 
-__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "PatchOutcome", "ScriptError", "project", "run_patch"]
+__all__ = ["MEMORY_LIMIT", "TIME_LIMIT", "PatchOutcome", "ScriptError", "check_script", "project", "run_patch"]
 
 TIME_LIMIT = 1.0
 """Seconds of CPU that a script may take; other writers wait for it. RavenDB's 10,000 statements take milliseconds."""
@@ -134,7 +134,7 @@ def run_patch(
     Raises:
         ScriptError: see there. What `load`, `put` and `delete` raise goes through.
     """
-    task: dict[str, JSON] = {"script": script, "args": dict(args), "document": document, "key": key}
+    task = {"form": "patch", "script": script, "args": dict(args), "document": document, "key": key}
     host: Host = {"load": _each(load), "put": put, "del": lambda *call: bool(delete(*call))}
     answer = _run(task, host, key=key)
     return PatchOutcome(answer["value"], answer["output"])
@@ -151,8 +151,17 @@ def project(source: str, arguments: Mapping[str, JSON], *, load: Callable[[str],
     Raises:
         ScriptError: see there.
     """
-    answer = _run({"script": source, "args": dict(arguments), "document": None, "key": ""}, {"load": _each(load)}, key="")
-    return answer["value"]
+    task = {"form": "project", "script": source, "args": dict(arguments)}
+    return _run(task, {"load": _each(load)}, key="")["value"]
+
+
+def check_script(script: str) -> None:
+    """Parse the script of a patch, and no more.
+
+    Raises:
+        ScriptError: it is none, or there is no engine.
+    """
+    _run({"form": "check", "script": script, "args": {}}, {}, key="")
 
 
 def _each(load: Callable[[str], JSON]) -> Callable[[list[str]], list[JSON]]:
@@ -183,11 +192,14 @@ def _run_once(task: bytes, seconds: float, key: str) -> dict[str, Any]:
         raise ScriptError("missing engine") from error
     context = quickjs.Context()
     context.set_max_stack_size(STACK_LIMIT)
-    context.set_memory_limit(MEMORY_LIMIT + COPIES * len(task))
+    limit = MEMORY_LIMIT + COPIES * len(task)
+    context.set_memory_limit(limit)
     context.set_time_limit(seconds)
     try:
         run = context.eval(SANDBOX)
         answer: dict[str, Any] = decode(run(task.decode(), _UNUSUAL.search(task) is not None).encode())
+        if answer.get("text") == "null" and context.memory()["malloc_size"] > limit * 0.9:
+            answer["error"] = "memory"  # the engine throws null where it has no room for an error
     except quickjs.JSException as error:
         # What scripts throw is caught in the sandbox. This is the engine: stopped, or without memory even to say so.
         raise ScriptError("timeout" if "interrupted" in str(error) else "memory", key=key) from error

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evsession.embedded import scripts
-from evsession.embedded.scripts import PatchOutcome, ScriptError, project, run_patch
+from evsession.embedded.scripts import PatchOutcome, ScriptError, check_script, project, run_patch
 from evsession.raven.legacy import SCRIPT
 
 BIG = 2**60 + 1
@@ -238,6 +238,13 @@ def test_a_script_that_fails(script: str, kind: str, said: str) -> None:
     assert said in caught.value.message
 
 
+def test_one_that_is_only_parsed() -> None:
+    check_script("while (true) {}")
+    with pytest.raises(ScriptError) as caught:
+        check_script("this is no script")
+    assert caught.value.kind == "syntax"
+
+
 class TestLimits:
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +286,13 @@ class TestLimits:
             with pytest.raises(ScriptError):
                 run(script)
             assert changed("this.y = 1") == {"y": 1}
+
+
+def test_memory_that_is_too_full_to_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scripts, "MEMORY_LIMIT", 4 << 20)
+    with pytest.raises(ScriptError) as caught:
+        run("globalThis.kept = []; try { while (true) kept.push([]); } catch (e) { throw null; }")
+    assert caught.value.kind == "memory"
 
 
 def test_deep_documents_are_refused_without_harm() -> None:
