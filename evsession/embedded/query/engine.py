@@ -1,8 +1,14 @@
 """Queries: from their text to rows of JSON. Knows sources, conditions and projections; the app makes HTTP of it.
 
-Answers are always of the moment: nothing is ever stale. What is different from RavenDB 7.1 is said where it is decided:
-`terms`, `conditions`, `ordering`, `groups`, `kept`. In addition, ``load``, ``filter``, facets, suggestions, spatial and
-full-text extras are refused, and unsorted rows come in the order in which they were written.
+Answers are always of the moment: nothing is ever stale. What is different from RavenDB 7.1 is said where it is decided: `terms`,
+`conditions`, `ordering`, `groups`. In addition:
+
+* ``load``, ``filter``, facets, suggestions, spatial and other full-text methods, and includes of anything but documents are refused.
+* Unsorted rows come in the order in which they were written; RavenDB's indexes keep the place of a document that was changed.
+* Names of automatic indexes are like RavenDB's, but which of several it takes is its secret.
+* ``select true`` is true, not null; ``limit 1, 0`` of distinct rows gives none, not all; times in rows are as they were written.
+* An index that sums up, and ``group by``, read all documents for each query.
+* A query that is nested about 20 levels deep is refused: SQLite reads no deeper.
 """
 
 from __future__ import annotations
@@ -13,36 +19,32 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from hashlib import blake2b
 from time import time_ns
-from typing import NamedTuple
 
 import msgspec
 
-from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
+from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.embedded.includes import included_ids
 from evsession.embedded.query.conditions import Conditions, FieldNames
 from evsession.embedded.query.definitions import Index, read_index
-from evsession.embedded.query.groups import Grouping
+from evsession.embedded.query.found import Found, Plan, count
+from evsession.embedded.query.groups import Grouping, GroupNames
 from evsession.embedded.query.indexes import MappedDocuments, ReducedRows, reduce_rows
 from evsession.embedded.query.kept import KeptFields
-from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoNames, fields_of, needs_no_index
+from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoNames, index_fields, needs_no_index
 from evsession.embedded.query.ordering import order_by
-from evsession.embedded.query.projections import Projection, projection
+from evsession.embedded.query.projections import projection
 from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source
-from evsession.embedded.query.sql import Piece, SqlValue
 from evsession.embedded.query.values import MAX_COUNT, Values
 from evsession.embedded.rql import parse, tree
 from evsession.embedded.storage import Database, document_json, fold_key
-from evsession.embedded.storage.documents import Row, last_etag, metadata_json, rows_by_key
-from evsession.wire.json import JSON, decode, encode
+from evsession.embedded.storage.documents import Row, last_etag, rows_by_key
+from evsession.wire.json import JSON, decode
 
 __all__ = ["Page", "QueryEngine"]
 
 NO_TIME = "0001-01-01T00:00:00.0000000"
 MAX_NAMES = 1000
 """Queries whose indexes' names are remembered."""
-
-_ROW_COLUMNS = "d.id, CAST(d.body AS BLOB), CAST(d.metadata AS BLOB), d.change_vector, d.modified"
-_MADE_COLUMNS = "NULL, CAST(d.body AS BLOB), NULL, NULL, NULL"
 
 
 class Page(msgspec.Struct):
@@ -68,36 +70,6 @@ class Page(msgspec.Struct):
     included_paths: list[str] | None
     timestamp: str
     result_etag: int
-    capped: int | None
-
-
-class _Plan(NamedTuple):
-    """How one query is answered.
-
-    Attributes:
-        query: The query.
-        source: What it looks through.
-        where: Its condition, the source's included.
-        order: Its order.
-        project: What makes rows of documents, or None.
-        extra: Metadata of the rows of a projection.
-        index_name: The index to name in the answer.
-        from_collection: Whether no index would be needed.
-        start: Rows to skip.
-        size: Rows to give at most, or None for all.
-        capped: The query's own limit.
-    """
-
-    query: tree.Query
-    source: Source
-    where: Piece
-    order: Piece
-    project: Projection | None
-    extra: bytes
-    index_name: str
-    from_collection: bool
-    start: int
-    size: int | None
     capped: int | None
 
 
@@ -165,10 +137,10 @@ class QueryEngine:
             RavenFailure: it cannot be read or be run.
         """
         plan = self._plan(connection, text, parameters, start, page_size)
-        found = _Found(connection, plan, metadata_only=metadata_only)
+        found = Found(connection, plan, metadata_only=metadata_only)
         rows = found.documents() if found.are_plain else list(found)
         is_whole = not plan.query.distinct and plan.size is None and not plan.start
-        total = len(rows) if is_whole else self._count(connection, plan)
+        total = len(rows) if is_whole else count(connection, plan)
         page = self._page(connection, plan, total, found.skipped)
         page.rows = rows
         if plan.query.includes:
@@ -192,8 +164,8 @@ class QueryEngine:
         plan = self._plan(connection, text, parameters, start, page_size)
         if plan.query.includes:
             raise RavenFailure(500, "System.NotSupportedException", "Includes are not supported by this type of query.")
-        page = self._page(connection, plan, self._count(connection, plan), 0)
-        return page, iter(_Found(connection, plan))
+        page = self._page(connection, plan, count(connection, plan), 0)
+        return page, iter(Found(connection, plan))
 
     def keys(self, connection: sqlite3.Connection, text: str, parameters: Mapping[str, JSON]) -> Iterator[str]:
         """Yield the keys of the documents that a query finds, also one that updates.
@@ -202,7 +174,7 @@ class QueryEngine:
             RavenFailure: it cannot be read or be run.
         """
         plan = self._plan(connection, text, parameters, None, None, updates=True)
-        for key, *_ in _Found(connection, plan).raw_rows():
+        for key, *_ in Found(connection, plan).raw_rows():
             yield key
 
     def update_script(self, text: str) -> str | None:
@@ -222,7 +194,7 @@ class QueryEngine:
         page_size: int | None,
         *,
         updates: bool = False,
-    ) -> _Plan:
+    ) -> Plan:
         query = parse(text)
         values = Values(query, parameters)
         if query.update is not None and not updates:
@@ -240,7 +212,7 @@ class QueryEngine:
         if missing := getattr(source, "missing", None):
             self._kept.want(connection, missing, len(kept))
         sizes = [size for size in (capped, page_size) if size is not None and size < MAX_COUNT]
-        return _Plan(
+        return Plan(
             query=query,
             source=source,
             where=where,
@@ -273,7 +245,7 @@ class QueryEngine:
         if known is None or known[0] != self._names.changes:
             if len(self._index_names) > MAX_NAMES:
                 self._index_names = {}
-            name = self._names.name(query.source, _index_fields(query))
+            name = self._names.name(query.source, index_fields(query))
             known = self._index_names[query.text] = (self._names.changes, name)
         return known[1]
 
@@ -313,9 +285,7 @@ class QueryEngine:
 
     def _grouped(self, connection: sqlite3.Connection, values: Values) -> tuple[Source, FieldNames, str]:
         grouping = Grouping(values)
-        names = _GroupNames(values, grouping)
-        for expression in _expressions(values.query):
-            names(expression)
+        names = GroupNames(values, grouping)
         collection = self._collection(values.query.source)
         where, given = ("", ()) if collection is None else (" WHERE collection = ?", (collection,))
         bodies = connection.execute(f"SELECT body FROM {self._tables.documents}{where} ORDER BY etag", given)
@@ -323,13 +293,7 @@ class QueryEngine:
         name = self._names.name(values.query.source, grouping.index_fields, grouping.index_keys)
         return Rows(rows), names, name
 
-    def _count(self, connection: sqlite3.Connection, plan: _Plan) -> int:
-        table = plan.source.table
-        counted = f"SELECT count(*) FROM {table.text} WHERE {plan.where.text}"
-        total: int = _execute(connection, counted, table.values + plan.where.values).fetchone()[0]
-        return total
-
-    def _page(self, connection: sqlite3.Connection, plan: _Plan, total: int, skipped: int) -> Page:
+    def _page(self, connection: sqlite3.Connection, plan: Plan, total: int, skipped: int) -> Page:
         query = plan.query
         is_prefix = plan.from_collection and isinstance(query.where, tree.Method)
         capped = plan.capped
@@ -366,154 +330,6 @@ class QueryEngine:
         wanted = [key for key in keys if key not in given]
         found = rows_by_key(connection, self._tables, wanted)
         return {found[key][0]: document_json(found[key]) for key in wanted if key in found}
-
-
-class _GroupNames(FieldNames):
-    """Names of fields in a query of groups."""
-
-    def __init__(self, values: Values, grouping: Grouping) -> None:
-        super().__init__(values)
-        self._grouping = grouping
-
-    def __call__(self, operand: tree.Expression) -> str:
-        """Return the name of the field of a group's row."""
-        return self._grouping(operand)
-
-
-class _Found:
-    """The rows of a plan: documents read, projected and rendered one after the other."""
-
-    def __init__(self, connection: sqlite3.Connection, plan: _Plan, *, metadata_only: bool = False) -> None:
-        self._connection = connection
-        self._plan = plan
-        self._metadata_only = metadata_only
-        self.raw: list[Row] = []
-        self.skipped = 0
-
-    @property
-    def are_plain(self) -> bool:
-        """Whether the rows are documents as they are, with nothing to do for them."""
-        query = self._plan.query
-        is_asked = self._metadata_only or query.distinct or query.includes
-        return self._plan.project is None and self._plan.source.has_ids and not is_asked
-
-    def documents(self) -> list[bytes]:
-        """Return all rows, if they are plain."""
-        return [
-            # As `document_json` does it, which is for those that have no fields or no metadata, too.
-            b'%b,"@metadata":%b,"@change-vector":"%b","@id":%b,"@last-modified":"%b"}}'
-            % (body[:-1], metadata[:-1], change_vector.encode(), encode(key), modified.encode())
-            if len(body) > 2 and len(metadata) > 2
-            else document_json((key, body, metadata, change_vector, modified))
-            for key, body, metadata, change_vector, modified in self.raw_rows().fetchall()
-        ]
-
-    def raw_rows(self) -> sqlite3.Cursor:
-        """Read the rows."""
-        plan, table = self._plan, self._plan.source.table
-        columns = _ROW_COLUMNS if plan.source.has_ids else _MADE_COLUMNS
-        statement = f"SELECT {columns} FROM {table.text} WHERE {plan.where.text} ORDER BY {plan.order.text}"
-        values = table.values + plan.where.values + plan.order.values
-        if not plan.query.distinct and (plan.size is not None or plan.start):
-            statement += " LIMIT ? OFFSET ?"
-            values += (MAX_COUNT if plan.size is None else plan.size, plan.start)
-        return _execute(self._connection, statement, values)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._distinct() if self._plan.query.distinct else self._each()
-
-    def _each(self) -> Iterator[bytes]:
-        keeps = bool(self._plan.query.includes)
-        for row in self.raw_rows():
-            if keeps:
-                self.raw.append(row)
-            yield self._render(row)
-
-    def _distinct(self) -> Iterator[bytes]:
-        """Give each content once. Rows before the page count as they are; what they hold is known after them (seen on 7.1)."""
-        plan = self._plan
-        known: set[bytes] = set()
-        given, size = 0, MAX_COUNT if plan.size is None else plan.size
-        for number, row in enumerate(self.raw_rows()):
-            if given == size:
-                return
-            content = row[1] if plan.project is None else plan.project(row)
-            is_known = content in known
-            known.add(content)
-            if number < plan.start:
-                continue
-            if is_known:
-                self.skipped += 1
-                continue
-            given += 1
-            yield self._rendered(row, content)
-
-    def _render(self, row: Row) -> bytes:
-        plan = self._plan
-        if plan.project is None:
-            return self._rendered(row, row[1])
-        return self._rendered(row, plan.project(row))
-
-    def _rendered(self, row: Row, content: bytes) -> bytes:
-        plan = self._plan
-        if not plan.source.has_ids:
-            flag = b'"@projection":true,' if plan.project is not None else b""
-            return b'%b%b"@metadata":{%b"@change-vector":null}}' % (content[:-1], _comma(content), flag)
-        if plan.project is None:
-            if self._metadata_only:
-                return b'{"@metadata":%b}' % metadata_json(row)
-            return document_json(row)
-        key, _, _, change_vector, modified = row
-        return b'%b%b"@metadata":{"@projection":true,"@change-vector":"%b","@id":%b%b,"@last-modified":"%b"}}' % (
-            content[:-1],
-            _comma(content),
-            change_vector.encode(),
-            encode(key),
-            plan.extra,
-            modified.encode(),
-        )
-
-
-def _execute(connection: sqlite3.Connection, statement: str, values: tuple[SqlValue, ...]) -> sqlite3.Cursor:
-    """Run a statement.
-
-    Raises:
-        RavenFailure: it is beyond SQLite's limits, of which those on depth are the ones that a query can meet.
-    """
-    try:
-        return connection.execute(statement, values)
-    except sqlite3.OperationalError as error:
-        if "parser stack overflow" in str(error) or "too " in str(error):
-            raise unsupported(f"queries that are nested so deeply or are so long ({error})") from error
-        raise
-
-
-def _comma(content: bytes) -> bytes:
-    return b"," if len(content) > 2 else b""
-
-
-def _index_fields(query: tree.Query) -> set[str]:
-    """Return the fields that an automatic index for the query would have."""
-    fields = fields_of(query.where, query.alias)
-    for key in query.order:
-        fields |= fields_of(key.operand, query.alias)
-    return fields
-
-
-def _expressions(query: tree.Query) -> Iterator[tree.Expression]:
-    """Yield the aggregations of a query's condition."""
-    pending = [query.where] if query.where is not None else []
-    while pending:
-        node = pending.pop()
-        match node:
-            case tree.And(parts) | tree.Or(parts):
-                pending += parts
-            case tree.Not(part):
-                pending.append(part)
-            case tree.Compare(_, tree.Method() as field, _) | tree.Between(tree.Method() as field, _, _):
-                yield field
-            case tree.Member(tree.Method() as field, _, _):
-                yield field
 
 
 def _now() -> str:

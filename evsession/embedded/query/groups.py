@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import product
 
+from evsession.embedded.query.conditions import FieldNames
 from evsession.embedded.query.terms import decode_body, values_at
 from evsession.embedded.query.values import Values
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
 
-__all__ = ["COUNT", "Grouping", "sum_up"]
+__all__ = ["COUNT", "GroupNames", "Grouping", "sum_up"]
 
 COUNT = "Count"
 
@@ -117,10 +118,39 @@ def sum_up(values: Iterable[JSON]) -> int | float:
     return sum(numbers)
 
 
+class GroupNames(FieldNames):
+    """Names of fields in a query of groups."""
+
+    def __init__(self, values: Values, grouping: Grouping) -> None:
+        super().__init__(values)
+        self._grouping = grouping
+
+    def __call__(self, operand: tree.Expression) -> str:
+        """Return the name of the field of a group's row."""
+        return self._grouping(operand)
+
+
 def _methods(query: tree.Query) -> Iterator[tree.Method]:
+    yield from _aggregations(query)
     for item in query.items:
         if isinstance(item.operand, tree.Method):
             yield item.operand
     for key in query.order:
         if isinstance(key.operand, tree.Method) and key.operand.name in ("count", "sum", "key"):
             yield key.operand
+
+
+def _aggregations(query: tree.Query) -> Iterator[tree.Method]:
+    """Yield the aggregations of a query's condition."""
+    pending = [query.where] if query.where is not None else []
+    while pending:
+        node = pending.pop()
+        match node:
+            case tree.And(parts) | tree.Or(parts):
+                pending += parts
+            case tree.Not(part):
+                pending.append(part)
+            case tree.Compare(_, tree.Method() as field, _) | tree.Between(tree.Method() as field, _, _):
+                yield field
+            case tree.Member(tree.Method() as field, _, _):
+                yield field

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from evsession.embedded.query.values import named
 from evsession.embedded.rql import tree
 
-__all__ = ["AutoNames", "fields_of"]
+__all__ = ["AutoNames", "fields_of", "index_fields", "needs_no_index"]
 
 ALL_DOCUMENTS = "@all_docs"
 
@@ -86,3 +86,11 @@ def needs_no_index(expression: tree.Expression | None) -> bool:
         case tree.Method("startswith", (tree.Method("id", _, _), *_), _):
             return True
     return False
+
+
+def index_fields(query: tree.Query) -> set[str]:
+    """Return the fields that an automatic index for the query would have."""
+    fields = fields_of(query.where, query.alias)
+    for key in query.order:
+        fields |= fields_of(key.operand, query.alias)
+    return fields
