@@ -19,7 +19,7 @@ from evsession.embedded.app.answers import empty, json_answer
 from evsession.embedded.app.call import NULL, Call, Routes, parse_json, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document, stored_form
 from evsession.embedded.failures import RavenFailure, conflict, invalid_argument
-from evsession.embedded.scripts import PatchOutcome, run_patch
+from evsession.embedded.scripts import PatchOutcome, check_script, run_patch
 from evsession.embedded.storage import Transaction, Written, document_json
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, Raw, decode_object
@@ -101,7 +101,7 @@ def patch_document(
     actual = row[3] if row else None
     is_stale = expected is not None and expected != actual
     if is_stale or row is None:
-        _check_syntax(transaction, id, patch)
+        check_script(patch.script)  # RavenDB parses first, whatever comes then (seen on 7.1)
     if is_stale:
         raise _stale(id, expected, actual)
     if row is None and if_missing is None:
@@ -139,11 +139,6 @@ def _run(transaction: Transaction, id: str, patch: Patch, document: dict[str, JS
         return put_document(transaction, key, dict(value), change_vector).id
 
     return run_patch(patch.script, patch.values, document, key=id, load=load, put=put, delete=transaction.delete)
-
-
-def _check_syntax(transaction: Transaction, id: str, patch: Patch) -> None:
-    """Refuse a script that is none, though nothing of it will run; RavenDB parses first, whatever comes then (seen on 7.1)."""
-    _run(transaction, id, patch._replace(script="return;" + patch.script), {})
 
 
 def _stale(id: str, expected: str | None, actual: str | None) -> RavenFailure:
