@@ -203,6 +203,16 @@ class TestQueue:
             b.deep = 1
             assert len(await session.commit()) == 3
 
+    async def test_the_order_of_fields_is_no_change(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": {"a": 1, "b": {"x": 1, "y": 2}}})
+        async with on(scripted, tiny) as (session, _):
+            dog = await session.load("dogs/a")
+            del dog["a"], dog.b["x"]
+            dog.a = dog.b["x"] = 1
+            assert not session.is_dirty(dog)
+            assert await session.commit() == []
+            assert tiny.batches == []
+
     async def test_a_null_is_no_proof_that_nothing_changed(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": None}})
         async with on(scripted, tiny) as (session, _):
@@ -268,6 +278,7 @@ class TestKnownEntities:
             assert held is not None
             session.evict(held)
             del held
+            await trio.lowlevel.checkpoint()  # until then the store knows of the load
             gc.collect()
             assert dog() is None
 
@@ -341,6 +352,16 @@ class TestReferences:
             assert len(transport.requests) == 1
             assert await session.commit() == ["dogs/b"]
             assert sent(tiny) == [[("PUT", "dogs/b")]]
+
+    async def test_a_written_one_that_is_hydrated_is_clean(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": {"n": 1, "name": "old"}})
+        async with on(scripted, tiny) as (session, _):
+            dog = session.get_reference(Dog, "a")
+            dog.name = "Max"
+            await session.commit()
+            await session.hydrate(dog)
+            assert session.changes(dog) == {}
+            assert not session.is_dirty(dog)
 
     @pytest.mark.parametrize("cls", KINDS)
     async def test_of_every_kind_of_class(self, scripted: Scripted, cls: Any) -> None:
@@ -862,6 +883,7 @@ class TestWithoutIdentityMap:
         tiny = TinyRaven({"dogs/a": MAX})
         async with self.open(tiny, scripted) as session:
             dog = weakref.ref(await session.load("dogs/a", type=TypedDog))
+            await trio.lowlevel.checkpoint()  # until then the store knows of the load
             gc.collect()
             assert dog() is None
 

@@ -93,9 +93,9 @@ class TinyRaven:
             return conflict.answer
         except _Missing as missing:
             self.rows, self.versions = before
-            script = commands[0].get("PatchIfMissing") or commands[-1].get("PatchIfMissing") or {}
-            thrown = str(script.get("Script", "throw ''")).removeprefix("throw '").removesuffix("';")
-            return refusal(500, "JavaScriptException", f"At 6:4 Script failed for document ID '{missing}'. {thrown}")
+            key, script = missing.args
+            thrown = script.removeprefix("throw '").removesuffix("';")
+            return refusal(500, "JavaScriptException", f"At 6:4 Script failed for document ID '{key}'. {thrown}")
 
     def _do(self, command: dict[str, Any]) -> dict[str, Any]:
         kind, key, expected = command["Type"], command["Id"], command["ChangeVector"]
@@ -123,7 +123,7 @@ class TinyRaven:
 
     def _patch(self, key: str, command: dict[str, Any]) -> dict[str, Any]:
         if key not in self.rows:
-            raise _Missing(key)
+            raise _Missing(key, command["PatchIfMissing"]["Script"])
         values, row = command["Patch"]["Values"], copy.deepcopy(self.rows[key])
         row.update(values["set"])
         for name in values["unset"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +52,12 @@ class ShelfMapper:
         assert known.snapshot is not None
         content = self.content(known)
         return None if content == known.snapshot.known else content
+
+    def scan(self, entities: Iterable[Tracked[Page]]) -> Iterator[tuple[Tracked[Page], bytes | None]]:
+        for known in entities:
+            content = self.changed(known)
+            if content is not None or known.increments or known.writes:
+                yield known, content
 
     def claim(self, known: Tracked[Page]) -> str:
         return known.entity.key or "made later"
@@ -122,8 +128,7 @@ class Writes:
             self.shelf.sent.append([self._apply(item) for item in items])
         for item in batch:
             item.increments = None
-        if unit.journal is not None:
-            unit.journal = {}
+        unit.settle(items)
         return items
 
     def end(self) -> Generator[Any, Any, None]:
