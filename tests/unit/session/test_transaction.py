@@ -162,6 +162,21 @@ async def test_in_a_transaction_a_revert_goes_back_to_what_was_staged(scripted: 
         assert tiny.rows == {"dogs/a": {"n": 2}}
 
 
+async def test_in_a_transaction_a_revert_of_a_reference_goes_back_to_what_was_staged(scripted: Scripted) -> None:
+    tiny = TinyRaven({"dogs/a": {"n": 1}})
+    async with scripted(repeat=tiny) as (session, _):
+        dog = session.get_reference(Dog, "a")
+        session.use_transaction()
+        dog.n = 2
+        await session.flush()
+        dog.n = dog.m = 3
+        session.revert(dog)
+        assert dog.n == 2
+        assert not session.is_dirty(dog)
+        await session.commit()
+        assert tiny.rows == {"dogs/a": {"n": 2}}
+
+
 async def test_a_forced_refresh_gives_up_what_was_staged(scripted: Scripted) -> None:
     tiny = TinyRaven({"dogs/a": {"n": 1}})
     async with scripted(repeat=tiny) as (session, _):

@@ -353,6 +353,15 @@ class TestReferences:
             assert await session.commit() == ["dogs/b"]
             assert sent(tiny) == [[("PUT", "dogs/b")]]
 
+    async def test_a_null_that_was_set_and_written(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": {"n": 1}})
+        async with on(scripted, tiny) as (session, _):
+            dog = session.get_reference(Dog, "a")
+            dog.n = None
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {"n": None}}
+            assert await session.commit() == []
+
     async def test_a_written_one_that_is_hydrated_is_clean(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1, "name": "old"}})
         async with on(scripted, tiny) as (session, _):

@@ -375,11 +375,9 @@ class SessionMachine(RuleBasedStateMachine):
                 self.loop.call(lambda: self.session.revert(entry.entity))
             return
         self.loop.call(lambda: self.session.revert(entry.entity))
-        entry.now, entry.added = copy.deepcopy(entry.raw or {}), {}
-        if not entry.is_reference:
-            entry.base = copy.deepcopy(entry.now)
-        else:
-            entry.now = {}
+        back = entry.base if entry.is_reference else entry.raw
+        entry.now, entry.added = copy.deepcopy(back or {}), {}
+        entry.base = copy.deepcopy(entry.now)
 
     # -- the queue
 
@@ -531,11 +529,10 @@ class SessionMachine(RuleBasedStateMachine):
         self.rows = rows
         return commands
 
-    def take_note(self, work: list[tuple[str, Entry]], *, known_from_row: bool = False) -> None:
+    def take_note(self, work: list[tuple[str, Entry]]) -> None:
         """Let the model know that it was written."""
         for kind, entry in work:
             if kind == "delete":
-                entry.is_reference = entry.is_reference
                 self.forget(entry)
                 continue
             if entry.key is None:
@@ -554,11 +551,14 @@ class SessionMachine(RuleBasedStateMachine):
                 entry.base.update({name: row[name] for name in added})
             entry.raw, entry.version = copy.deepcopy(row), self.version_of(entry.key)
 
-    def end_transaction(self) -> None:
+    def end_transaction(self, work: list[tuple[str, Entry]]) -> None:
+        written = [entry for _, entry in work]
         for entry in list(self.entries):
             if entry.unflushed is not None:
-                if entry.is_removed and entry.unflushed[0] is None:
-                    self.entries.remove(entry)  # it was never there
+                if entry not in written:
+                    entry.base, entry.raw = entry.unflushed[:2]
+                    if entry.is_removed and entry.base is None:
+                        self.forget(entry)  # it was never there
                 entry.unflushed = None
         self.in_transaction = False
 
@@ -591,7 +591,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert sorted(saved.removed) == sorted(entry.key for kind, entry in work if kind == "delete")
         assert sorted(saved.updated) == sorted(entry.key for kind, entry in work if kind == "update")
         assert sorted(saved.inserted) == sorted(entry.key for kind, entry in work if kind == "insert")
-        self.end_transaction()
+        self.end_transaction(work)
 
     @rule()
     def a_commit_that_reaches_nobody(self) -> None:
@@ -612,7 +612,6 @@ class SessionMachine(RuleBasedStateMachine):
             return
         if any(self.of_key(entry.key or "") is not entry for _, entry in work):
             return
-        before = copy.deepcopy(self.rows)
         if is_written:
             try:
                 self.carry_out(work)
@@ -626,10 +625,8 @@ class SessionMachine(RuleBasedStateMachine):
         for kind, entry in work:  # what happens to be there already as it was to be written counts as written
             key = entry.key or ""
             is_there = key not in self.rows if kind == "delete" else key in self.rows and self.rows[key] == entry.now
-            if is_there and (is_written or (before == self.rows)):
+            if is_there:
                 self.take_note([(kind, entry)])
-            elif is_written and kind != "delete":
-                pass  # somebody else's fields are in it, too, so it cannot be told
 
     @precondition(lambda self: not self.in_transaction)
     @rule()
