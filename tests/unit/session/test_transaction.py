@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -177,6 +180,30 @@ async def test_in_a_transaction_a_revert_of_a_reference_goes_back_to_what_was_st
         assert tiny.rows == {"dogs/a": {"n": 2}}
 
 
+@pytest.mark.parametrize("kind", [dataclass, attrs.define])
+async def test_typed_values_of_a_reference_go_back_to_what_was_staged(scripted: Scripted, kind: Any) -> None:
+    @evsession.document(collection="Dogs")
+    @kind
+    class Typed:
+        name: str
+        born: date | None = None
+        id: str | None = None
+
+    tiny = TinyRaven({"dogs/a": {"name": "Max", "born": None}})
+    async with scripted(repeat=tiny) as (session, _):
+        dog = session.get_reference(Typed, "dogs/a")
+        session.use_transaction()
+        dog.born = date(2020, 1, 2)
+        await session.flush()
+        dog.born, dog.name = date(1999, 1, 1), "x"
+        session.revert(dog)
+        assert dog.born == date(2020, 1, 2)
+        with pytest.raises(evsession.NotLoaded):
+            _ = dog.name
+        await session.commit()
+        assert tiny.rows == {"dogs/a": {"name": "Max", "born": "2020-01-02"}}
+
+
 async def test_a_forced_refresh_gives_up_what_was_staged(scripted: Scripted) -> None:
     tiny = TinyRaven({"dogs/a": {"n": 1}})
     async with scripted(repeat=tiny) as (session, _):
@@ -289,6 +316,20 @@ class TestTheBlock:
             assert not session.has_transaction()
             assert session.is_dirty(dog)
 
+    async def test_a_hook_that_raises_after_the_end_leaves_nothing_to_roll_back(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with scripted(repeat=tiny) as (session, _):
+            told: list[Any] = []
+            session.on("commit.post", lambda event: 1 // 0)
+            session.on("rollback.post", told.append)
+            with pytest.raises(ZeroDivisionError):
+                async with session.transaction():
+                    session.add(Dog())
+            assert told == []
+            assert not session.has_transaction()
+            assert len(tiny.rows) == 1
+            assert session.changes() == []
+
     async def test_cancelled_it_rolls_back(self, scripted: Scripted) -> None:
         async with scripted(repeat=TinyRaven()) as (session, _):
             dog = Dog()
@@ -389,6 +430,12 @@ class TestTheFunction:
             assert await session.transaction(count, retries=5) == 22
             assert seen == [1, 11, 21]
             assert tiny.rows == {"dogs/a": {"n": 22}}
+
+    async def test_negative_retries_are_refused(self, scripted: Scripted) -> None:
+        async with scripted() as (session, _):
+            with pytest.raises((TypeError, ValueError), match="retries"):
+                await session.transaction(lambda _: None, retries=-1)
+            assert not session.has_transaction()
 
     async def test_another_failure_is_not(self, scripted: Scripted) -> None:
         async with scripted(refused(500), repeat=TinyRaven()) as (session, _):

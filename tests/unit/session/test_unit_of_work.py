@@ -178,6 +178,34 @@ class TestQueue:
             await session.commit()
             assert tiny.rows["dogs/a"]["age"] == 13
 
+    async def test_sets_are_compared_as_sets(self, scripted: Scripted) -> None:
+        @evsession.document(collection="Dogs")
+        @dataclass
+        class Tagged:
+            tags: set[str]
+            id: str | None = None
+
+        tiny = TinyRaven({"dogs/a": {"tags": ["y", "x"]}})
+        async with on(scripted, tiny) as (session, _):
+            dog = await session.load("dogs/a", type=Tagged)
+            assert await session.commit() == []
+            dog.tags.add("z")
+            dog.tags.remove("z")
+            assert await session.commit() == []
+            dog.tags.add("z")
+            assert session.changes(dog) == {"tags": (["x", "y"], ["x", "y", "z"])}
+
+    async def test_an_id_of_a_document_without_a_type_is_its_key(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            one, two = evsession.Document(n=1), evsession.Document(n=2)
+            one.id, two.id = "strays/1", "One"
+            session.store(one)
+            session.store(two, collection="Strays")
+            assert session.identity_map.get("strays/1") is one
+            assert session.identity_map.get("strays/one") is two
+            assert await session.commit() == ["strays/1", "strays/one"]
+
     @pytest.mark.parametrize("cls", KINDS[1:])
     async def test_a_key_cannot_be_edited(self, scripted: Scripted, cls: Any) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
@@ -686,6 +714,22 @@ class TestIncrements:
             assert a.n == 3
             assert not session.is_dirty(a)
 
+    async def test_of_a_reference_that_is_loaded_before_it_was_written(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": {"n": 1, "m": 1, "text": "x"}})
+        async with on(scripted, tiny) as (session, _):
+            a = session.get_reference(Dog, "a")
+            for field in ("n", "m", "text", "new"):
+                session.increment(a, field, 2)
+            a.m = 50
+            await session.hydrate(a)
+            assert dict(a) == {"n": 3, "m": 50, "text": "x", "new": 2}
+            tiny.put("dogs/a", {"n": 11, "m": 1})
+            a.text = 0
+            await session.commit()
+            assert tiny.rows == {"dogs/a": {"n": 13, "m": 50, "text": 0, "new": 2}}
+            assert a.n == 13
+            assert session.changes() == []
+
     async def test_of_a_new_one_it_is_part_of_the_insert(self, scripted: Scripted) -> None:
         tiny = TinyRaven()
         async with on(scripted, tiny) as (session, _):
@@ -950,6 +994,9 @@ class TestHooks:
             assert told == ["commit.pre"]
             with pytest.raises(TypeError, match="must be callable"):
                 session.on("commit.pre", 5)  # type: ignore[call-overload]
+            for event, kind in [(409, Dog), ("error", "Dog"), ("insert.pre", 5)]:
+                with pytest.raises(ConfigurationError, match="type= is the class or name"):
+                    session.on(event, hook, type=kind)  # type: ignore[arg-type]
 
     async def test_a_hook_for_once_on_the_store_is_for_once_in_each_session(self, scripted: Scripted) -> None:
         told: list[Any] = []

@@ -290,7 +290,7 @@ class SessionMachine(RuleBasedStateMachine):
         else:
             self.loop.wait(lambda: self.session.hydrate(entry.entity))
             entry.is_reference = False
-            entry.now = {**copy.deepcopy(row), **entry.now}
+            entry.now = {**copy.deepcopy(row), **{name: row.get(name, 0) + by for name, by in entry.added.items()}, **entry.now}
             entry.base, entry.raw, entry.version = copy.deepcopy(row), copy.deepcopy(row), self.version_of(entry.key or "")
 
     @rule(which=WHICH, force=st.booleans())
@@ -547,8 +547,6 @@ class SessionMachine(RuleBasedStateMachine):
                     if name in entry.now:
                         entry.now[name] = row[name]
             entry.base, entry.added = copy.deepcopy(entry.now), {}
-            if kind == "update" and added and entry.is_reference:
-                entry.base.update({name: row[name] for name in added})
             entry.raw, entry.version = copy.deepcopy(row), self.version_of(entry.key)
 
     def end_transaction(self, work: list[tuple[str, Entry]]) -> None:

@@ -208,6 +208,29 @@ class TestEdits:
         assert at.shelf.rows["b"] == {"n": 1, "m": "hook"}
         assert at.kinds() == {b: "update"}
 
+    def test_a_hook_that_undoes_a_later_edit_makes_no_work(self) -> None:
+        at = desk(a={"n": 1}, b={"n": 1})
+        a, b = at.load("a"), at.load("b")
+        log = logged(at, "update.post")
+        at.on("update.pre", lambda event: setattr(b, "n", 1))
+        a.n = 2
+        with at.call() as commit:
+            b.n = 5
+            assert commit() == ["a"]
+        assert log.told == [("update.post", 1, ["a"])]
+        assert at.kinds() == {}
+
+    def test_a_removal_that_the_program_takes_back_since_the_call_is_sent(self) -> None:
+        at = desk(a={"n": 1})
+        a = at.load("a")
+        log = logged(at, "delete.pre", "delete.post")
+        at.remove(a)
+        with at.call() as commit:
+            at.add(a)
+            assert commit().removed == ["a"]
+        assert log.told == [("delete.pre", 1, ["a"]), ("delete.post", 1, ["a"])]
+        assert at.kinds() == {a: "insert"}
+
     def test_one_that_the_program_made_unstorable_since_the_call_does_no_harm(self) -> None:
         at = desk(a={"n": 1}, b={"n": 1}, c={"n": 1})
         a, b, c, new = at.load("a"), at.load("b"), at.load("c"), Thing("d")

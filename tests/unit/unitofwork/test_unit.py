@@ -181,15 +181,16 @@ class TestCommitsInARow:
                 assert second().inserted == ["b"]
         assert at.shelf.rows == {"b": {"n": 1}}
 
-    def test_a_removal_that_was_taken_back_meanwhile_is_not_sent(self) -> None:
+    def test_a_removal_is_sent_although_it_was_taken_back_since_the_call(self) -> None:
         at = desk(a={"n": 1}, b={})
         a, b = at.load("a"), at.load("b")
         at.remove(a, b)
         with at.call() as commit:
             at.add(a)
             at.unit.forget(at.known(b))
-            assert commit() == []
-        assert at.shelf.rows == {"a": {"n": 1}, "b": {}}
+            assert commit().removed == ["a"]
+        assert at.shelf.rows == {"b": {}}
+        assert at.kinds() == {a: "insert"}
 
     def test_added_again_while_it_is_deleted_it_is_new(self) -> None:
         at = desk(a={"n": 1})
