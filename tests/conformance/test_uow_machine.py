@@ -70,6 +70,6 @@ def test_random_programs(raven_url: str, database: str) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=8, stateful_step_count=20, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=25, stateful_step_count=20, deadline=None, database=None, suppress_health_check=list(HealthCheck)
         ),
     )
