@@ -109,6 +109,10 @@ class Turns:
         """Return whose turn it is."""
         return self._queue[0] if self._queue else None
 
+    def is_next(self, turn: Turn) -> bool:
+        """Return whether it need not wait."""
+        return self._queue[0] is turn
+
     def leave(self, turn: Turn) -> None:
         """Take the writer out of the queue and call the next one."""
         self._queue.remove(turn)
