@@ -29,7 +29,7 @@ from evsession.errors import (
 )
 from evsession.neo4j.bookmarks import Bookmark
 from evsession.neo4j.results import Record, Result
-from evsession.neo4j.summaries import Counters, Notification, Plan, Summary
+from evsession.neo4j.summaries import Counters, Notification, QueryPlan, Summary
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
 from evsession.neo4j.things import Node, Path, Point, Relationship, Unsupported, Vector
 from evsession.neo4j.transactions import BasicAuth, BearerAuth, TransactionConfig
@@ -38,6 +38,8 @@ from evsession.raven.patches import Patch
 from evsession.raven.results import Statistics
 from evsession.raven.types import document
 from evsession.session.bulk import BulkInsert
+from evsession.session.graph_model import Model
+from evsession.session.graph_runnables import QueryRunner
 from evsession.session.graph_session import GraphSession
 from evsession.session.graph_store import GraphStore
 from evsession.session.graph_stream import GraphStream
@@ -94,6 +96,7 @@ __all__ = [
     "InvalidDocument",
     "KeyConflict",
     "KnownEntities",
+    "Model",
     "Node",
     "NotLoaded",
     "Notification",
@@ -108,6 +111,8 @@ __all__ = [
     "Point",
     "ProtocolError",
     "QueryError",
+    "QueryPlan",
+    "QueryRunner",
     "Queryable",
     "Record",
     "Relationship",

@@ -14,7 +14,7 @@ import msgspec
 from evsession.errors import SessionError
 from evsession.neo4j.decoding import TypedValue
 from evsession.neo4j.errors import ServerFault, error_from, fault_error
-from evsession.neo4j.summaries import Counters, Notification, Plan, Summary
+from evsession.neo4j.summaries import Counters, Notification, QueryPlan, Summary
 from evsession.wire.json import decode_as
 from evsession.wire.message import Response
 
@@ -106,8 +106,8 @@ def summary_of(answer: Answer, query: str, parameters: Mapping[str, Any], databa
     )
 
 
-def _plan(plan: _Plan) -> Plan:
+def _plan(plan: _Plan) -> QueryPlan:
     names = zip(_FIGURES, _Plan.__struct_encode_fields__[4:], strict=True)
     figures = {spelled: getattr(plan, name) for name, spelled in names if getattr(plan, name) is not None}
     arguments = {name: value.value for name, value in plan.arguments.items()}
-    return Plan(plan.operator_type, arguments, tuple(plan.identifiers), tuple(map(_plan, plan.children)), figures)
+    return QueryPlan(plan.operator_type, arguments, tuple(plan.identifiers), tuple(map(_plan, plan.children)), figures)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Counters", "Notification", "Plan", "Summary"]
+__all__ = ["Counters", "Notification", "QueryPlan", "Summary"]
 
 
 class Counters(msgspec.Struct, frozen=True, rename="camel"):
@@ -68,7 +68,7 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Plan:
+class QueryPlan:
     """One step of the plan of an ``EXPLAIN`` or ``PROFILE``.
 
     Attributes:
@@ -82,7 +82,7 @@ class Plan:
     operator_type: str
     arguments: Mapping[str, Any]
     identifiers: tuple[str, ...]
-    children: tuple[Plan, ...]
+    children: tuple[QueryPlan, ...]
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -107,7 +107,7 @@ class Summary:
     database: str
     counters: Counters = field(default_factory=Counters)
     notifications: tuple[Notification, ...] = ()
-    plan: Plan | None = None
+    plan: QueryPlan | None = None
     query_type: str | None = None
     result_available_after: int | None = None
     result_consumed_after: int | None = None

@@ -109,7 +109,7 @@ class GraphSession(Conversation):
         if isinstance(params, TransactionConfig) and given is None:
             params, given = None, params
         chosen = config_of(given, timeout, metadata)
-        return Operation(_Alone(self), "run", self._run(query, params, chosen), callback, 1)
+        return Operation(self._alone(), "run", self._run(query, params, chosen), callback, 1)
 
     def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
         statement = Statement.of(query, params)
@@ -299,6 +299,10 @@ class GraphSession(Conversation):
                     await self._transaction._abandon(None)
             finally:
                 self._is_open = False
+
+    def _alone(self) -> _Alone:
+        """Return the owner of operations that run statements in transactions of their own."""
+        return _Alone(self)
 
     def _new_transaction(self, access: str, config: TransactionConfig, *, events: Events | None = None) -> GraphTransaction:
         return GraphTransaction(self, access, config, self._events if events is None else events)

@@ -10,11 +10,14 @@ from evsession.config import GraphOptions, GraphSessionOptions
 from evsession.errors import ConfigurationError
 from evsession.neo4j.bookmarks import Bookmark, bookmarks_of
 from evsession.neo4j.flows import Known, learn_flow
+from evsession.neo4j.models import Schema
 from evsession.neo4j.statements import GraphDatabase
 from evsession.neo4j.transactions import BasicAuth, BearerAuth, auth_header, check_access
 from evsession.session.callbacks import Callback
 from evsession.session.endpoint import Endpoint
 from evsession.session.gate import Gate
+from evsession.session.graph_model import Model, make_model
+from evsession.session.graph_runnables import QueryRunner
 from evsession.session.graph_session import GraphSession
 from evsession.session.operation import Operation, Steps
 from evsession.wire.transport import Transport
@@ -120,6 +123,34 @@ class GraphStore(Endpoint):
             gate=Gate(self._gate),
             running=self._running,
         )
+
+    @property
+    def query_runner(self) -> QueryRunner:
+        """Runs statements in a given session or transaction, or in a session of their own."""
+        return QueryRunner(self)
+
+    def model(
+        self,
+        labels: str | Sequence[str],
+        properties: Mapping[str, Any] | Iterable[str] | None = None,
+        primary_key: str = "id",
+        *,
+        relationships: Mapping[str, Any] | None = None,
+    ) -> type[Model]:
+        """Return a class for the nodes of a label: ``Users = graph.model("User", properties={"id": str, "age": int})``.
+
+        Args:
+            labels: The label of its nodes, or several, all of which they have.
+            properties: Names and types, such as ``int``, ``"integer"``, ``{"type": str, "required": True}``, ``list[str]``; or
+                names only; or None for any.
+            primary_key: The property that tells the nodes apart; new nodes must have it.
+            relationships: By alias: ``{"orders": {"model": Orders, "name": "ORDERED", "direction": "out"}}``, with ``properties``
+                where there are any; the model may be ``"self"``, the direction ``"in"`` or ``"none"``.
+
+        Raises:
+            ConfigurationError: something in it cannot be; or a property has the name of a method of `Model`.
+        """
+        return make_model(self, Schema.of(labels, properties, primary_key, relationships or {}))
 
     def server_version(self, callback: Callback | None = None) -> Operation[str]:
         """Ask which Neo4j it is, such as ``"5.26.31"``; asked once, then remembered.
