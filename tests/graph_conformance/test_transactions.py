@@ -144,7 +144,8 @@ async def test_a_statement_that_somebody_terminates(graph: evsession.GraphStore,
     async with graph.open_session() as other:
         await wait_running(other, "/* victim */")
         await other.run(
-            "SHOW TRANSACTIONS YIELD transactionId AS id, currentQuery AS q WHERE q CONTAINS '/* victim */' AND NOT q STARTS WITH 'SHOW' "
+            "SHOW TRANSACTIONS YIELD transactionId AS id, currentQuery AS q "
+            "WHERE q CONTAINS '/* victim */' AND NOT q STARTS WITH 'SHOW' "
             "TERMINATE TRANSACTIONS id YIELD message RETURN message"
         )
     with pytest.raises(evsession.TransactionError) as caught:

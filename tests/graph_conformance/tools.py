@@ -50,7 +50,7 @@ async def is_running(session: evsession.GraphSession, text: str) -> bool:
 async def wait_running(session: evsession.GraphSession, text: str) -> None:
     """Wait until a statement with this text runs."""
     with trio.fail_after(10):
-        while not await is_running(session, text):
+        while not await is_running(session, text):  # noqa: ASYNC110 - the server tells nobody
             await trio.sleep(0.02)
 
 
