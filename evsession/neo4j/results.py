@@ -136,8 +136,7 @@ class Result(Sequence[Record]):
         """Return one value of the only record: the first, or that of this name or place.
 
         Raises:
-            QueryError: there is no record, or more than one.
-            KeyError: the statement returns nothing of this name.
+            QueryError: there is no record, or more than one. A name that the statement does not return is a KeyError.
         """
         return self.single()[key]
 

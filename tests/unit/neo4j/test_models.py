@@ -87,7 +87,8 @@ def test_a_schema() -> None:
         "id",
         {"friends": {"model": "self", "name": "KNOWS"}},
     )
-    assert (schema.labels, schema.required) == (("Dog",), {"id", "age"})
+    assert schema.labels == ("Dog",)
+    assert schema.required == {"id", "age"}
     assert schema.alias("friends").direction == "out"
     data = {"id": "1", "age": 3, "born": Date(0, 1, 1), "any": {1}, "tags": ["x"], "place": None}
     assert schema.check_new(data) == data

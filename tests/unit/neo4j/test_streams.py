@@ -38,7 +38,8 @@ def read(parser: Any, pieces: list[bytes]) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for piece in pieces:
         rows += parser.feed(piece)
-    return rows + parser.close()
+    rows += parser.close()
+    return rows
 
 
 def cut(data: bytes, size: int) -> list[bytes]:

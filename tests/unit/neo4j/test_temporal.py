@@ -139,6 +139,12 @@ class Odd(tzinfo):
     def utcoffset(self, when: datetime | None) -> timedelta:
         return timedelta(microseconds=1)
 
+    def dst(self, when: datetime | None) -> None:
+        return None
+
+    def tzname(self, when: datetime | None) -> None:
+        return None
+
 
 @pytest.mark.parametrize(
     "make",
