@@ -35,6 +35,9 @@ DURATION = re.compile(
 )
 
 
+# Each class takes `__ne__` from object, which asks `__eq__`; a Struct's own would compare field by field with its own kind only.
+
+
 class Date(msgspec.Struct, frozen=True, eq=False):
     """A day whose year Python's `date` does not have: before 1 or after 9999. Other days come as `datetime.date`.
 
@@ -71,6 +74,8 @@ class Date(msgspec.Struct, frozen=True, eq=False):
         if isinstance(other, Date) or (isinstance(other, date) and not isinstance(other, datetime)):
             return (self.year, self.month, self.day) == (other.year, other.month, other.day)
         return NotImplemented
+
+    __ne__ = object.__ne__
 
     def __hash__(self) -> int:
         return hash(self.to_native()) if 1 <= self.year <= 9999 else hash((self.year, self.month, self.day))
@@ -125,6 +130,8 @@ class Time(msgspec.Struct, frozen=True, eq=False):
             except ValueError:
                 return False
         return self._facts() == other._facts() if isinstance(other, Time) else NotImplemented
+
+    __ne__ = object.__ne__
 
     def __hash__(self) -> int:
         return hash(self._facts()) if self.nanosecond % 1000 else hash(self.to_native())
@@ -206,6 +213,8 @@ class DateTime(msgspec.Struct, frozen=True, eq=False):
                 return False
         return self._facts() == other._facts() if isinstance(other, DateTime) else NotImplemented
 
+    __ne__ = object.__ne__
+
     def __hash__(self) -> int:
         if self.nanosecond % 1000 == 0:
             try:
@@ -266,6 +275,8 @@ class Duration(msgspec.Struct, frozen=True, eq=False):
         if isinstance(other, timedelta):
             other = Duration.from_native(other)
         return self._facts() == other._facts() if isinstance(other, Duration) else NotImplemented
+
+    __ne__ = object.__ne__
 
     def __hash__(self) -> int:
         native = not self.months and not self.nanoseconds % 1000 and 0 <= self.seconds < 86_400 and abs(self.days) < BILLION

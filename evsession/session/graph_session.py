@@ -69,7 +69,7 @@ class GraphSession(Conversation):
         self._impersonated_user = impersonated_user
         self._known = known
         self._turns = Turns()
-        self._transaction: GraphTransaction | None = None
+        self._current: GraphTransaction | None = None
         self._managed: GraphTransaction | None = None
         self._mark = uuid4().hex
         self._count = 0
@@ -176,7 +176,7 @@ class GraphSession(Conversation):
     def _begin(self, transaction: GraphTransaction) -> Steps:
         self._check_free("You cannot begin a transaction on a session with an open transaction")
         turn, pause = self._turns.take(), self._ending()
-        self._transaction = transaction
+        self._current = transaction
         has_begun = False
         try:
             if pause is not None:
@@ -295,8 +295,8 @@ class GraphSession(Conversation):
                 await self.drain()
         finally:
             try:
-                if self._transaction is not None:
-                    await self._transaction._abandon(None)
+                if self._current is not None:
+                    await self._current._abandon(None)
             finally:
                 self._is_open = False
 
@@ -308,13 +308,13 @@ class GraphSession(Conversation):
         return GraphTransaction(self, access, config, self._events if events is None else events)
 
     def _check_free(self, otherwise: str) -> None:
-        transaction = self._transaction
+        transaction = self._current
         if self._managed is not None or (transaction is not None and not transaction._is_leaving()):
             raise TransactionError(f"{otherwise}, or use another session")
 
     def _ending(self) -> _Ending | None:
         """Return the pause until a transaction is over that was asked to end."""
-        return None if self._transaction is None else _Ending(self._transaction)
+        return None if self._current is None else _Ending(self._current)
 
     def _opening(self, config: TransactionConfig, access: str) -> Opening:
         return Opening(access, self._bookmarks, config, self._impersonated_user)
@@ -328,8 +328,8 @@ class GraphSession(Conversation):
             self._bookmarks = tuple(answer.bookmarks)
 
     def _ended(self, transaction: GraphTransaction) -> None:
-        if transaction is self._transaction:
-            self._transaction = None
+        if transaction is self._current:
+            self._current = None
         elif transaction is self._managed:
             self._managed = None
 
@@ -377,7 +377,7 @@ class _Resetting:
     async def wait(self) -> None:
         """Roll back, or terminate."""
         session = self._session
-        transaction = session._transaction or session._managed
+        transaction = session._current or session._managed
         if transaction is not None:
             await transaction._reset()
         elif session._turns.first() is not None and session._tag:

@@ -58,8 +58,7 @@ class GraphStream(Rows[Record]):
             else:
                 self._finish()
         except trio.Cancelled:
-            if self._trail.sent:
-                await terminate(self._transport, self._session._database, self._tag, self._trail)
+            await terminate(self._transport, self._session._database, self._tag, self._trail)
             raise
 
     def _take(self, data: bytes) -> None:

@@ -68,8 +68,7 @@ class Rows(Streaming, Generic[E]):
         return self._items.popleft()
 
     async def _fill(self) -> None:
-        """Wait for more items, or for the end."""
-        raise NotImplementedError
+        """Wait for more items, or for the end; what inherits does it."""
 
     def _add(self, items: Iterable[E]) -> None:
         """Keep more items, when all before have been given; those that were made before a failure count."""

@@ -113,7 +113,7 @@ async def test_a_bookmark_that_is_none_fails_at_the_beginning(graph: evsession.G
         with pytest.raises(evsession.TransactionError) as caught:
             await session.begin_transaction()
         assert caught.value.code == "Neo.ClientError.Transaction.InvalidBookmark"
-        assert session._transaction is None
+        assert session._current is None
 
 
 async def test_a_timeout_ends_a_statement(graph_session: evsession.GraphSession) -> None:

@@ -35,6 +35,7 @@ def test_statements() -> None:
     )
     assert cypher.delete(("Dog",), {"a": {"ne": None}}, detach=True).text == "MATCH (n:Dog) WHERE n.a IS NOT NULL DETACH DELETE n"
     assert cypher.delete(("Dog",), None, detach=False).text == "MATCH (n:Dog) DELETE n"
+    assert cypher.find(("Dog",), {"a": {"is_null": False}}).text == "MATCH (n:Dog) WHERE n.a IS NOT NULL RETURN n"
 
 
 def test_statements_on_relationships() -> None:
@@ -62,6 +63,7 @@ def test_statements_on_relationships() -> None:
         lambda: cypher.find(("D",), {"a": {5: 1}}),
         lambda: cypher.find(("D",), {"a": {"in": "xy"}}),
         lambda: cypher.find(("D",), {"a": {"is_null": 1}}),
+        lambda: cypher.find(("D",), {"a": {"is_null": None}}),
         lambda: cypher.find(("D",), None, order=5),
         lambda: cypher.find(("D",), None, order=[5]),
         lambda: cypher.find(("D",), None, order=[("a", "up")]),

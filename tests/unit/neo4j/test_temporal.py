@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import pickle
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
@@ -179,6 +180,8 @@ def test_what_is_none_is_refused(parse: Any) -> None:
 def test_they_compare_with_nothing_else_and_pickle(value: Any) -> None:
     assert value != 1
     assert value != "x"
+    assert value == copy.copy(value)
+    assert not value != copy.copy(value)
     assert pickle.loads(pickle.dumps(value)) == value
 
 
