@@ -181,7 +181,7 @@ def test_they_compare_with_nothing_else_and_pickle(value: Any) -> None:
     assert value != 1
     assert value != "x"
     assert value == copy.copy(value)
-    assert not value != copy.copy(value)
+    assert (value != copy.copy(value)) is False
     assert pickle.loads(pickle.dumps(value)) == value
 
 
