@@ -28,6 +28,7 @@ from evsession.errors import (
     UnsupportedFeature,
 )
 from evsession.neo4j.bookmarks import Bookmark
+from evsession.neo4j.nodes import node
 from evsession.neo4j.results import Record, Result
 from evsession.neo4j.summaries import Counters, Notification, QueryPlan, Summary
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
@@ -144,6 +145,7 @@ __all__ = [
     "get_runnable",
     "get_session",
     "get_transaction",
+    "node",
 ]
 
 # Tracebacks and reprs name what users import, not where it is written.

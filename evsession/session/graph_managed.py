@@ -72,7 +72,7 @@ class Managed:
         transaction = self._begin()
         try:
             value = await call_work(self._work, transaction, takes_done=self._takes_done)
-            if transaction._must_commit():
+            if transaction.is_open:
                 await transaction.commit()
         except BaseException as error:
             await transaction._abandon(error)

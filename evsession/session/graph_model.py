@@ -10,6 +10,7 @@ from evsession.neo4j import cypher
 from evsession.neo4j.cypher import Pattern
 from evsession.neo4j.models import Alias, Schema, check_properties
 from evsession.neo4j.names import quote
+from evsession.neo4j.nodes import MARK, NodeInfo
 from evsession.neo4j.results import Result
 from evsession.neo4j.summaries import Summary
 from evsession.neo4j.things import Node, Relationship
@@ -383,9 +384,12 @@ class Model:
 
     def _take(self, node: Node) -> None:
         """Be what the database has."""
+        self._become(node.properties)
+
+    def _become(self, properties: Mapping[str, Any]) -> None:
         self.__dict__.clear()
-        self.__dict__.update(node.properties)
-        self._saved = dict(node.properties)
+        self.__dict__.update(properties)
+        self._saved = dict(properties)
 
     @classmethod
     def _of(cls: type[M], node: Node) -> M:
@@ -423,7 +427,26 @@ def make_model(store: SessionSource, schema: Schema) -> type[Model]:
     for name in schema.properties or ():
         if hasattr(Model, name):
             raise ConfigurationError(f"a property cannot have the name {name!r}: every model has a method or attribute of it")
-    return type("".join(schema.labels), (Model,), {"_schema": schema, "_store": store, "__module__": Model.__module__})
+    members = {"_schema": schema, "_store": store, "__module__": Model.__module__}
+    made = type("".join(schema.labels), (Model,), members)
+    setattr(made, MARK, _ModelInfo(made, schema.labels, schema.primary_key))
+    return made
+
+
+class _ModelInfo(NodeInfo):
+    """What the unit of work knows of a model: that its properties are checked, and that it knows them itself."""
+
+    def properties(self, entity: Model) -> dict[str, Any]:
+        return _without_none(entity._schema.check(entity.data))
+
+    def make(self, properties: Mapping[str, Any]) -> Model:
+        made: Any = object.__new__(self.cls)
+        self.fill(made, properties)
+        model: Model = made
+        return model
+
+    def fill(self, entity: Model, properties: Mapping[str, Any]) -> None:
+        entity._become(properties)
 
 
 def _properties(row: object) -> dict[str, Any]:

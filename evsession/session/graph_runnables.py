@@ -35,6 +35,8 @@ class SessionSource(Protocol):
 class Place:
     """Where the statements of one operation run."""
 
+    _session: GraphSession
+
     def __init__(self, store: SessionSource, existing: Runnable | None, access: str, *, transact: bool) -> None:
         """Take the place that is given, or open a session; with `transact` a session gets a transaction for this operation.
 
@@ -50,6 +52,9 @@ class Place:
             raise TypeError(f"session is a GraphSession, a GraphTransaction or None, not {existing!r}")
         self._is_temporary = existing is None
         self._session = store.open_session(access) if existing is None else existing
+        self._transaction = self._session._assigned()
+        if self._transaction is not None:
+            return
         if transact:
             self._own = self._transaction = self._session._new_transaction(access.upper(), TransactionConfig())
 

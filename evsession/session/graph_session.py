@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -12,19 +12,21 @@ from evsession.config import GraphSessionOptions
 from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.bookmarks import Bookmark
+from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.features import Features
 from evsession.neo4j.flows import Known, check_flow, statement_flow
 from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig, config_of
 from evsession.session.callbacks import Callback, shift
-from evsession.session.conversation import Conversation, Running
+from evsession.session.conversation import Running
 from evsession.session.events import Events
-from evsession.session.gate import Gate, Turns
+from evsession.session.gate import Gate
 from evsession.session.graph_managed import Managed
 from evsession.session.graph_release import terminate
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
+from evsession.session.graph_work import GraphWork
 from evsession.session.operation import Operation, Steps
 from evsession.session.runtime import Runtime
 from evsession.wire.message import Request, Response
@@ -33,7 +35,7 @@ from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
 __all__ = ["GraphSession"]
 
 
-class GraphSession(Conversation):
+class GraphSession(GraphWork):
     """A chain of transactions on one database, each of which sees what those before it wrote.
 
     Open one with `GraphStore.open_session`, best in ``async with``: leaving waits for the session's operations, rolls back a
@@ -61,19 +63,20 @@ class GraphSession(Conversation):
         events: Events,
         gate: Gate,
         running: Running,
+        with_identity_map: bool = True,
     ) -> None:
         super().__init__(options=options, events=events, gate=gate, running=running)
         self._database = database
         self._access = access
         self._bookmarks = bookmarks
         self._impersonated_user = impersonated_user
-        self._known = known
-        self._turns = Turns()
+        self._server = known
         self._current: GraphTransaction | None = None
         self._managed: GraphTransaction | None = None
         self._mark = uuid4().hex
         self._count = 0
         self._tag = ""
+        self._start_nodes(tracks=with_identity_map)
 
     def run(
         self,
@@ -109,6 +112,11 @@ class GraphSession(Conversation):
         if isinstance(params, TransactionConfig) and given is None:
             params, given = None, params
         chosen = config_of(given, timeout, metadata)
+        assigned = self._assigned()
+        if assigned is not None:
+            if not chosen.is_empty:
+                raise TransactionError("the settings of a statement are those of the transaction that is open in this session")
+            return assigned.run(query, params, callback)
         return Operation(self._alone(), "run", self._run(query, params, chosen), callback, 1)
 
     def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
@@ -120,7 +128,7 @@ class GraphSession(Conversation):
                 yield pause
             if not self._turns.is_next(turn):
                 yield turn
-            features = yield from check_flow(self._known, statement, config)
+            features = yield from check_flow(self._server, statement, config)
             if config.timeout is not None and features is not None and not features.has_timeouts:
                 return (yield from self._run_explicitly(statement, config, features))
             self._tag = self._next_tag()
@@ -171,12 +179,13 @@ class GraphSession(Conversation):
         callback, given = shift(callback, given)
         self._check_open()
         transaction = self._new_transaction(self._access, config_of(given, timeout, metadata))
-        return Operation(transaction, "begin_transaction", self._begin(transaction), callback, 1)
+        return Operation(transaction, "begin_transaction", self._beginning(transaction), callback, 1)
 
-    def _begin(self, transaction: GraphTransaction) -> Steps:
+    def _beginning(self, transaction: GraphTransaction) -> Steps:
         self._check_free("You cannot begin a transaction on a session with an open transaction")
         turn, pause = self._turns.take(), self._ending()
         self._current = transaction
+        self._unit.journal = {}
         has_begun = False
         try:
             if pause is not None:
@@ -299,6 +308,28 @@ class GraphSession(Conversation):
                     await self._current._abandon(None)
             finally:
                 self._is_open = False
+                self._let_go()
+
+    def _assigned(self) -> GraphTransaction | None:
+        """Return the transaction in which statements of the session run: one of the unit of work."""
+        transaction = self._current
+        return transaction if transaction is not None and transaction._is_assigned and transaction.is_open else None
+
+    def _new_work_transaction(self) -> GraphTransaction:
+        return self._new_transaction(self._access, TransactionConfig(), events=self._events.without_failures())
+
+    def _run_here(self, cypher: Cypher) -> Generator[Any, Any, Result]:
+        transaction = self._current
+        if transaction is not None and transaction.is_open:
+            (result,) = yield from transaction._run(*cypher)
+        else:
+            (result,) = yield from self._run(*cypher, TransactionConfig())
+        answer: Result = result
+        return answer
+
+    def _loader(self) -> _Alone | GraphTransaction:
+        transaction = self._current
+        return transaction if transaction is not None and transaction.is_open else self._alone()
 
     def _alone(self) -> _Alone:
         """Return the owner of operations that run statements in transactions of their own."""
@@ -309,7 +340,7 @@ class GraphSession(Conversation):
 
     def _check_free(self, otherwise: str) -> None:
         transaction = self._current
-        if self._managed is not None or (transaction is not None and not transaction._is_leaving()):
+        if self._managed is not None or (transaction is not None and transaction.is_open):
             raise TransactionError(f"{otherwise}, or use another session")
 
     def _ending(self) -> _Ending | None:
@@ -330,6 +361,7 @@ class GraphSession(Conversation):
     def _ended(self, transaction: GraphTransaction) -> None:
         if transaction is self._current:
             self._current = None
+            self._end_work(transaction._phase)
         elif transaction is self._managed:
             self._managed = None
 

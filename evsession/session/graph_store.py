@@ -19,13 +19,14 @@ from evsession.session.gate import Gate
 from evsession.session.graph_model import Model, make_model
 from evsession.session.graph_runnables import QueryRunner
 from evsession.session.graph_session import GraphSession
+from evsession.session.helpers import SessionHelpers
 from evsession.session.operation import Operation, Steps
 from evsession.wire.transport import Transport
 
 __all__ = ["GraphStore"]
 
 
-class GraphStore(Endpoint):
+class GraphStore(SessionHelpers, Endpoint):
     """One Neo4j server or cluster, spoken to by its HTTP Query API: Neo4j 5.26 and later.
 
     Set options and handlers, then enter ``async with graph`` (a trio program) or call `run` (a program of callbacks). Leaving
@@ -96,6 +97,7 @@ class GraphStore(Endpoint):
         *,
         database: str | None = None,
         impersonated_user: str | None = None,
+        with_identity_map: bool = True,
     ) -> GraphSession:
         """Return a new session; it starts with copies of the store's options and handlers.
 
@@ -105,6 +107,8 @@ class GraphStore(Endpoint):
                 they wrote.
             database: Another database than the store's.
             impersonated_user: A user whose rights count in place of the own ones (Enterprise).
+            with_identity_map: Whether the session remembers the nodes that it loads and notices edits. If not, every load gives
+                new objects, and only what is added is written.
 
         Raises:
             ConfigurationError: the store is not initialized, or an argument can be none.
@@ -122,6 +126,7 @@ class GraphStore(Endpoint):
             events=self._events.copy(),
             gate=Gate(self._gate),
             running=self._running,
+            with_identity_map=with_identity_map,
         )
 
     @property

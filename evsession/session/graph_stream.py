@@ -83,8 +83,8 @@ class GraphStream(Rows[Record]):
 
     async def _open(self) -> Exchange:
         session, statement, config = self._session, self._statement, self._config
-        features = await run_flow(learn_flow(session._known), self._ask)
-        await run_flow(check_flow(session._known, statement, config), self._ask)
+        features = await run_flow(learn_flow(session._server), self._ask)
+        await run_flow(check_flow(session._server, statement, config), self._ask)
         if config.timeout is not None and not features.has_timeouts:
             raise UnsupportedFeature(f"a timeout of a stream needs Neo4j 2026.04; the server is {features.version}")
         name = session._database.name

@@ -56,7 +56,7 @@ class TransactionHome(Protocol):
     """The session of a transaction."""
 
     _database: GraphDatabase
-    _known: Known
+    _server: Known
     _gate: Gate
 
     @property
@@ -89,11 +89,17 @@ class GraphTransaction:
     turns in call order. Any failure of a statement ends it on the server; then `commit` raises, and `rollback` and `close` send
     nothing. An idle one expires on the server after a minute (its next operation raises `TransactionError`), unless
     ``options.keep_alive`` is set.
+
+    Attributes:
+        session: Its session.
+        options: The session's options.
     """
 
     def __init__(self, session: TransactionHome, access: str, config: TransactionConfig, events: Events) -> None:
         self.options = session.options
+        self.session = session
         self._session = session
+        self._is_assigned = self._is_own = False
         self._events = events
         self._gate = session._gate
         self._access = access
@@ -107,8 +113,11 @@ class GraphTransaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used: neither ended nor asked to end, and nothing in it has failed."""
-        return self._asked is Phase.ACTIVE
+        """Whether it is still to be ended: neither committed nor rolled back, nor asked to be.
+
+        One in which something has failed is open until it is closed, as in the Java driver; only `rollback` and `close` work.
+        """
+        return self._asked in (Phase.ACTIVE, Phase.TERMINATED)
 
     @property
     def expires(self) -> datetime | None:
@@ -156,7 +165,7 @@ class GraphTransaction:
     ) -> None:
         if error is not None:
             await self._abandon(error)
-        elif self._asked in (Phase.ACTIVE, Phase.TERMINATED):
+        elif self.is_open:
             try:
                 await self.commit()
             finally:
@@ -175,7 +184,7 @@ class GraphTransaction:
             if not self._turns.is_next(turn):
                 yield turn
                 self._check("run", self._phase)
-            yield from check_flow(self._session._known, statement, self._config)
+            yield from check_flow(self._session._server, statement, self._config)
             answer = yield from self._guarded(self._run_or_begin(statement))
             return (Result(answer, statement.text, statement.parameters, self._session._database.name),)
         finally:
@@ -194,7 +203,7 @@ class GraphTransaction:
 
     def _begin(self) -> Steps:
         """Begin without a statement, in a request of its own, so that what hinders it is known at once."""
-        yield from check_flow(self._session._known, None, self._config)
+        yield from check_flow(self._session._server, None, self._config)
         yield from self._guarded(self._begin_flow())
         return (self,)
 
@@ -242,7 +251,7 @@ class GraphTransaction:
             turn.release()
 
     def _close(self) -> Steps:
-        if self._asked in (Phase.ACTIVE, Phase.TERMINATED):
+        if self.is_open:
             yield from self._roll_back("rollback")
         return ()
 
@@ -282,14 +291,6 @@ class GraphTransaction:
     def _running(self) -> tuple[Runtime, Transport]:
         runtime, transport = self._session._running()
         return runtime, _Guard(self, transport)
-
-    def _is_leaving(self) -> bool:
-        """Return whether it was asked to end, and so does not stand in the way of another one for long."""
-        return self._asked in (Phase.COMMITTED, Phase.ROLLED_BACK)
-
-    def _must_commit(self) -> bool:
-        """Return whether nobody has ended it; one that has failed is committed in vain, which tells of the failure."""
-        return not self._is_leaving()
 
     def _give_up(self) -> None:
         """Know that it was never begun."""

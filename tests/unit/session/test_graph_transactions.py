@@ -188,7 +188,7 @@ async def test_cancelled_statements_are_terminated_until_the_rollback_is_taken(a
         tx = await session.begin_transaction()
         with trio.move_on_after(1):
             await tx.run("RETURN 1")
-        assert not tx.is_open
+        assert "terminated" in repr(tx)
         assert sent(transport)[2:] == ["DELETE /tx/t1", "POST -", "DELETE /tx/t1", "POST -", "DELETE /tx/t1"]
 
 
