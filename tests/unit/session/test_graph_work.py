@@ -326,8 +326,13 @@ async def test_what_can_be_no_entity() -> None:
                 session.add(bad)
             with pytest.raises(TypeError):
                 session.remove(bad)
+        late = Dog(None)
         with pytest.raises(evsession.ConfigurationError, match="has no id"):
-            session.add(Dog(None)).commit()
+            session.add(late).commit()
+        late.id = "9"
+        session.add(Dog("9"))
+        with pytest.raises(evsession.KeyConflict):
+            session.commit()
         session.clear()
         with pytest.raises(evsession.ConfigurationError, match="has no id"):
             session.remove(Dog(None))
