@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -59,6 +59,13 @@ class NodeMapper:
         """Return the properties if they differ from the snapshot."""
         content = self.content(known)
         return None if known.snapshot is not None and content == known.snapshot.known else content
+
+    def scan(self, entities: Iterable[KnownNode]) -> Iterator[tuple[KnownNode, bytes | None]]:
+        """Yield what has changed, or counts as changed; see `Mapper`."""
+        for known in entities:
+            content = self.changed(known)
+            if content is not None or known.writes or known.increments:
+                yield known, content
 
     def claim(self, known: KnownNode) -> str:
         """Return the key that a new node has."""

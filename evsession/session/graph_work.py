@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -38,13 +39,13 @@ class GraphWork(Working[NodePicture]):
         self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=str)
         self._start_working()
 
+    @abstractmethod
     def _new_work_transaction(self) -> GraphTransaction:
         """Return a transaction that begins with its first statement."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _run_here(self, cypher: cypher.Cypher) -> Generator[Any, Any, Result]:
         """Run a statement in the open transaction, or in one of its own."""
-        raise NotImplementedError
 
     def _backend(self) -> GraphBatches:
         return GraphBatches(self)
@@ -92,9 +93,8 @@ class GraphWork(Working[NodePicture]):
             await transaction._abandon(error)
 
     def _roll_back(self) -> Generator[Any, Any, None]:
-        if self._current is not None:
-            yield Doing(self._current.close)
-        self._unit.roll_back()
+        assert self._current is not None  # there is one while there is a journal
+        yield Doing(self._current.close)
 
     def _end_work(self, phase: Phase) -> None:
         """Know what became of what the transaction has staged."""
@@ -258,6 +258,6 @@ class GraphWork(Working[NodePicture]):
         known.snapshot = NodePicture(self._unit.mapper.compose(info.properties(known.entity)))
         known.increments = None
 
+    @abstractmethod
     def _loader(self) -> Any:
         """Return the owner of operations that load."""
-        raise NotImplementedError
