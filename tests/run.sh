@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv, installs the test extra, and runs everything that must pass: formatting, linting, types, layers, tests, coverage.
-# Real servers are used if EVSESSION_TEST_RAVENDB names one (http://127.0.0.1:8080); without it their tests are skipped, loudly.
+# Real servers are used if EVSESSION_TEST_RAVENDB (http://127.0.0.1:8080) and EVSESSION_TEST_NEO4J (http://127.0.0.1:7474) name them;
+# without these their tests are skipped, loudly.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,8 +26,11 @@ mypy
 lint-imports
 coverage erase
 coverage run -m pytest
-coverage report --include='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*' --fail-under=100
-coverage report --omit='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*'
+coverage report --include='evsession/wire/*,evsession/raven/*,evsession/neo4j/*,evsession/session/*,evsession/unitofwork/*' --fail-under=100
+coverage report --omit='evsession/wire/*,evsession/raven/*,evsession/neo4j/*,evsession/session/*,evsession/unitofwork/*'
 if [ -z "${EVSESSION_TEST_RAVENDB:-}" ]; then
     echo "SKIPPED: everything on a real RavenDB, for EVSESSION_TEST_RAVENDB names none" >&2
+fi
+if [ -z "${EVSESSION_TEST_NEO4J:-}" ]; then
+    echo "SKIPPED: everything on a real Neo4j, for EVSESSION_TEST_NEO4J names none" >&2
 fi
