@@ -1,4 +1,4 @@
-"""Managed transactions: two programs change the same two nodes in opposite order, deadlock, and are tried again until both are in.
+"""Managed transactions: two programs change two nodes in opposite order, deadlock, and are tried again until both are done.
 
 The library begins, commits or rolls back, and tries again what may pass. A commit whose outcome is unknown is never tried again.
 """

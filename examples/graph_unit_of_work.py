@@ -1,4 +1,4 @@
-"""The unit of work on a graph: plain classes are nodes, and a commit is one transaction, one statement for each kind of change."""
+"""The unit of work on a graph: plain classes are nodes; a commit is one transaction, one statement for each kind of change."""
 
 from __future__ import annotations
 

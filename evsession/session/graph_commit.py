@@ -59,7 +59,7 @@ class Whole:
                     self.results = stop.value
                     return
         except BaseException as error:
-            await self._undo(error)
+            await self._undo(error)  # noqa: ASYNC102 - what must be shielded there is
             raise
         finally:
             self._steps.close()

@@ -75,7 +75,7 @@ class Managed:
             if transaction.is_open:
                 await transaction.commit()
         except BaseException as error:
-            await transaction._abandon(error)
+            await transaction._abandon(error)  # noqa: ASYNC102 - what must be shielded there is
             raise
         await transaction._abandon(None)
         return value

@@ -96,7 +96,7 @@ async def send_kept(transport: Transport, database: GraphDatabase, request: Requ
         nursery.start_soon(kept.carry, transport, request, trail)
         try:
             await kept.done.wait()
-        except trio.Cancelled:
+        except trio.Cancelled:  # noqa: ASYNC103 - the caller raises it
             with trio.move_on_after(RELEASE_TIME, shield=True):
                 await terminate(transport, database, tag, trail)
                 await kept.done.wait()

@@ -305,7 +305,7 @@ class GraphSession(GraphWork):
         finally:
             try:
                 if self._current is not None:
-                    await self._current._abandon(None)
+                    await self._current._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
             finally:
                 self._is_open = False
                 self._let_go()
@@ -397,7 +397,7 @@ class _One:
             self.result = await transaction.run(self._statement.text, self._statement.parameters)
             await transaction.commit()
         finally:
-            await transaction._abandon(None)
+            await transaction._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
 
 
 class _Resetting:
@@ -437,7 +437,7 @@ class _Alone:
             return await self._transport.send(request, trail)
         except trio.Cancelled:
             if trail.sent and request.method == "POST":
-                await terminate(self._transport, self._session._database, self._session._tag, trail)
+                await terminate(self._transport, self._session._database, self._session._tag, trail)  # noqa: ASYNC102 - what must be shielded there is
             raise
 
     async def open(self, request: Request, trail: Trail, *, streams_body: bool = False) -> Exchange:

@@ -58,7 +58,7 @@ class GraphStream(Rows[Record]):
             else:
                 self._finish()
         except trio.Cancelled:
-            await terminate(self._transport, self._session._database, self._tag, self._trail)
+            await terminate(self._transport, self._session._database, self._tag, self._trail)  # noqa: ASYNC102 - what must be shielded there is
             raise
 
     def _take(self, data: bytes) -> None:

@@ -164,12 +164,12 @@ class GraphTransaction:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is not None:
-            await self._abandon(error)
+            await self._abandon(error)  # noqa: ASYNC102 - what must be shielded there is
         elif self.is_open:
             try:
-                await self.commit()
+                await self.commit()  # noqa: ASYNC102 - what must be shielded there is
             finally:
-                await self._abandon(None)
+                await self._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
 
     def __repr__(self) -> str:
         return f"<GraphTransaction {self._access} {self._phase.name.lower()}>"
@@ -351,7 +351,7 @@ class _Guard:
             opened = transaction._opened
             transaction._fail(error)
             commits = request.target.endswith("/commit")
-            undone = opened is None or not trail.sent or await transaction._release(opened, trail)
+            undone = opened is None or not trail.sent or await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
             if undone or not commits:
                 # Nothing of a transaction lasts that was not committed.
                 trail.sent = False
@@ -374,7 +374,7 @@ class _Guard:
                 error.uncertain = False
             opened = None if response is None else opened_by(response)
             if opened is not None:
-                await transaction._release(opened, trail)
+                await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
             raise
         assert response is not None  # a task that is not cancelled waits for it
         return response
