@@ -25,8 +25,8 @@ class Row(NamedTuple):
     increments: Mapping[str, Any]
 
 
-def insert_rows(labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Cypher:
-    """Create a node for each row."""
+def insert_rows(labels: Sequence[str], rows: Sequence[Any]) -> Cypher:
+    """Create a node for each row, a mapping of its properties or one that is encoded already."""
     return Cypher(f"UNWIND $rows AS row CREATE (n{spell_labels(labels)}) SET n = row RETURN count(n)", {"rows": rows})
 
 

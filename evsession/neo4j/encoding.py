@@ -17,9 +17,9 @@ from uuid import UUID
 from evsession.errors import InvalidDocument
 from evsession.neo4j.temporal import INT64, Date, DateTime, Duration, Time
 from evsession.neo4j.things import Node, Path, Point, Relationship, Vector
-from evsession.wire.json import MAX_DEPTH
+from evsession.wire.json import MAX_DEPTH, Raw
 
-__all__ = ["PLAIN", "UUIDS", "VECTORS", "Encoder"]
+__all__ = ["PLAIN", "UUIDS", "VECTORS", "Encoder", "TypedMap"]
 
 PLAIN, VECTORS, UUIDS = 0, 1, 2
 """What the typed media type must know: its version 1.0, 1.1 or 1.2."""
@@ -29,6 +29,15 @@ class _Unfit(Exception):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         self.steps: list[str] = []
+
+
+class TypedMap:
+    """A map whose values are typed and encoded already; it is sent as it is."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
 
 
 class Encoder:
@@ -98,6 +107,8 @@ class Encoder:
             self._depth -= 1
 
     def _other(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, TypedMap):
+            return {"$type": "Map", "_value": Raw(value.content)}
         if isinstance(value, Enum):
             return self.typed(value.value)
         if isinstance(value, (bytes, bytearray, memoryview)):

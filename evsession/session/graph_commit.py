@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from evsession.errors import SessionError
 from evsession.neo4j.batches import Row, delete_rows, insert_rows, update_rows
+from evsession.neo4j.encoding import TypedMap
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.results import Result
 from evsession.session.graph_mapper import Item, NodePicture, need_info
@@ -108,8 +109,8 @@ class GraphBatches:
             if kind is Kind.UPDATE:
                 await self._update(transaction, info, items)
             elif kind is Kind.INSERT:
-                fields = self._unit.mapper.fields
-                await transaction.run(*insert_rows(info.labels, [fields(item.content) for item in items]))
+                # What was compared is what is sent: it is neither read nor encoded again.
+                await transaction.run(*insert_rows(info.labels, [TypedMap(item.content) for item in items]))
             else:
                 keys = [self._key(info, item) for item in items]
                 await transaction.run(*delete_rows(info.labels, info.key, keys))
