@@ -1,6 +1,7 @@
 """The main job in one program: make a database, store typed documents, load, query, change, save and delete them.
 
-Prints each step. It can be run again and again. `quickstart.sh` beside it installs what it needs first.
+Prints each step. It can be run again and again. `quickstart.sh` beside it installs what it needs first. It uses the embedded
+server in memory, or the file that EVSESSION_DATA names, or the RavenDB at EVSESSION_URL.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import trio
 
 import evsession
 
-URL = os.environ.get("EVSESSION_URL", "http://127.0.0.1:8080")
+URL = os.environ.get("EVSESSION_URL")
+DATA = os.environ.get("EVSESSION_DATA")
 DATABASE = os.environ.get("EVSESSION_DATABASE", "Quickstart")
 
 
@@ -58,8 +60,15 @@ async def tour(store: evsession.Store) -> None:
         print("deleted dogs/billy; exists:", await session.exists("dogs/billy"))
 
 
+def connect() -> evsession.Store:
+    options = {"timeout": 60}
+    if URL:
+        return evsession.Store(URL, DATABASE, options=options)
+    return evsession.Store.embedded(DATA, DATABASE, options=options)
+
+
 async def main() -> None:
-    async with evsession.Store(URL, database=DATABASE, options={"timeout": 60}) as store:
+    async with connect() as store:
         await tour(store)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the real server, a fresh database on it for each test, and stores."""
+"""Fixtures for all tests: the backends, a fresh database for each test, and stores."""
 
 from __future__ import annotations
 
@@ -11,43 +11,55 @@ from uuid import uuid4
 import pytest
 
 import evsession
+from evsession.testing.memory import MemoryServer
+from tests.backends import Backend, Within, choose, open_backend
+
+pytest_plugins = ["evsession.testing.plugin"]
 
 StoreFactory = Callable[..., evsession.Store]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on every backend that it can run on."""
+    if "shared_backend" in metafunc.fixturenames:
+        metafunc.parametrize("shared_backend", choose(metafunc.fixturenames), indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def raven_url() -> str:
-    """The URL of a real RavenDB. Without one the test is skipped, or fails if EVSESSION_REQUIRE_SERVERS is set."""
-    url = os.environ.get("EVSESSION_TEST_RAVENDB")
-    if not url:
-        if os.environ.get("EVSESSION_REQUIRE_SERVERS"):
-            pytest.fail("EVSESSION_REQUIRE_SERVERS is set, but EVSESSION_TEST_RAVENDB names no server")
-        pytest.skip("no real RavenDB: set EVSESSION_TEST_RAVENDB to its URL")
-    return url.rstrip("/")
+def shared_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A backend that lasts as long as the tests run."""
+    with open_backend(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture
-def database(raven_url: str) -> Iterator[str]:
-    """The name of a new, empty database on the real server."""
-    name = f"test-{uuid4().hex}"
-    _ask(raven_url, "PUT", f"/admin/databases?name={name}", {"DatabaseName": name})
-    yield name
-    _ask(raven_url, "DELETE", "/admin/databases", {"DatabaseNames": [name], "HardDelete": True})
-
-
-def _ask(url: str, method: str, path: str, body: object) -> None:
-    # Not by evsession: what prepares a test must not share the faults that the test is to find.
-    request = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        answer.read()
+def backend(shared_backend: Backend, request: pytest.FixtureRequest) -> Backend:
+    """The backend of a test; in this process, a fresh one."""
+    if isinstance(shared_backend, Within):
+        server: MemoryServer = request.getfixturevalue("embedded_server")
+        return Within(server)
+    return shared_backend
 
 
 @pytest.fixture
-def make_store(raven_url: str, database: str) -> StoreFactory:
+def raven_url(shared_backend: Backend) -> str:
+    """The URL of a served backend."""
+    return shared_backend.url
+
+
+@pytest.fixture
+def database(backend: Backend) -> Iterator[str]:
+    """The name of a new, empty database."""
+    with backend.fresh_database() as name:
+        yield name
+
+
+@pytest.fixture
+def make_store(backend: Backend, database: str) -> StoreFactory:
     """Make a store on the fresh database, with the arguments given."""
 
     def make(**arguments: object) -> evsession.Store:
-        return evsession.Store(raven_url, database, **arguments)  # type: ignore[arg-type]
+        return backend.connect(database, **arguments)
 
     return make
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes .venv, installs the test extra, and runs everything that must pass: formatting, linting, types, layers, tests, coverage.
-# Real servers are used if EVSESSION_TEST_RAVENDB (http://127.0.0.1:8080) and EVSESSION_TEST_NEO4J (http://127.0.0.1:7474) name them;
-# without these their tests are skipped, loudly.
+# Everything about documents runs on the embedded server, and on a real one, too, if EVSESSION_TEST_RAVENDB names one
+# (http://127.0.0.1:8080). What is about graphs needs the real server named by EVSESSION_TEST_NEO4J (http://127.0.0.1:7474); without
+# it those tests are skipped, loudly.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,8 +27,10 @@ mypy
 lint-imports
 coverage erase
 coverage run -m pytest
-coverage report --include='evsession/wire/*,evsession/raven/*,evsession/neo4j/*,evsession/session/*,evsession/unitofwork/*' --fail-under=100
-coverage report --omit='evsession/wire/*,evsession/raven/*,evsession/neo4j/*,evsession/session/*,evsession/unitofwork/*'
+whole='evsession/wire/*,evsession/raven/*,evsession/neo4j/*,evsession/session/*,evsession/unitofwork/*,evsession/embedded/*'
+whole="$whole,evsession/cli/*"
+coverage report --include="$whole" --fail-under=100
+coverage report --omit="$whole"
 if [ -z "${EVSESSION_TEST_RAVENDB:-}" ]; then
     echo "SKIPPED: everything on a real RavenDB, for EVSESSION_TEST_RAVENDB names none" >&2
 fi

@@ -160,7 +160,15 @@ def test_examples_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 90
 
 
-@pytest.mark.server
+@pytest.mark.parametrize("where", [{}, {"EVSESSION_DATA": "dogs.db"}], ids=["memory", "file"])
+def test_quickstart_on_the_embedded_server(where: dict[str, str], tmp_path: Path) -> None:
+    for _ in range(2):
+        command: list[str | Path] = [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / "quickstart.py"]
+        ran = run(command, url="", database="Kennel", cwd=tmp_path, **where)
+        assert (ran.stderr, ran.stdout) == ("", QUICKSTART.format(database="Kennel"))
+    assert (tmp_path / "dogs.db").exists() is bool(where)
+
+
 @pytest.mark.parametrize("name", OUTPUT)
 def test_example(name: str, raven_url: str, unmade: str) -> None:
     ran = run([sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"], url=raven_url, database=unmade)
@@ -175,7 +183,6 @@ def test_graph_example(name: str, neo4j_url: str) -> None:
     assert (ran.stderr, ran.stdout) == ("", GRAPH_OUTPUT[name])
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("name", [name for name in OUTPUT if name != "application"])
 def test_example_can_run_again(name: str, raven_url: str, database: str) -> None:
     for _ in range(2):
@@ -210,7 +217,6 @@ def _program(path: Path, script: str) -> Path:
     return path
 
 
-@pytest.mark.server
 def test_quickstart_script_installs_once_and_runs_from_anywhere(
     checkout: Path, python: Path, tmp_path: Path, raven_url: str, unmade: str
 ) -> None:

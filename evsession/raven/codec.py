@@ -46,6 +46,7 @@ __all__ = [
     "set_key",
     "set_metadata",
     "set_stored",
+    "typed_fields",
 ]
 
 
@@ -100,9 +101,8 @@ def is_as_it_was(entity: Any, key: str | None, known: bytes) -> bool:
         return False
     if data != known and (isinstance(entity, dict) or not _is_with_key(data, known, type(entity), key)):
         return False
-    if data.rfind(b"null") < 0:  # in half the time that "in" takes
-        return True
-    return isinstance(entity, dict) and data.count(b"null") == list(entity.values()).count(None)
+    nulls = data.count(b"null")
+    return not nulls or (isinstance(entity, dict) and nulls == len([None for value in entity.values() if value is None]))
 
 
 def _is_with_key(data: bytes, known: bytes, cls: type, key: str | None) -> bool:
@@ -250,6 +250,14 @@ def _build(cls: type, row: Mapping[str, JSON], key: str | None = None) -> Any:
     if shape.key_name is not None:
         row = {**row, shape.key_name: key or ""}
     return from_builtins(row, cls, _from_plain)
+
+
+def typed_fields(cls: type, fields: Mapping[str, JSON]) -> dict[str, Any]:
+    """Return some fields of a document as the values that the class has for them, by their names in JSON."""
+    shape = shape_of(cls)
+    typed = {name: value for name, value in fields.items() if name in shape.names.values()}
+    values: dict[str, Any] = from_builtins(typed, shape.mirror, _from_plain)
+    return {**fields, **values}
 
 
 def _build_plain(cls: type, shape: Shape, row: Mapping[str, JSON]) -> Any:

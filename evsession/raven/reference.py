@@ -11,11 +11,11 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from evsession.errors import ConfigurationError, NotLoaded
-from evsession.raven.codec import assign, set_key
+from evsession.raven.codec import assign, set_key, set_stored, typed_fields
 from evsession.raven.document import Document, make
 from evsession.raven.shapes import Kind, shape_of
 
-__all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "written_fields"]
+__all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "write_fields", "written_fields"]
 
 T = TypeVar("T")
 
@@ -112,6 +112,15 @@ def forget_written(entity: Any) -> None:
     if shape_of(base).kind is Kind.PLAIN:
         for name in [name for name in vars(entity) if name != "id"]:
             del vars(entity)[name]
+
+
+def write_fields(entity: Any, fields: dict[str, Any]) -> None:
+    """Set fields of a stand-in from JSON, by their names there."""
+    if isinstance(entity, dict):
+        dict.update(entity, fields)
+        return
+    for name, value in typed_fields(base_of(type(entity)), fields).items():
+        set_stored(entity, name, value)
 
 
 def _peek(entity: Any, name: str) -> Any:

@@ -64,8 +64,9 @@ class DocumentMapper:
         """Yield what has changed, or counts as changed; see `Mapper`."""
         for known in entities:
             before = known.snapshot.known  # type: ignore[union-attr]  # `scan` is for entities that have one
-            # A stand-in is as it was, too, if what was set in it has been written.
-            if not is_as_it_was(known.entity, known.key, before) and _differs(content := self.content(known), before):
+            # A stand-in has more to it than its fields.
+            as_it_was = not known.is_reference and is_as_it_was(known.entity, known.key, before)
+            if not as_it_was and _differs(content := self.content(known), before):
                 yield known, content
             elif known.writes or known.increments:
                 yield known, None

@@ -120,6 +120,7 @@ class Endpoint(Listening):
         self.initialize()
         transport = self._own_transport or HTTPTransport([node.url for node in self._nodes], self.options, self._ssl_context)
         try:
+            await self._get_ready()
             async with Runtime.open() as runtime:
                 self._live, self._state = (runtime, transport), State.RUNNING
                 yield
@@ -129,6 +130,9 @@ class Endpoint(Listening):
             self._live, self._state = None, State.READY
             with trio.CancelScope(shield=True):
                 await transport.aclose()
+
+    async def _get_ready(self) -> None:
+        """Do what must be done before anything can be sent."""
 
     async def _say_goodbye(self, transport: Transport) -> None:
         """Tell the server what it should know at the end of a run that succeeded."""

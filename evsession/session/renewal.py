@@ -11,7 +11,7 @@ from typing import TypeAlias
 from evsession.errors import ConfigurationError
 from evsession.raven.codec import Snapshot, decode_entity, encode_entity, refill, set_key, set_metadata, set_stored
 from evsession.raven.document import Document
-from evsession.raven.reference import base_of, become_loaded, forget_written, written_fields
+from evsession.raven.reference import base_of, become_loaded, forget_written, write_fields, written_fields
 from evsession.raven.storable import take_metadata
 from evsession.raven.vocabulary import CHANGE_VECTOR
 from evsession.session.documents import Known
@@ -72,6 +72,7 @@ class Renewal:
         known.increments = None
         if known.is_reference:
             forget_written(known.entity)
+            write_fields(known.entity, decode(known.snapshot.known))
         else:
             known.snapshot = refill(known.entity, decode(known.snapshot.raw), key=known.key)
         set_key(known.entity, known.key)

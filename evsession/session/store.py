@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from ssl import SSLContext
 from typing import Any
@@ -85,8 +86,50 @@ class Store(SessionHelpers, Endpoint):
             conventions=conventions,
             options=options if isinstance(options, Options) else Options(options),
         )
+        self._prepare: Callable[[], Awaitable[None]] | None = None
         self._database = None if database is None else Database(database)
         self._ranges: dict[str, HiLoRanges] = {}
+
+    @classmethod
+    def embedded(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        database: str = "default",
+        *,
+        conventions: Conventions | Mapping[str, Any] | None = None,
+        options: Options | Mapping[str, Any] | None = None,
+    ) -> Store:
+        """Return a store on the embedded server: RavenDB's documents in a SQLite file, in this process, without a port.
+
+        It needs the extra ``embedded``: ``pip install 'evsession[embedded]'``. The file is opened when the store is entered or
+        run, and closed at the end; one store at a time may have it. The database is made if there is none of this name. A write
+        that was handed to the server is not undone by cancelling it; the error then says `uncertain`, as over a network.
+
+        Args:
+            path: The file, made if it is missing. None keeps everything in memory, for as long as this store object lives.
+            database: The name of the store's database.
+            conventions: `Conventions`, or a mapping of some.
+            options: `Options`, or a mapping of some; those about connections have no meaning here, but `max_body_size` has.
+
+        Raises:
+            ConfigurationError: the extra is not installed; or, when the store is entered or run: the file is none of the embedded
+                server, is in use, of a newer version, or cannot be opened.
+        """
+        try:
+            from evsession.embedded.transport import EmbeddedTransport
+        except ImportError as error:
+            raise ConfigurationError(
+                f"the embedded server needs the package {error.name}: pip install 'evsession[embedded]'"
+            ) from error
+        settings = options if isinstance(options, Options) else Options(options)
+        transport = EmbeddedTransport(path, settings)
+        store = cls(database=database, transport=transport, conventions=conventions, options=settings)
+        store._prepare = lambda: transport.start(database)
+        return store
+
+    async def _get_ready(self) -> None:
+        if self._prepare is not None:
+            await self._prepare()
 
     async def _say_goodbye(self, transport: Transport) -> None:
         """Give unused numbers back; what hinders that is no failure of the program's."""

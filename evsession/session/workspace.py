@@ -13,7 +13,7 @@ import msgspec
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
 from evsession.raven.codec import Snapshot, build_known, decode_known, id_of, set_key, set_metadata
-from evsession.raven.document import Document
+from evsession.raven.document import Document, make_known
 from evsession.raven.keys import check_new_key, key_from_id
 from evsession.raven.reference import is_reference, make_reference
 from evsession.raven.storable import check_storable, checked_metadata, own_metadata, take_metadata
@@ -161,7 +161,9 @@ class Workspace:
             collection = metadata.get(COLLECTION, "")
             if collection not in types:
                 types[collection] = cls or type_of_collection(collection) or Document
-            yield build_known(row, types[collection], key, metadata)
+            found = types[collection]
+            # The kind of nearly every row is made without a further call and question.
+            yield make_known(Document, row, key, metadata) if found is Document else build_known(row, found, key, metadata)
 
     def _renew_since(self, known: Known, row: Row, metadata: Mapping[str, JSON], asked: Moment) -> None:
         """Renew the entity unless it was saved since the request; the answer is older than the entity then."""

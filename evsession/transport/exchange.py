@@ -9,10 +9,10 @@ import trio
 
 from evsession.config import Options
 from evsession.errors import ProtocolError, SessionClosed
-from evsession.transport.coding import Decoder, decoder_for
 from evsession.transport.connection import Connection
 from evsession.transport.gate import Gate
 from evsession.transport.pool import Pool
+from evsession.wire.coding import Decoder, decoder_for
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, WireEvent
 

@@ -100,7 +100,7 @@ def encode_as_is(value: JSON) -> bytes:
     Raises:
         TypeError, ValueError, RecursionError, OverflowError: it cannot be encoded.
     """
-    return _ENCODER.encode(value)
+    return _encode(value)
 
 
 def decode(data: bytes | memoryview) -> JSON:

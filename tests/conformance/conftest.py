@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
 
 import pytest
 
 import evsession
+from tests.backends import Backend
 from tests.conformance.kennel import FAMILY, Cat, Dog, Person, Wire, put
 from tests.conformance.pack import PACK
 from tests.conftest import StoreFactory
@@ -35,24 +35,18 @@ def family(make_store: StoreFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_database(raven_url: str) -> Iterator[str]:
+def shared_database(shared_backend: Backend) -> Iterator[str]:
     """The name of a database that holds `PACK`, for tests that only read: its indexes are built once."""
-    name = f"test-{uuid4().hex}"
-    administration = evsession.Store(raven_url, name)
-
-    async def prepare() -> None:
-        await administration.create_database(name)
-        await put(administration, PACK)
-
-    administration.run(prepare)
-    yield name
-    administration.run(administration.delete_database, name)
+    with shared_backend.fresh_database() as name:
+        store = shared_backend.connect(name)
+        store.run(put, store, PACK)
+        yield name
 
 
 @pytest.fixture
-async def pack(raven_url: str, shared_database: str) -> AsyncIterator[evsession.Session]:
+async def pack(shared_backend: Backend, shared_database: str) -> AsyncIterator[evsession.Session]:
     """A session on the shared database; its tests only read."""
-    async with evsession.Store(raven_url, shared_database) as store, store.open_session() as session:
+    async with shared_backend.connect(shared_database) as store, store.open_session() as session:
         yield session
 
 

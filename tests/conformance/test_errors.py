@@ -11,15 +11,16 @@ from uuid import uuid4
 import pytest
 
 import evsession
+from tests.backends import Backend
 from tests.conformance.kennel import Dog, Told, put, read
 
 MISSING = "no-such-database"
 
 
 @pytest.fixture
-async def nowhere(raven_url: str) -> AsyncIterator[evsession.Session]:
+async def nowhere(backend: Backend) -> AsyncIterator[evsession.Session]:
     """A session on a database that is not there."""
-    async with evsession.Store(raven_url, MISSING) as store, store.open_session() as session:
+    async with backend.connect(MISSING) as store, store.open_session() as session:
         yield session
 
 
@@ -56,8 +57,8 @@ class TestMissingDatabase:
         with pytest.raises(evsession.DatabaseMissing):
             await nowhere.save()
 
-    async def test_and_of_an_index(self, raven_url: str) -> None:
-        async with evsession.Store(raven_url, MISSING) as store:
+    async def test_and_of_an_index(self, backend: Backend) -> None:
+        async with backend.connect(MISSING) as store:
             with pytest.raises(evsession.DatabaseMissing):
                 await store.put_index("X", "map('Dogs', d => ({ a: d.a }))")
             with pytest.raises(evsession.DatabaseMissing):
@@ -135,15 +136,15 @@ class TestDatabases:
             await store.delete_database(name)
 
     @pytest.mark.parametrize("name", ["a/b", "a?b", "a b", "", "a%b", "a#b", "..\n", "a\\b", "a:b", 5, None, "a\u2028"])
-    async def test_what_can_be_no_name_is_refused(self, pack: evsession.Session, raven_url: str, name: Any) -> None:
-        async with evsession.Store(raven_url) as store:
+    async def test_what_can_be_no_name_is_refused(self, pack: evsession.Session, backend: Backend, name: Any) -> None:
+        async with backend.connect(None) as store:
             calls: list[Any] = [store.create_database, store.delete_database, store.open_session, store.bulk_insert]
             for call in calls:
                 with pytest.raises(evsession.ConfigurationError):
                     await call(name)
         if name is not None:
             with pytest.raises(evsession.ConfigurationError):
-                evsession.Store(raven_url, name)
+                backend.connect(name)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 import evsession
+from tests.backends import Backend
 from tests.conformance.kennel import BILLY, MAX, Dog, Told, change
 
 pytestmark = pytest.mark.usefixtures("family")
@@ -212,7 +213,7 @@ class TestMissingDocuments:
 
 
 class TestTheWire:
-    async def test_requests_and_responses(self, session: evsession.Session, raven_url: str, database: str) -> None:
+    async def test_requests_and_responses(self, session: evsession.Session, backend: Backend, database: str) -> None:
         seen: list[evsession.WireEvent] = []
         session.on("request", seen.append)
         session.on("response", seen.append)
@@ -229,7 +230,7 @@ class TestTheWire:
             ("request", "raw", "POST", None, 1),
             ("response", "raw", "POST", 500, 1),
         ]
-        assert seen[0].url == seen[1].url == f"{raven_url}/databases/{database}/docs?id=dogs%2Fa%20b"
+        assert seen[0].url == seen[1].url == f"{backend.url}/databases/{database}/docs?id=dogs%2Fa%20b"
         assert [event.duration is not None and event.duration > 0 for event in seen] == [False, True] * 3
 
     async def test_of_all_sessions(self, make_store: Any) -> None:

@@ -58,6 +58,17 @@ def test_a_new_entity_without_a_key_is_known_by_its_identity_only() -> None:
     assert list(known) == [two]
 
 
+def test_what_is_learnt_is_found_under_its_folded_key() -> None:
+    known = IdentityMap[Any]()
+    row = tracked("Straße/1")
+    assert known.find(fold("Straße/1")) is None
+    known.learn(fold("Straße/1"), row)
+    assert known.find(fold("STRAẞE/1")) is row
+    assert known.get("straße/1") is row
+    assert known.of(row.entity) is row
+    assert known.find("Straße/1") is None
+
+
 def test_a_conflict_changes_nothing() -> None:
     known = IdentityMap[Any]()
     first, second = tracked("a"), tracked("b")

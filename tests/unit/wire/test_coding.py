@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from evsession.errors import ProtocolError
-from evsession.transport.coding import Decoder, decoder_for
+from evsession.wire.coding import Decoder, decoder_for
 
 PLAIN = b"".join(b"%d," % number for number in range(5000))
 PACKED = gzip.compress(PLAIN)

@@ -1,0 +1,154 @@
+"""``select``: rows of fields instead of documents. Knows how RavenDB names and fills them; values are copied as written.
+
+A missing field is null, but left out if the query names its documents (``from Dogs as d``), or asks an index for ``id()`` too
+(seen on 7.1; ``null`` in a document stays). Rows of projections carry ``@projection``, those straight from a collection a score.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from evsession.embedded.failures import RavenFailure, unsupported
+from evsession.embedded.query.conditions import FieldNames, is_id
+from evsession.embedded.query.paths import NULL, fields_of_object, follow
+from evsession.embedded.query.shapes import shape_of
+from evsession.embedded.query.values import Values
+from evsession.embedded.rql import tree
+from evsession.embedded.scripts import project
+from evsession.embedded.storage import Tables, document_json, fold_key
+from evsession.embedded.storage.documents import Row, row_by_key
+from evsession.wire.json import JSON, Raw, decode, encode
+
+__all__ = ["Projection", "projection"]
+
+Projection: TypeAlias = Callable[[Row], bytes]
+"""Makes the fields of a row, as a JSON object without metadata, of a document."""
+
+_Column: TypeAlias = "Callable[[Row], Raw | None]"
+"""Gives a field of a row, or None if it is missing."""
+
+DUPLICATE = (
+    "Duplicate alias '{0}' detected. Note: if an alias is not specified, the implicit alias is equal to field name. So a select"
+    " clause 'select employee.Name, manager.Name' is invalid because it has two fields with the same implicit alias - 'Name'."
+    " In order to fix it, use explicit aliases - 'select employee.Name as EmployeeName, manager.Name as ManagerName'"
+)
+
+
+def projection(
+    values: Values, names: FieldNames, connection: sqlite3.Connection, tables: Tables, *, by_index: bool
+) -> Projection | None:
+    """Return what makes the rows, or None if they are the documents; `by_index` tells that an index is asked.
+
+    Raises:
+        RavenFailure: the query selects what cannot be.
+    """
+    query = values.query
+    if query.program is not None:
+        return _program(values, query.program, connection, tables)
+    if not query.items:
+        return None
+    if len(query.items) == 1:
+        (item,) = query.items
+        whole = item.operand is None or (isinstance(item.operand, tree.Field) and item.operand.path == query.alias)
+        if whole:
+            return None
+        if isinstance(item.operand, tree.Method) and _is_declared(query, item.operand):
+            arguments = ", ".join(_argument(values, argument) for argument in item.operand.arguments)
+            return _run(values, f"{item.operand.written}({arguments})", connection, tables)
+    columns: dict[str, _Column] = {}
+    for item in query.items:
+        name, column = _column(values, names, item, connection, tables)
+        if name in columns:
+            raise values.fail(DUPLICATE.format(name))
+        columns[name] = column
+    has_key = any(is_id(item.operand) for item in query.items if item.operand is not None)
+    if (query.alias is not None or (by_index and has_key)) and not query.group:
+        return lambda row: encode({name: value for name, column in columns.items() if (value := column(row)) is not None})
+    return lambda row: encode({name: NULL if (value := column(row)) is None else value for name, column in columns.items()})
+
+
+def _is_declared(query: tree.Query, method: tree.Method) -> bool:
+    return any(declaration.name == method.written for declaration in query.declarations)
+
+
+def _argument(values: Values, argument: tree.Expression) -> str:
+    if isinstance(argument, tree.Field) and not argument.is_quoted:
+        return argument.path
+    return encode(values.get(argument)).decode()
+
+
+def _column(
+    values: Values, names: FieldNames, item: tree.Item, connection: sqlite3.Connection, tables: Tables
+) -> tuple[str, _Column]:
+    operand = item.operand
+    if is_id(operand or tree.All()):
+        assert isinstance(operand, tree.Method)
+        if operand.arguments:
+            raise values.fail(f"Unknown alias {_shown(operand)}, but there are aliases specified in the query ()")
+        return item.alias or "id()", lambda row: Raw(encode(row[0]))
+    if isinstance(operand, tree.Method):
+        if _is_declared(values.query, operand):
+            raise unsupported("functions beside other fields in select")
+        if not values.query.group:
+            raise values.fail(_misplaced(operand))
+        return item.alias or ("Count" if operand.name == "count" else names(operand)), _member(names(operand), is_row=True)
+    if operand is None:
+        raise values.fail("Cannot select * and fields at once")
+    if isinstance(operand, tree.Field) and not operand.is_quoted:
+        path = names(operand)
+        if path == "@metadata":
+            return item.alias or path, lambda row: Raw(row[2])
+        return item.alias or path, _member(path, is_row=bool(values.query.group))
+    value = values.get(operand)
+    literal = Raw(encode(value))
+    return item.alias or (operand.name if isinstance(operand, tree.Parameter) else str(value)), lambda row: literal
+
+
+def _shown(method: tree.Method) -> str:
+    first = method.arguments[0]
+    return first.path if isinstance(first, tree.Field) else str(first)
+
+
+def _misplaced(method: tree.Method) -> str:
+    if method.name in ("count", "sum", "key"):
+        return f"{method.name} may only be used in group by queries"
+    return f"Unknown method call in SELECT clause: '{method.written}' method"
+
+
+def _member(path: str, *, is_row: bool) -> _Column:
+    """Return a column; the fields of a made row have the names that they have, with dots and all."""
+    if is_row:
+        return lambda row: fields_of_object(row[1]).get(path)
+    return lambda row: follow(row[1], path)
+
+
+def _program(values: Values, program: str, connection: sqlite3.Connection, tables: Tables) -> Projection:
+    shape = None if values.query.declarations else shape_of(program, values.query.alias)
+    if shape is not None:
+        return lambda row: bytes(shape(row[1], row[0]))
+    return _run(values, f"({program})", connection, tables)
+
+
+def _run(values: Values, expression: str, connection: sqlite3.Connection, tables: Tables) -> Projection:
+    """Run a program of JavaScript for each row; it sees the document by the query's alias, and the parameters as ``$name``."""
+    source = "\n".join([*(declaration.source for declaration in values.query.declarations), f";{expression}"])
+    given: Mapping[str, JSON] = {f"${name}": value for name, value in values.parameters.items()}
+
+    def load(key: str) -> dict[str, JSON] | None:
+        found = row_by_key(connection, tables, fold_key(key))
+        loaded: dict[str, JSON] | None = None if found is None else decode(document_json(found))
+        return loaded
+
+    def run(row: Row) -> bytes:
+        document = decode(document_json(row))
+        value = project(source, {**given, values.query.alias or "this": document}, load=load)
+        if not isinstance(value, dict):
+            shown = encode(value).decode()
+            message = f"Query returning a single function call result must return an object, but got: {shown}"
+            raise RavenFailure(500, "System.InvalidOperationException", message)
+        value.pop("@metadata", None)
+        return encode(value)
+
+    return run
