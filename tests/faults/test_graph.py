@@ -19,7 +19,7 @@ async def commit_cut(end: Sequence[Step], then: evsession.Response) -> tuple[evs
     """Commit on a server that takes the request and then does this; return the error and how often the work was done."""
     calls = 0
     begun = [answer(opened("t1", 1)), read_request(), *end]
-    async with ScriptedServer(begun, [answer(then)], [answer(rows(1))]) as server:
+    async with ScriptedServer(begun, [answer(then), answer(rows(1))]) as server:
         async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
 
             async def work(tx: evsession.GraphTransaction) -> None:
