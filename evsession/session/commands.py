@@ -113,6 +113,8 @@ class Commands:
             else:
                 set_key(entity, key)
             workspace.let_go(known)
+        else:  # evicted meanwhile
+            known.key = key
 
     def _apply_edit(self, item: Item, result: Written) -> None:
         known = item.known

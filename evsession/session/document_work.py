@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypeVar, overload
 
 from evsession.config import SessionOptions
-from evsession.errors import DirtyEntity
+from evsession.errors import DirtyEntity, SessionError
 from evsession.raven.codec import Snapshot
 from evsession.raven.storable import check_storable
 from evsession.raven.types import is_storable_entity
@@ -98,8 +98,7 @@ class DocumentWork(Working[Snapshot]):
         """Load these entities again, in one request; they stay the same objects.
 
         After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written,
-        any other as not written. So an increment that happened, on a document that somebody else has changed since, counts as
-        not written, and stays pending.
+        any other as not written. Of an increment on a document that somebody else has changed since, nobody can tell.
 
         Args:
             *entities: Entities of this session; the callback may be the last of them.
@@ -109,7 +108,8 @@ class DocumentWork(Working[Snapshot]):
         Raises:
             DirtyEntity: an entity has unsaved edits, or is new. Nothing was sent.
             ConfigurationError: an entity is not known to this session.
-            SessionError: status 404, a document is not there any more; its `key` names the first.
+            SessionError: status 404, a document is not there any more; its `key` names the first. Or `uncertain`: what became
+                of an increment cannot be told, or of a new document whose key the server makes; what is pending stays so.
         """
         callback, known = self._targets(entities, callback)
         return Operation(self, "refresh", self._refresh(known, force=force), callback, 0)
@@ -119,7 +119,9 @@ class DocumentWork(Working[Snapshot]):
             if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
                 what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
                 raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
-        return (yield from self._reader.renew(known))
+            if one.key is None:
+                raise SessionError(f"whether {one.entity!r} was written cannot be told, for it has no key yet", uncertain=True)
+        return (yield from self._reader.renew(known, force=force))
 
     def _targets(self, entities: tuple[Any, ...], callback: Callback | None) -> tuple[Callback | None, list[Known]]:
         """Return the callback, which may be the last of the entities, and what is known of these."""

@@ -123,7 +123,7 @@ async def _in_session(existing: Any, work: Work, store: Any) -> Any:
         value = await _value(work, session)
         await session.commit()
     except BaseException as error:
-        await end_after(session.aclose, error)
+        await end_after(session.aclose, error)  # noqa: ASYNC102 - it shields
         raise
     with trio.CancelScope(shield=True):
         await session.aclose()
@@ -145,7 +145,7 @@ async def _in_transaction(existing: Any, work: Work, store: Any) -> Any:
             await transaction.commit()
     except BaseException as error:
         if transaction.is_open:
-            await end_after(transaction.rollback, error)
+            await end_after(transaction.rollback, error)  # noqa: ASYNC102 - it shields
         raise
     return value
 

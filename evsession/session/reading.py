@@ -70,22 +70,30 @@ class Reader:
         documents = [known[fold(key)] for key in asked]
         return Queryable(document for document in documents if document is not None), included
 
-    def renew(self, known: Sequence[Known]) -> Steps:
-        """Load entities again in one request, and let them be as the server has them."""
-        with_key = [one for one in known if one.key is not None]
-        if not with_key:
+    def renew(self, known: Sequence[Known], *, force: bool = False) -> Steps:
+        """Load entities, which have keys, again in one request, and let them be as the server has them."""
+        if not known:
             return ()
-        distinct = {fold(one.key or ""): one for one in with_key}
+        distinct = {fold(one.key or ""): one for one in known}
         loaded = yield from load_many_flow(self._database, [one.key or "" for one in distinct.values()], ())
-        missing = []
+        missing, unclear = [], []
         for one, row in zip(distinct.values(), loaded.rows, strict=True):
             if row is not None:
-                self._workspace.renewal.refresh(one, row)
+                if not self._workspace.renewal.refresh(one, row, force=force):
+                    unclear.append(one)
             elif not self._workspace.settle_missing(one):
                 missing.append(one.key)
         if missing:
             shown = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
             raise SessionError(f"there is no document {shown}", status_code=404, key=missing[0])
+        if unclear:
+            first = unclear[0]
+            raise SessionError(
+                f"whether {first.entity!r} was incremented cannot be told, for somebody else has changed it since;"
+                " refresh with force=True takes what the server has, commit increments again",
+                key=first.key,
+                uncertain=True,
+            )
         return ()
 
     def query(self, query: Query, cls: type | None) -> Steps:

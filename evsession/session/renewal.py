@@ -77,29 +77,46 @@ class Renewal:
             known.snapshot = refill(known.entity, decode(known.snapshot.raw), key=known.key)
         set_key(known.entity, known.key)
 
-    def refresh(self, known: Known, row: Row) -> None:
-        """Let the entity be as the server has it.
+    def refresh(self, known: Known, row: Row, *, force: bool) -> bool:
+        """Let the entity be as the server has it, and return whether what became of its last write is known.
 
         After a write whose outcome was unknown, the row tells it: if it is what was sent, the write is taken note of, and
-        later edits stay edits; otherwise it did not happen, and the entity stays as it is.
+        later edits stay edits; otherwise it did not happen, and the entity stays as it is. Of an increment only the version
+        tells that: when somebody else has written since, nobody knows, and without `force` everything stays as it is.
         """
         metadata = take_metadata(row)
         if known.unsure is not None:
-            unsure, known.unsure = known.unsure, None
-            cls = base_of(type(known.entity))
-            snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
-            if snapshot.known == unsure:
-                known.snapshot, known.is_written = snapshot, True
-                self._unit.recount(known)
-                set_key(known.entity, known.key)
-                _take_facts(known, metadata)
-        elif known.is_reference:
+            if not known.is_reference and self._take_note(known, row, metadata):
+                return True
+            if known.increments and metadata.get(CHANGE_VECTOR) != known.version:
+                if not force:
+                    return False
+                known.increments = None
+            elif not known.is_reference:
+                known.unsure = None
+                return True
+            known.unsure = None
+        if known.is_reference:
             self.load_reference(known, row, metadata)
         else:
             self._unit.unstage(known)
             known.increments = None
             known.snapshot = refill(known.entity, row, key=known.key)
             _take_facts(known, metadata)
+        return True
+
+    def _take_note(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
+        """If the row is what was sent last, take note that it was written."""
+        cls = base_of(type(known.entity))
+        snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
+        if snapshot.known != known.unsure:
+            return False
+        known.unsure = None
+        known.snapshot, known.is_written = snapshot, True
+        self._unit.recount(known)
+        set_key(known.entity, known.key)
+        _take_facts(known, metadata)
+        return True
 
 
 def _has_edits(known: Known) -> bool:

@@ -123,12 +123,12 @@ class TransactionBlock:
             return  # the block has ended it
         if error is None:
             try:
-                await self._session.commit()
+                await self._session.commit()  # noqa: ASYNC102 - on the way out of a block that was not cancelled
             except BaseException as failure:
-                await self._undo(failure)
+                await self._undo(failure)  # noqa: ASYNC102 - it shields
                 raise
         else:
-            await self._undo(error)
+            await self._undo(error)  # noqa: ASYNC102 - it shields
 
     async def _undo(self, error: BaseException) -> None:
         if self._session.assigned_transaction is self._transaction:

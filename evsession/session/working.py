@@ -5,6 +5,7 @@ Knows the unit of work and operations. How entities become known and how batches
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from inspect import isawaitable
@@ -288,20 +289,22 @@ class Working(Conversation, ABC, Generic[S]):
         self._refuse_in_hook("transaction", callback)
         if not callable(work):
             raise TypeError(f"the work of a transaction is a function of the session, not {work!r}")
+        if type(retries) is not int or retries < 0:
+            raise ValueError(f"retries is how often to start again, not {retries!r}")
         chosen = work
         return Operation(self, "transaction", call_steps(lambda: self._transact(chosen, retries)), callback, 1, timed=False)
 
     async def _transact(self, work: Callable[[Any], Any], retries: int) -> Any:
-        for attempt in range(retries + 1):
+        while True:
             try:
                 async with TransactionBlock(self):
                     value = work(self)
                     return await value if isawaitable(value) else value
             except ConcurrencyError:
-                if attempt == retries:
+                if not retries:
                     raise
+                retries -= 1
                 self._unit.clear()
-        raise AssertionError  # the last attempt returns or raises
 
     def evict(self, *entities: Any) -> None:
         """Forget these entities: their edits are not saved, and loading one again gives a new object."""
@@ -405,4 +408,7 @@ class Working(Conversation, ABC, Generic[S]):
         return "transaction" if self.has_transaction() else "idle"
 
     def _let_go(self) -> None:
+        lost = f"{self!r} was closed with a transaction open; what it had staged is not written" if self._unit.journal else None
         self._unit.roll_back()
+        if lost is not None:
+            warnings.warn(lost, ResourceWarning, stacklevel=2)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from evsession.config import Conventions
-from evsession.errors import ConcurrencyError, ConfigurationError, SessionError
+from evsession.errors import ConcurrencyError, ConfigurationError, ProtocolError, SessionError
 from evsession.raven.batches import Command, Delete, Written, batch_flow, batch_request, is_taken_identity
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
 from evsession.raven.keys import KeySource, check_new_key, separator_of
@@ -54,7 +54,8 @@ class Writer:
         try:
             written = yield from self._send(commands)
         except SessionError as error:
-            if not error.uncertain:
+            # The operation will say so of nonsense, too: it alone knows what was sent.
+            if not (error.uncertain or isinstance(error, ProtocolError)):
                 _make_sure(batch)
             raise
         _make_sure(batch)

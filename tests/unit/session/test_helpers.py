@@ -184,7 +184,7 @@ class TestGetTransaction:
         async with opened.store, opened.store.open_session() as session:
             session.on("rollback.post", lambda event: 1 // 0)
             with pytest.raises(KeyError) as caught:
-                await get_transaction(session, lambda transaction: {}["x"])
+                await get_transaction(session, lambda transaction: {"y": 1}["x"])
             assert isinstance(caught.value.__context__, ZeroDivisionError)
 
     @pytest.mark.parametrize("end", ["commit", "rollback"])

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 import pytest
 import trio
+import trio.lowlevel
 
 import evsession
 from evsession import (
@@ -165,7 +166,7 @@ class TestQueue:
     async def test_every_kind_of_class_is_tracked(self, scripted: Scripted, cls: Any) -> None:
         tiny = TinyRaven({"dogs/a": {**MAX, "more": 1}})
         async with on(scripted, tiny) as (session, _):
-            dog = await session.load("dogs/a", type=cls)
+            dog: Any = await session.load("dogs/a", type=cls)
             assert not session.is_dirty(dog)
             dog.age = 13
             assert session.changes(dog) == {"age": (12, 13)}
@@ -187,7 +188,7 @@ class TestQueue:
 
         tiny = TinyRaven({"dogs/a": {"tags": ["y", "x"]}})
         async with on(scripted, tiny) as (session, _):
-            dog = await session.load("dogs/a", type=Tagged)
+            dog: Any = await session.load("dogs/a", type=Tagged)
             assert await session.commit() == []
             dog.tags.add("z")
             dog.tags.remove("z")
@@ -210,7 +211,7 @@ class TestQueue:
     async def test_a_key_cannot_be_edited(self, scripted: Scripted, cls: Any) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
         async with on(scripted, tiny) as (session, _):
-            dog = await session.load("dogs/a", type=cls)
+            dog: Any = await session.load("dogs/a", type=cls)
             dog.id = "dogs/b"
             with pytest.raises(ConfigurationError, match="'dogs/a' cannot change to 'dogs/b'"):
                 session.commit()
@@ -256,7 +257,7 @@ class TestQueue:
     async def test_what_the_quick_look_cannot_encode_is_looked_at_again(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
         async with on(scripted, tiny) as (session, _):
-            dog = await session.load("dogs/a", type=TypedDog)
+            dog: Any = await session.load("dogs/a", type=TypedDog)
             dog.age = object()
             with pytest.raises(InvalidDocument) as caught:
                 session.commit()
@@ -370,7 +371,7 @@ class TestReferences:
         async with on(scripted, tiny) as (session, transport):
             a, b, c = (session.get_reference(Dog, name) for name in "abc")
             b.n = 5
-            assert await session.hydrate(a, b, c) is None
+            await session.hydrate(a, b, c)
             assert len(transport.requests) == 1
             assert [dog.name for dog in (a, b, c)] == ["a", "b", "c"]
             assert b.n == 5
@@ -518,7 +519,7 @@ class TestReloading:
             a, b = await session.load(["dogs/a", "dogs/b"])
             tiny.put("dogs/a", {"n": 2})
             tiny.put("dogs/b", {"m": 3})
-            assert await session.refresh(a, b) is None
+            await session.refresh(a, b)
             assert len(transport.requests) == 2
             assert (a, b) == ({"n": 2}, {"m": 3})
             assert a.metadata["@change-vector"] == tiny.versions["dogs/a"]
@@ -576,7 +577,7 @@ class TestReloading:
     async def test_revert_undoes_edits(self, scripted: Scripted, cls: Any) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
         async with on(scripted, tiny) as (session, transport):
-            a = await session.load("dogs/a", type=cls)
+            a: Any = await session.load("dogs/a", type=cls)
             a.age, a.name = 1, "x"
             session.increment(a, "age")
             session.revert(a)
@@ -588,7 +589,7 @@ class TestReloading:
     async def test_one_whose_key_was_edited_is_reverted_with_its_key(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
         async with on(scripted, tiny) as (session, _):
-            a = await session.load("dogs/a", type=TypedDog)
+            a: Any = await session.load("dogs/a", type=TypedDog)
             a.id = "dogs/x"
             session.revert(a)
             assert a.id == "dogs/a"
@@ -676,7 +677,7 @@ class TestIncrements:
     async def test_of_every_kind_of_class(self, scripted: Scripted, cls: Any) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
         async with on(scripted, tiny) as (session, _):
-            a = await session.load("dogs/a", type=cls)
+            a: Any = await session.load("dogs/a", type=cls)
             tiny.put("dogs/a", {**MAX, "age": 112})
             session.increment(a, "age")
             assert a.age == 13
@@ -692,7 +693,7 @@ class TestIncrements:
 
         tiny = TinyRaven({"dogs/a": {"Age": 1}})
         async with on(scripted, tiny) as (session, _):
-            a = await session.load("dogs/a", type=Renamed)
+            a: Any = await session.load("dogs/a", type=Renamed)
             tiny.put("dogs/a", {"Age": 10})
             session.increment(a, "age", 2)
             await session.commit()
@@ -788,7 +789,7 @@ class TestIncrements:
 
         tiny = TinyRaven({"dogs/a": {}})
         async with on(scripted, tiny) as (session, _):
-            a = await session.load("dogs/a", type=Reader)
+            a: Any = await session.load("dogs/a", type=Reader)
             reference.append(session.get_reference(Dog, "mum"))
             with pytest.raises(NotLoaded, match="dogs/mum"):
                 session.increment(a, "mother_age")
@@ -897,7 +898,7 @@ class TestWithoutIdentityMap:
         tiny = TinyRaven({"dogs/a": {**MAX, "more": 1}})
         async with self.open(tiny, scripted) as session:
             session.options.use_optimistic_concurrency = True
-            dog = await session.load("dogs/a", type=TypedDog)
+            dog: Any = await session.load("dogs/a", type=TypedDog)
             dog.age = 1
             await session.add(dog).commit()
             assert tiny.rows == {"dogs/a": {"name": "Max", "age": 1, "more": 1}}
@@ -960,7 +961,7 @@ class TestHooks:
 
             @session.on("insert.post", type=TypedDog)
             async def hook(event: CommitEvent) -> None:
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
                 told.append(f"typed {event.entities[0].name} {event.type is TypedDog}")
 
             session.on("insert.pre", lambda event: told.append("by collection"), type="Dogs")
@@ -996,7 +997,7 @@ class TestHooks:
                 session.on("commit.pre", 5)  # type: ignore[call-overload]
             for event, kind in [(409, Dog), ("error", "Dog"), ("insert.pre", 5)]:
                 with pytest.raises(ConfigurationError, match="type= is the class or name"):
-                    session.on(event, hook, type=kind)  # type: ignore[arg-type]
+                    session.on(event, hook, type=kind)  # type: ignore[call-overload]
 
     async def test_a_hook_for_once_on_the_store_is_for_once_in_each_session(self, scripted: Scripted) -> None:
         told: list[Any] = []

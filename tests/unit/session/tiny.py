@@ -27,7 +27,11 @@ def refusal(
     status: int, kind: str, message: str, key: str | None = None, expected: str | None = None, actual: str | None = None
 ) -> Response:
     """The body of a refusal."""
-    body = {"Type": f"Raven.Client.Exceptions.{kind}", "Message": message, "Error": f"{message}\n   at Raven.Server"}
+    body: dict[str, str | None] = {
+        "Type": f"Raven.Client.Exceptions.{kind}",
+        "Message": message,
+        "Error": f"{message}\n   at Raven.Server",
+    }
     if key is not None:
         body |= {"Id": key, "ExpectedChangeVector": expected, "ActualChangeVector": actual}
     return json_answer(body, status)
@@ -131,6 +135,11 @@ class TinyRaven:
         for name, amount in values["increment"].items():
             row[name] = (row.get(name) or 0) + amount
         changed = row != self.rows[key]
-        result = {"Type": "PATCH", "Id": key, "PatchStatus": "Patched" if changed else "NotModified", "LastModified": "2026"}
+        result: dict[str, Any] = {
+            "Type": "PATCH",
+            "Id": key,
+            "PatchStatus": "Patched" if changed else "NotModified",
+            "LastModified": "2026",
+        }
         result["ChangeVector"] = self.put(key, row) if changed else None
         return {**result, "ModifiedDocument": {**row, "@metadata": {"@collection": "Dogs"}}}

@@ -86,7 +86,7 @@ class Loop:
     def _run(self) -> None:
         try:
             trio.run(self._main)
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - raised by close()
             self._failure = error
         finally:
             self._ready.set()
@@ -203,6 +203,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "loop"):
+            self.loop.wait(self.session.rollback)
             self.loop.close()
 
     @property
@@ -576,19 +577,19 @@ class SessionMachine(RuleBasedStateMachine):
         before = self.wire.batches
         try:
             self.carry_out(work)
-        except Failure as failure:
+        except Failure as failed:
             with pytest.raises(SessionError) as caught:
                 self.loop.wait(self.session.commit)
-            assert caught.value.status_code == failure.args[0]
+            assert caught.value.status_code == failed.args[0]
             assert not caught.value.uncertain
-            assert isinstance(caught.value, ConcurrencyError) is (failure.args[0] == 409)
+            assert isinstance(caught.value, ConcurrencyError) is (failed.args[0] == 409)
             return
         saved = self.loop.wait(self.session.commit)
         assert self.wire.batches - before == bool(work)
         self.take_note(work)
-        assert sorted(saved.removed) == sorted(entry.key for kind, entry in work if kind == "delete")
-        assert sorted(saved.updated) == sorted(entry.key for kind, entry in work if kind == "update")
-        assert sorted(saved.inserted) == sorted(entry.key for kind, entry in work if kind == "insert")
+        assert sorted(saved.removed) == sorted(str(entry.key) for kind, entry in work if kind == "delete")
+        assert sorted(saved.updated) == sorted(str(entry.key) for kind, entry in work if kind == "update")
+        assert sorted(saved.inserted) == sorted(str(entry.key) for kind, entry in work if kind == "insert")
         self.end_transaction(work)
 
     @rule()
@@ -686,7 +687,9 @@ class SessionMachine(RuleBasedStateMachine):
         to_edit = None if to_edit is victim else to_edit
         to_remove = None if to_remove in (victim, to_edit) else to_remove
         owner = self.of_key(key)
-        new = Dog(name="by a hook") if "add" in actions and (owner is None or (owner.is_removed and owner is not victim)) else None
+        new = (
+            Dog(name="by a hook") if "add" in actions and (owner is None or (owner.is_removed and owner is not victim)) else None
+        )
 
         def before(event: evsession.CommitEvent) -> None:
             if to_edit is not None:
@@ -717,10 +720,10 @@ class SessionMachine(RuleBasedStateMachine):
                 self.wire.fault = "refused"
                 raise Failure(None)
             self.carry_out(work)
-        except Failure as failure:
+        except Failure as failed:
             with pytest.raises(SessionError) as caught:
                 self.loop.wait(self.session.commit)
-            assert caught.value.status_code == failure.args[0]
+            assert caught.value.status_code == failed.args[0]
             if new is not None:
                 self.entries.pop()
             for entry in self.entries:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evsession.errors import InvalidDocument
 from evsession.unitofwork.commit import Commit, Saved
@@ -29,6 +29,11 @@ class Thing:
     def __init__(self, key: str | None = None, **fields: Any) -> None:
         self.key = key
         vars(self).update(fields)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key}>"
