@@ -11,7 +11,16 @@ from typing import Any, ClassVar, TypeVar
 
 from evsession.errors import ConfigurationError
 
-__all__ = ["ID_STRATEGIES", "Conventions", "Options", "SessionOptions", "check_separator", "check_strategy"]
+__all__ = [
+    "ID_STRATEGIES",
+    "Conventions",
+    "GraphOptions",
+    "GraphSessionOptions",
+    "Options",
+    "SessionOptions",
+    "check_separator",
+    "check_strategy",
+]
 
 VERSION = "0.1.0"
 """The version of this package; asking the installed metadata for it would double the time that importing takes."""
@@ -72,6 +81,12 @@ def _seconds_or_none(name: str, value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise ConfigurationError(f"{name!r} must be a positive number of seconds or None, not {value!r}")
+    return float(value)
+
+
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise ConfigurationError(f"{name!r} must be a number of seconds, not {value!r}")
     return float(value)
 
 
@@ -161,3 +176,30 @@ class Options(SessionOptions):
         "max_header_size": (65_536, _count),
         "max_body_size": (268_435_456, _count),
     }
+
+
+class GraphSessionOptions(SessionOptions):
+    """What a graph session may set for itself, beside `SessionOptions`.
+
+    Attributes:
+        retry_time: Seconds after the first failure for which a managed transaction is tried again (30); 0 never tries again.
+        retry_delay: Seconds before the second try (1), doubled for each further one, give or take a fifth.
+        keep_alive: Whether a transaction that is open and idle is kept from expiring (False); the server gives it 60 seconds.
+    """
+
+    retry_time: float
+    retry_delay: float
+    keep_alive: bool
+
+    _fields = {
+        **SessionOptions._fields,
+        "retry_time": (30.0, _seconds),
+        "retry_delay": (1.0, _seconds),
+        "keep_alive": (False, _flag),
+    }
+
+
+class GraphOptions(Options, GraphSessionOptions):
+    """What a graph store may set: the defaults of its sessions as in `GraphSessionOptions`, and `Options` of its connections."""
+
+    _fields = {**Options._fields, **GraphSessionOptions._fields}

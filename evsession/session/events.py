@@ -127,6 +127,15 @@ class Events:
         """Return the hooks of the event that want entities of this type, in order."""
         return [hook for hook in self._emitter.listeners(event) if isinstance(hook, _Hook) and hook.wants(entity_type, name)]
 
+    def without_failures(self) -> Events:
+        """Return those that watch and those of exceptions in a new set, for what is part of another operation."""
+        twin = Events()
+        for event in OBSERVATIONS | {"exception"}:
+            for handler in self._emitter.listeners(event):
+                twin._emitter.add_listener(event, handler)
+        twin._changed()
+        return twin
+
     def replace(self, event: int | str, handler: Handler) -> None:
         """Let the handler be the only one of the event."""
         name = event_name(event)

@@ -90,6 +90,8 @@ class UnitOfWork(Generic[S]):
 
     Args:
         mapper: The database's side.
+        detects: Whether changes of known entities are looked for.
+        fold: Returns what two keys of the same entity have in common; RavenDB's rule unless told otherwise.
 
     Attributes:
         map: The entities that are known.
@@ -97,8 +99,8 @@ class UnitOfWork(Generic[S]):
         detects: Whether changes of known entities are looked for.
     """
 
-    def __init__(self, mapper: Mapper[S], *, detects: bool = True) -> None:
-        self.map: IdentityMap[S] = IdentityMap()
+    def __init__(self, mapper: Mapper[S], *, detects: bool = True, fold: Callable[[str], str] = fold) -> None:
+        self.map: IdentityMap[S] = IdentityMap(fold)
         self.mapper = mapper
         self.detects = detects
         self.journal: dict[int, Undo[S]] | None = None
@@ -228,7 +230,7 @@ class UnitOfWork(Generic[S]):
                 continue  # who makes keys makes no second
             rival = self.map.get(key)
             if rival is None or rival.is_removed:
-                rival = claimed.setdefault(fold(key), item.known)
+                rival = claimed.setdefault(self.map.fold(key), item.known)
             if rival is not item.known:
                 raise KeyConflict(f"{key!r} is the key of two objects in this session", key=key)
             named.append((item.known, key))
