@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import trio
 
-from evsession.config import GraphSessionOptions
+from evsession.config import GraphSessionOptions, Held
 from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.bookmarks import Bookmark
@@ -49,7 +49,7 @@ class GraphSession(GraphWork):
         options: The session's own copy of `GraphSessionOptions`; free to change.
     """
 
-    options: GraphSessionOptions
+    options = Held(GraphSessionOptions)
 
     def __init__(
         self,
