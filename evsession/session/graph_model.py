@@ -436,6 +436,8 @@ def make_model(store: SessionSource, schema: Schema) -> type[Model]:
 class _ModelInfo(NodeInfo):
     """What the unit of work knows of a model: that its properties are checked, and that it knows them itself."""
 
+    cls: type[Model]
+
     def properties(self, entity: Model) -> dict[str, Any]:
         return _without_none(entity._schema.check(entity.data))
 
@@ -447,6 +449,14 @@ class _ModelInfo(NodeInfo):
 
     def fill(self, entity: Model, properties: Mapping[str, Any]) -> None:
         entity._become(properties)
+
+    def refer(self, key: Any) -> Model:
+        made: Model = super().refer(key)
+        vars(made)["_saved"] = {self.key: key}
+        return made
+
+    def check(self, properties: Mapping[str, Any]) -> None:
+        self.cls._schema.check(properties)
 
 
 def _properties(row: object) -> dict[str, Any]:

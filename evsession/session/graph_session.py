@@ -361,7 +361,7 @@ class GraphSession(GraphWork):
     def _ended(self, transaction: GraphTransaction) -> None:
         if transaction is self._current:
             self._current = None
-            self._end_work(transaction._phase)
+            self._end_work(transaction)
         elif transaction is self._managed:
             self._managed = None
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import trio
 
 from evsession.config import GraphSessionOptions
-from evsession.errors import AuthenticationError, SessionClosed, SessionError, TransactionError
+from evsession.errors import AuthenticationError, ProtocolError, SessionClosed, SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.flows import Known, Opened, begin_flow, check_flow, commit_flow, opened_by, rollback_flow, run_flow
 from evsession.neo4j.results import Result
@@ -107,6 +107,7 @@ class GraphTransaction:
         self._turns = Turns()
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
+        self._is_uncertain = False
         self._tag = ""
         self._cause: BaseException | None = None
         self._left = trio.Event()
@@ -228,7 +229,7 @@ class GraphTransaction:
                 yield turn
                 self._check("commit", self._phase)
             if self._opened is not None:
-                answer = yield from self._guarded(commit_flow(self._session._database, self._opened))
+                answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
                 self._session._saw(answer)
             self._move(Phase.COMMITTED)
             return ()
@@ -264,7 +265,7 @@ class GraphTransaction:
             text = _REFUSALS[verb].format(phase.value)
         raise TransactionError(text) from self._cause
 
-    def _guarded(self, flow: Flow[T]) -> Generator[Request | Pause | Notice, Response | None, T]:
+    def _guarded(self, flow: Flow[T], *, commits: bool = False) -> Generator[Request | Pause | Notice, Response | None, T]:
         """Know that a refusal has ended the transaction, and end it where the server may not have done so."""
         try:
             return (yield from flow)
@@ -273,7 +274,11 @@ class GraphTransaction:
             self._fail(error)
             # Who is refused before the transaction is looked at, or by somebody in between, leaves it open.
             if opened is not None and (error.code is None or isinstance(error, AuthenticationError)):
-                yield _Releasing(self, opened)
+                release = _Releasing(self, opened)
+                yield release
+                error.uncertain = error.uncertain and not release.has_undone
+            # The operation will say so of nonsense, too: it alone knows what was sent.
+            self._is_uncertain = commits and (error.uncertain or isinstance(error, ProtocolError))
             raise
 
     def _fail(self, cause: BaseException) -> None:
@@ -313,6 +318,13 @@ class GraphTransaction:
             return await release(transport, self._session._database, opened, self._tag, trail)
         return False
 
+    async def _break(self, cause: BaseException) -> None:
+        """End it because what was to be done in it is half done; it stays to be closed."""
+        opened, was_active = self._opened, self._phase is Phase.ACTIVE
+        self._fail(cause)
+        if was_active and opened is not None:
+            await self._release(opened, Trail("rollback"))
+
     async def _reset(self) -> None:
         """End it whatever runs in it; it stays to be closed."""
         opened = self._opened
@@ -325,12 +337,13 @@ class _Releasing:
     """A pause in which a transaction is rolled back that may have survived a failure."""
 
     def __init__(self, transaction: GraphTransaction, opened: Opened) -> None:
+        self.has_undone = False
         self._transaction = transaction
         self._opened = opened
 
     async def wait(self) -> None:
         """Roll back."""
-        await self._transaction._release(self._opened, Trail("rollback"))
+        self.has_undone = await self._transaction._release(self._opened, Trail("rollback"))
 
 
 class _Guard:
@@ -357,6 +370,8 @@ class _Guard:
                 trail.sent = False
                 if isinstance(error, SessionError):
                     error.uncertain = False
+            else:
+                transaction._is_uncertain = True
             raise
 
     async def _begin(self, request: Request, trail: Trail) -> Response:

@@ -208,3 +208,9 @@ async def test_nothing_is_streamed_through_the_guards() -> None:
             with pytest.raises(NotImplementedError):
                 await transport.open(evsession.Request("GET", "/"), evsession.Trail())
             await transport.aclose()
+
+
+def test_nodes_have_no_versions() -> None:
+    with pytest.raises(evsession.ConfigurationError, match="no versions"):
+        evsession.GraphOptions({"use_optimistic_concurrency": True})
+    assert evsession.GraphOptions({"use_optimistic_concurrency": False}).use_optimistic_concurrency is False
