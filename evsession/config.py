@@ -209,8 +209,14 @@ class Options(SessionOptions):
     }
 
 
+def _unversioned(name: str, value: Any) -> bool:
+    if value is not False:
+        raise ConfigurationError(f"{name!r} is for documents: nodes have no versions to be compared")
+    return False
+
+
 class GraphSessionOptions(SessionOptions):
-    """What a graph session may set for itself, beside `SessionOptions`.
+    """What a graph session may set for itself, beside `SessionOptions`, whose `use_optimistic_concurrency` stays False.
 
     Attributes:
         retry_time: Seconds after the first failure for which a managed transaction is tried again (30); 0 never tries again.
@@ -224,6 +230,7 @@ class GraphSessionOptions(SessionOptions):
 
     _fields = {
         **SessionOptions._fields,
+        "use_optimistic_concurrency": (False, _unversioned),
         "retry_time": (30.0, _seconds),
         "retry_delay": (1.0, _seconds),
         "keep_alive": (False, _flag),

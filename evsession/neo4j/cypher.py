@@ -14,6 +14,7 @@ __all__ = [
     "create",
     "delete",
     "find",
+    "find_by_keys",
     "labels_of",
     "merge",
     "relate",
@@ -153,6 +154,15 @@ def find(labels: Sequence[str], where: object, *, order: object = None, skip: ob
         if number is not None:
             text += f" {word} {conditions.bind(_check_count(word.lower(), number))}"
     return Cypher(text, conditions.params)
+
+
+def find_by_keys(groups: Sequence[tuple[Sequence[str], str, Sequence[Any]]]) -> Cypher:
+    """Find nodes of several kinds, given labels, primary key and its values of each; rows are the kind's place and a node."""
+    parts = [
+        f"UNWIND $keys{place} AS key MATCH (n{spell_labels(labels)} {{{quote(name)}: key}}) RETURN {place} AS place, n"
+        for place, (labels, name, _) in enumerate(groups)
+    ]
+    return Cypher(" UNION ALL ".join(parts), {f"keys{place}": list(keys) for place, (_, _, keys) in enumerate(groups)})
 
 
 def update(labels: Sequence[str], where: object, data: Mapping[str, Any]) -> Cypher:

@@ -186,8 +186,8 @@ class _Path(_Typed, tag="Path"):
 
     @property
     def value(self) -> Path:
-        things = [step.value for step in self.steps]
-        return Path(tuple(things[::2]), tuple(things[1::2]))  # type: ignore[arg-type]  # nodes and relationships take turns
+        nodes = tuple(step.value for step in self.steps if isinstance(step, _Node))
+        return Path(nodes, tuple(step.value for step in self.steps if isinstance(step, _Relationship)))
 
 
 TypedValue = (

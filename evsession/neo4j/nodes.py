@@ -17,6 +17,7 @@ from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.neo4j.cypher import labels_of
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
+from evsession.standins import UNSET, base_of, forget, make_class, peek
 
 __all__ = ["MARK", "NodeInfo", "info_of", "node"]
 
@@ -43,6 +44,7 @@ class NodeInfo:
         self.key = key
         self._fields = _field_names(cls)
         self._types: dict[str, Any] | None = None
+        self._stand_in: type | None = None
 
     def address(self, key: Any) -> str:
         """Return the key in the identity map of the node with this primary key."""
@@ -74,6 +76,47 @@ class NodeInfo:
         known = self._fitting(properties)
         for name in self.properties(entity).keys() | known.keys():
             object.__setattr__(entity, name, known.get(name))
+
+    def refer(self, key: Any) -> Any:
+        """Return an object of the class that knows its key only."""
+        if self._stand_in is None:
+            self._stand_in = self._make_stand_in()
+        entity: Any = object.__new__(self._stand_in)
+        object.__setattr__(entity, self.key, key)
+        return entity
+
+    def _make_stand_in(self) -> type:
+        names = [name for name in self._fields or () if name != self.key]
+        return make_class(self.cls, names, key=self.key, is_open=self._fields is None)
+
+    def written(self, entity: Any) -> dict[str, Any]:
+        """Return what the program has set of an object that stands for a node; None removes a property."""
+        names = self._fields if self._fields is not None else [name for name in vars(entity) if not name.startswith("_")]
+        held = {name: peek(entity, name) for name in names if name != self.key}
+        return {name: value for name, value in held.items() if value is not UNSET}
+
+    def check(self, properties: Mapping[str, Any]) -> None:
+        """Raise InvalidDocument for properties that its nodes cannot have."""
+
+    def forget_written(self, entity: Any) -> None:
+        """Let an object that stands for a node know nothing but its key again."""
+        forget(entity, self.written(entity))
+
+    def set(self, entity: Any, properties: Mapping[str, Any]) -> None:
+        """Set some properties of an entity, or of an object that stands for one."""
+        for name, value in self._fitting(properties).items():
+            object.__setattr__(entity, name, value)
+
+    def become_loaded(self, entity: Any, fresh: Any) -> None:
+        """Let an object that stands for a node be the entity that was read; what the program has set stays set."""
+        own = {**self.written(entity), self.key: getattr(entity, self.key)}
+        self.forget_written(entity)
+        object.__setattr__(entity, "__class__", base_of(type(entity)))
+        if self._fields is None:
+            vars(entity).update({**vars(fresh), **own})
+            return
+        for name in {**dict.fromkeys(self._fields), **getattr(fresh, "__dict__", {})}:
+            object.__setattr__(entity, name, own[name] if name in own else getattr(fresh, name))
 
     def _fitting(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """Return the properties that the class has, of the types that it says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 from evsession.errors import QueryError
 from evsession.neo4j.answers import Answer, summary_of
@@ -47,7 +47,8 @@ class Record(Sequence[Any]):
             return list(self._values) == list(other._values) and list(self._index) == list(other._index)
         return list(self._values) == list(other) if isinstance(other, (list, tuple)) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # values may be lists
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a Record has no hash, for its values may be lists")
 
     def __repr__(self) -> str:
         return f"<Record {' '.join(f'{name}={value!r}' for name, value in self.items())}>"

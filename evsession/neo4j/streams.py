@@ -151,7 +151,9 @@ class ObjectParser:
             if found is None:
                 return []
             self._head, self._buffer = self._buffer[: found.end()], self._buffer[found.end() :]
-            self.fields = _answer(self._head + b"]}}").data.fields  # type: ignore[union-attr]  # it is there
+            data_before = _answer(self._head + b"]}}").data
+            assert data_before is not None  # its beginning was found
+            self.fields = data_before.fields
         self._buffer = self._buffer.lstrip(b", \r\n")
         cut = self._buffer.rfind(_NEXT_ROW)
         if cut < 0:

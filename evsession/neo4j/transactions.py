@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from evsession.errors import ConfigurationError
 from evsession.neo4j.encoding import Encoder
@@ -62,7 +62,8 @@ class TransactionConfig:
             return NotImplemented
         return self._timeout == other._timeout and self._metadata == other._metadata
 
-    __hash__ = None  # type: ignore[assignment]  # metadata is a dict
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a TransactionConfig has no hash, for metadata are a mapping")
 
     def __repr__(self) -> str:
         return f"TransactionConfig(timeout={self._timeout!r}, metadata={self._metadata!r})"

@@ -11,6 +11,7 @@ from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.neo4j.decoding import TypedValue
 from evsession.neo4j.encoding import Encoder
 from evsession.neo4j.nodes import NodeInfo, info_of
+from evsession.standins import base_of
 from evsession.unitofwork.tracking import Staged, Tracked
 from evsession.wire.json import decode_as, encode
 
@@ -46,7 +47,11 @@ class NodeMapper:
     def content(self, known: KnownNode) -> bytes:
         """Return the properties as they are now, typed."""
         info = need_info(known.entity)
-        properties = info.properties(known.entity)
+        if known.is_reference:
+            properties = {info.key: getattr(known.entity, info.key), **info.written(known.entity)}
+            info.check(properties)
+        else:
+            properties = info.properties(known.entity)
         if known.snapshot is not None and self.address(known) != known.key:
             raise ConfigurationError(f"the key of {known.key!r} cannot change; add a new node and remove this one", key=known.key)
         try:
@@ -93,7 +98,7 @@ class NodeMapper:
 
     def type_of(self, known: KnownNode) -> tuple[type, str | None]:
         """Return the class and its first label."""
-        return type(known.entity), need_info(known.entity).labels[0]
+        return base_of(type(known.entity)), need_info(known.entity).labels[0]
 
     def address(self, known: KnownNode) -> str | None:
         """Return label and primary key, such as ``"User/1"``."""

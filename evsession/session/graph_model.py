@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from evsession.errors import ConfigurationError, InvalidDocument, SessionError
 from evsession.neo4j import cypher
 from evsession.neo4j.cypher import Pattern
 from evsession.neo4j.models import Alias, Schema, check_properties
 from evsession.neo4j.names import quote
-from evsession.neo4j.nodes import MARK, NodeInfo
+from evsession.neo4j.nodes import MARK
 from evsession.neo4j.results import Result
 from evsession.neo4j.summaries import Summary
 from evsession.neo4j.things import Node, Relationship
 from evsession.session.callbacks import Callback
+from evsession.session.graph_instance import Instance, InstanceInfo, without_none
 from evsession.session.graph_runnables import Answering, Place, Runnable, SessionSource, operate
 from evsession.session.operation import Operation, Steps
 
@@ -23,7 +24,7 @@ __all__ = ["Model", "make_model"]
 M = TypeVar("M", bound="Model")
 
 
-class Model:
+class Model(Instance):
     """A node, and as a class all nodes of a label; `GraphStore.model` makes subclasses of it.
 
     Properties are attributes: ``user = Users(id="1", name="John"); user.age = 7``. Every operation takes ``session=``: a
@@ -34,52 +35,7 @@ class Model:
     ``starts_with``, ``ends_with``, ``is_null``; None is a property that is missing.
     """
 
-    _schema: ClassVar[Schema]
     _store: ClassVar[SessionSource]
-    _saved: dict[str, Any] | None = None
-
-    def __init__(self, **properties: Any) -> None:
-        """Make a node that is not in the database yet.
-
-        Raises:
-            InvalidDocument: a property is unknown or of another type.
-        """
-        self.__dict__.update(self._schema.check(properties))
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """The properties as a dict."""
-        return {name: value for name, value in self.__dict__.items() if name != "_saved"}
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels of the model."""
-        return self._schema.labels
-
-    @property
-    def exists(self) -> bool:
-        """Whether it has come from the database or was written to it."""
-        return self._saved is not None
-
-    @property
-    def changed(self) -> dict[str, Any]:
-        """What differs from the database as it was when this was read or written; None for what was removed."""
-        saved, data = self._saved or {}, self.data
-        removed = {name: None for name in saved if name not in data}
-        return {**{name: value for name, value in data.items() if name not in saved or saved[name] != value}, **removed}
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.data.items())})"
-
-    def __eq__(self, other: object) -> bool:
-        return self.data == other.data if isinstance(other, Model) and type(other) is type(self) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # properties change
 
     @classmethod
     def create_one(
@@ -128,7 +84,7 @@ class Model:
     @classmethod
     def _create(cls: type[M], place: Place, rows: list[Any], *, merge: bool) -> Answering[list[M]]:
         made = [row if isinstance(row, cls) else cls(**_properties(row)) for row in rows]
-        data = [_without_none(cls._schema.check_new(one.data)) for one in made]
+        data = [without_none(cls._schema.check_new(one.data)) for one in made]
         labels = cls._schema.labels
         built = cypher.merge(labels, cls._schema.primary_key, data) if merge else cypher.create(labels, data)
         result = yield from place.run(built)
@@ -300,7 +256,7 @@ class Model:
             known = cls._schema.alias(alias)
             checked = check_properties(properties or {}, known.properties)
             ends = _ends(where)
-            result = yield from place.run(cypher.relate(cls._pattern(known), ends, _without_none(checked), merges=merge))
+            result = yield from place.run(cypher.relate(cls._pattern(known), ends, without_none(checked), merges=merge))
             count: int = result.value()
             if expected is not None and count != expected:
                 raise SessionError(f"{count} relationships {known.name} were made, not {expected}", status_code=404)
@@ -374,23 +330,6 @@ class Model:
 
         return operate(self._store, "save", session, steps, callback, 1)
 
-    def validate(self) -> None:
-        """Check the properties as `save` does.
-
-        Raises:
-            InvalidDocument: one is missing, unknown or of another type.
-        """
-        self._schema.check_new(self.data)
-
-    def _take(self, node: Node) -> None:
-        """Be what the database has."""
-        self._become(node.properties)
-
-    def _become(self, properties: Mapping[str, Any]) -> None:
-        self.__dict__.clear()
-        self.__dict__.update(properties)
-        self._saved = dict(properties)
-
     @classmethod
     def _of(cls: type[M], node: Node) -> M:
         made = cls.__new__(cls)
@@ -429,35 +368,14 @@ def make_model(store: SessionSource, schema: Schema) -> type[Model]:
             raise ConfigurationError(f"a property cannot have the name {name!r}: every model has a method or attribute of it")
     members = {"_schema": schema, "_store": store, "__module__": Model.__module__}
     made = type("".join(schema.labels), (Model,), members)
-    setattr(made, MARK, _ModelInfo(made, schema.labels, schema.primary_key))
+    setattr(made, MARK, InstanceInfo(made, schema.labels, schema.primary_key))
     return made
-
-
-class _ModelInfo(NodeInfo):
-    """What the unit of work knows of a model: that its properties are checked, and that it knows them itself."""
-
-    def properties(self, entity: Model) -> dict[str, Any]:
-        return _without_none(entity._schema.check(entity.data))
-
-    def make(self, properties: Mapping[str, Any]) -> Model:
-        made: Any = object.__new__(self.cls)
-        self.fill(made, properties)
-        model: Model = made
-        return model
-
-    def fill(self, entity: Model, properties: Mapping[str, Any]) -> None:
-        entity._become(properties)
 
 
 def _properties(row: object) -> dict[str, Any]:
     if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
         raise InvalidDocument(f"a node is made of a mapping of properties, or of an instance of its model, not of {row!r}")
     return dict(row)
-
-
-def _without_none(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is set: to Neo4j a property that is null is none."""
-    return {name: value for name, value in data.items() if value is not None}
 
 
 def _conditions(where: Any) -> Any:

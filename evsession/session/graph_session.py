@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from uuid import uuid4
 
-import trio
-
 from evsession.config import GraphSessionOptions, Held
 from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
@@ -22,15 +20,13 @@ from evsession.session.callbacks import Callback, shift
 from evsession.session.conversation import Running
 from evsession.session.events import Events
 from evsession.session.gate import Gate
+from evsession.session.graph_alone import Alone, Ending, One, Resetting
 from evsession.session.graph_managed import Managed
-from evsession.session.graph_release import terminate
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.graph_work import GraphWork
 from evsession.session.operation import Operation, Steps
-from evsession.session.runtime import Runtime
-from evsession.wire.message import Request, Response
-from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
+from evsession.wire.transport import WireEvent
 
 __all__ = ["GraphSession"]
 
@@ -141,7 +137,7 @@ class GraphSession(GraphWork):
     def _run_explicitly(self, statement: Statement, config: TransactionConfig, features: Features) -> Steps:
         """Give a statement a transaction, for the sake of its timeout."""
         transaction = self._new_transaction(self._access, config)
-        one = _One(transaction, statement)
+        one = One(transaction, statement)
         yield one
         return (one.result,)
 
@@ -294,7 +290,7 @@ class GraphSession(GraphWork):
         return Operation(self, "reset", self._reset(), callback, 0)
 
     def _reset(self) -> Steps:
-        yield _Resetting(self)
+        yield Resetting(self)
         return ()
 
     async def aclose(self) -> None:
@@ -327,13 +323,13 @@ class GraphSession(GraphWork):
         answer: Result = result
         return answer
 
-    def _loader(self) -> _Alone | GraphTransaction:
+    def _loader(self) -> Alone | GraphTransaction:
         transaction = self._current
         return transaction if transaction is not None and transaction.is_open else self._alone()
 
-    def _alone(self) -> _Alone:
+    def _alone(self) -> Alone:
         """Return the owner of operations that run statements in transactions of their own."""
-        return _Alone(self)
+        return Alone(self)
 
     def _new_transaction(self, access: str, config: TransactionConfig, *, events: Events | None = None) -> GraphTransaction:
         return GraphTransaction(self, access, config, self._events if events is None else events)
@@ -343,9 +339,9 @@ class GraphSession(GraphWork):
         if self._managed is not None or (transaction is not None and transaction.is_open):
             raise TransactionError(f"{otherwise}, or use another session")
 
-    def _ending(self) -> _Ending | None:
+    def _ending(self) -> Ending | None:
         """Return the pause until a transaction is over that was asked to end."""
-        return None if self._current is None else _Ending(self._current)
+        return None if self._current is None else Ending(self._current)
 
     def _opening(self, config: TransactionConfig, access: str) -> Opening:
         return Opening(access, self._bookmarks, config, self._impersonated_user)
@@ -361,88 +357,10 @@ class GraphSession(GraphWork):
     def _ended(self, transaction: GraphTransaction) -> None:
         if transaction is self._current:
             self._current = None
-            self._end_work(transaction._phase)
+            self._end_work(transaction)
         elif transaction is self._managed:
             self._managed = None
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed"
         return f"<GraphSession {self._database.name!r} {self._access} {state}, {self._gate.count} in flight>"
-
-
-class _Ending:
-    """The pause until a transaction is over."""
-
-    def __init__(self, transaction: GraphTransaction) -> None:
-        self._transaction = transaction
-
-    async def wait(self) -> None:
-        """Wait."""
-        await self._transaction._left.wait()
-
-
-class _One:
-    """The pause while one statement runs in a transaction that it gets for itself."""
-
-    result: Result
-
-    def __init__(self, transaction: GraphTransaction, statement: Statement) -> None:
-        self._transaction = transaction
-        self._statement = statement
-
-    async def wait(self) -> None:
-        """Begin by the statement, and commit."""
-        transaction = self._transaction
-        try:
-            self.result = await transaction.run(self._statement.text, self._statement.parameters)
-            await transaction.commit()
-        finally:
-            await transaction._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
-
-
-class _Resetting:
-    """The pause while a session lets go."""
-
-    def __init__(self, session: GraphSession) -> None:
-        self._session = session
-
-    async def wait(self) -> None:
-        """Roll back, or terminate."""
-        session = self._session
-        transaction = session._current or session._managed
-        if transaction is not None:
-            await transaction._reset()
-        elif session._turns.first() is not None and session._tag:
-            await terminate(session._store_running()[1], session._database, session._tag, Trail("reset"))
-        else:
-            await trio.lowlevel.checkpoint()
-
-
-class _Alone:
-    """The owner of a statement that has a transaction for itself; as a transport it terminates the statement when cancelled."""
-
-    def __init__(self, session: GraphSession) -> None:
-        self._session = session
-        self._events = session._events
-        self._gate = session._gate
-        self.options = session.options
-
-    def _running(self) -> tuple[Runtime, Transport]:
-        runtime, self._transport = self._session._running()
-        return runtime, self
-
-    async def send(self, request: Request, trail: Trail) -> Response:
-        """Send the request; cancelled, terminate its statement."""
-        try:
-            return await self._transport.send(request, trail)
-        except trio.Cancelled:
-            if trail.sent and request.method == "POST":
-                await terminate(self._transport, self._session._database, self._session._tag, trail)  # noqa: ASYNC102 - what must be shielded there is
-            raise
-
-    async def open(self, request: Request, trail: Trail, *, streams_body: bool = False) -> Exchange:
-        """Refuse: a stream has its own way."""
-        raise NotImplementedError
-
-    async def aclose(self) -> None:
-        """Do nothing; the transport is the store's."""

@@ -5,35 +5,34 @@ from __future__ import annotations
 import enum
 from collections.abc import Generator
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from evsession.config import GraphSessionOptions
-from evsession.errors import AuthenticationError, SessionClosed, SessionError, TransactionError
+from evsession.errors import AuthenticationError, ProtocolError, SessionClosed, SessionError, TransactionError
 from evsession.neo4j.answers import Answer
-from evsession.neo4j.flows import Known, Opened, begin_flow, check_flow, commit_flow, opened_by, rollback_flow, run_flow
+from evsession.neo4j.flows import Known, Opened, begin_flow, check_flow, commit_flow, rollback_flow, run_flow
 from evsession.neo4j.results import Result
-from evsession.neo4j.statements import GraphDatabase, Opening, Statement, keep_alive_request
+from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig
 from evsession.session.callbacks import Callback, shift
 from evsession.session.events import Events
 from evsession.session.gate import Gate, Turns
-from evsession.session.graph_release import release, send_kept
+from evsession.session.graph_guard import Guard
+from evsession.session.graph_keep_alive import KeepingAlive
+from evsession.session.graph_release import release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
-from evsession.wire.transport import Exchange, Trail, Transport
+from evsession.wire.transport import Trail, Transport
 
 __all__ = ["GraphTransaction", "Phase", "TransactionHome"]
 
 T = TypeVar("T")
-
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 20.0
-"""Seconds between two signs of life of an idle transaction that is kept alive: a third of what the server gives it."""
 
 
 class Phase(enum.Enum):
@@ -107,6 +106,7 @@ class GraphTransaction:
         self._turns = Turns()
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
+        self._is_uncertain = False
         self._tag = ""
         self._cause: BaseException | None = None
         self._left = trio.Event()
@@ -217,7 +217,7 @@ class GraphTransaction:
         self._opened = opened
         if self.options.keep_alive:
             runtime, transport = self._session._running()
-            runtime.attend(_KeepingAlive(self, transport).run)
+            runtime.attend(KeepingAlive(self, transport).run)
 
     def _commit(self) -> Steps:
         self._check("commit", self._asked)
@@ -228,7 +228,7 @@ class GraphTransaction:
                 yield turn
                 self._check("commit", self._phase)
             if self._opened is not None:
-                answer = yield from self._guarded(commit_flow(self._session._database, self._opened))
+                answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
                 self._session._saw(answer)
             self._move(Phase.COMMITTED)
             return ()
@@ -264,7 +264,7 @@ class GraphTransaction:
             text = _REFUSALS[verb].format(phase.value)
         raise TransactionError(text) from self._cause
 
-    def _guarded(self, flow: Flow[T]) -> Generator[Request | Pause | Notice, Response | None, T]:
+    def _guarded(self, flow: Flow[T], *, commits: bool = False) -> Generator[Request | Pause | Notice, Response | None, T]:
         """Know that a refusal has ended the transaction, and end it where the server may not have done so."""
         try:
             return (yield from flow)
@@ -273,7 +273,11 @@ class GraphTransaction:
             self._fail(error)
             # Who is refused before the transaction is looked at, or by somebody in between, leaves it open.
             if opened is not None and (error.code is None or isinstance(error, AuthenticationError)):
-                yield _Releasing(self, opened)
+                release = _Releasing(self, opened)
+                yield release
+                error.uncertain = error.uncertain and not release.has_undone
+            # The operation will say so of nonsense, too: it alone knows what was sent.
+            self._is_uncertain = commits and (error.uncertain or isinstance(error, ProtocolError))
             raise
 
     def _fail(self, cause: BaseException) -> None:
@@ -290,7 +294,7 @@ class GraphTransaction:
 
     def _running(self) -> tuple[Runtime, Transport]:
         runtime, transport = self._session._running()
-        return runtime, _Guard(self, transport)
+        return runtime, Guard(self, transport)
 
     def _give_up(self) -> None:
         """Know that it was never begun."""
@@ -313,6 +317,13 @@ class GraphTransaction:
             return await release(transport, self._session._database, opened, self._tag, trail)
         return False
 
+    async def _break(self, cause: BaseException) -> None:
+        """End it because what was to be done in it is half done; it stays to be closed."""
+        opened, was_active = self._opened, self._phase is Phase.ACTIVE
+        self._fail(cause)
+        if was_active and opened is not None:
+            await self._release(opened, Trail("rollback"))
+
     async def _reset(self) -> None:
         """End it whatever runs in it; it stays to be closed."""
         opened = self._opened
@@ -325,98 +336,10 @@ class _Releasing:
     """A pause in which a transaction is rolled back that may have survived a failure."""
 
     def __init__(self, transaction: GraphTransaction, opened: Opened) -> None:
+        self.has_undone = False
         self._transaction = transaction
         self._opened = opened
 
     async def wait(self) -> None:
         """Roll back."""
-        await self._transaction._release(self._opened, Trail("rollback"))
-
-
-class _Guard:
-    """The transport of a transaction: whatever keeps an answer from coming, nothing is left on the server."""
-
-    def __init__(self, transaction: GraphTransaction, transport: Transport) -> None:
-        self._transaction = transaction
-        self._transport = transport
-
-    async def send(self, request: Request, trail: Trail) -> Response:
-        """Send the request; if there is no answer, the transaction has failed and is rolled back before that is told."""
-        transaction = self._transaction
-        if transaction._opened is None and transaction._tag and request.method == "POST":
-            return await self._begin(request, trail)
-        try:
-            return await self._transport.send(request, trail)
-        except BaseException as error:
-            opened = transaction._opened
-            transaction._fail(error)
-            commits = request.target.endswith("/commit")
-            undone = opened is None or not trail.sent or await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
-            if undone or not commits:
-                # Nothing of a transaction lasts that was not committed.
-                trail.sent = False
-                if isinstance(error, SessionError):
-                    error.uncertain = False
-            raise
-
-    async def _begin(self, request: Request, trail: Trail) -> Response:
-        """Begin by a statement: the transaction is known by its answer alone."""
-        transaction = self._transaction
-        database = transaction._session._database
-        response: Response | None = None
-        try:
-            response = await send_kept(self._transport, database, request, transaction._tag, trail)
-            await trio.lowlevel.checkpoint_if_cancelled()
-        except BaseException as error:
-            transaction._fail(error)
-            trail.sent = False
-            if isinstance(error, SessionError):
-                error.uncertain = False
-            opened = None if response is None else opened_by(response)
-            if opened is not None:
-                await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
-            raise
-        assert response is not None  # a task that is not cancelled waits for it
-        return response
-
-    async def open(self, request: Request, trail: Trail, *, streams_body: bool = False) -> Exchange:
-        """Refuse: nothing is streamed in a transaction."""
-        raise NotImplementedError
-
-    async def aclose(self) -> None:
-        """Do nothing; the transport is the store's."""
-
-
-class _KeepingAlive:
-    """Signs of life for a transaction that is open and idle."""
-
-    def __init__(self, transaction: GraphTransaction, transport: Transport) -> None:
-        self._transaction = transaction
-        self._transport = transport
-
-    async def run(self) -> None:
-        """Send one now and then until the transaction has ended; a failure is left to the next operation to notice."""
-        transaction = self._transaction
-        pause = _pause(transaction.expires)
-        while True:
-            with trio.move_on_after(pause):
-                await transaction._left.wait()
-                return
-            turn = transaction._turns.take()
-            try:
-                await turn.wait()
-                opened = transaction._opened
-                if transaction._phase is not Phase.ACTIVE or opened is None:
-                    return
-                request = keep_alive_request(transaction._session._database, opened.id, opened.affinity)
-                await self._transport.send(request, Trail("keep_alive"))
-            except SessionError:
-                return
-            finally:
-                turn.release()
-
-
-def _pause(expires: datetime | None) -> float:
-    """Return a third of the time that the server gives; of clocks that disagree the result is short at worst."""
-    left = 0.0 if expires is None else (expires - datetime.now(timezone.utc)).total_seconds()
-    return min(max(left / 3, SHORTEST_PAUSE), LONGEST_PAUSE)
+        self.has_undone = await self._transaction._release(self._opened, Trail("rollback"))

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
 
-from evsession.errors import ConfigurationError, DirtyEntity, SessionError
+from evsession.config import GraphSessionOptions
+from evsession.errors import DirtyEntity
 from evsession.neo4j import cypher
-from evsession.neo4j.nodes import NodeInfo
+from evsession.neo4j.nodes import info_of
 from evsession.neo4j.results import Result
-from evsession.neo4j.things import Node
-from evsession.session.callbacks import Callback, shift
+from evsession.neo4j.statements import GraphDatabase
+from evsession.session.callbacks import Callback, shift, split
 from evsession.session.graph_commit import Doing, GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
+from evsession.session.graph_nodes import KnownNodes
+from evsession.session.graph_reading import NodeReader
 from evsession.session.graph_transaction import GraphTransaction, Phase
 from evsession.session.operation import Operation, Steps
+from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
 from evsession.session.working import Working
-from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
 __all__ = ["GraphWork"]
@@ -32,11 +35,15 @@ class GraphWork(Working[NodePicture]):
     capabilities = Capabilities(interactive_transactions=True, reads_own_writes=True)
 
     _current: GraphTransaction | None
-    _tracks: bool
+    _database: GraphDatabase
+    _mark: str
+
+    options: GraphSessionOptions
 
     def _start_nodes(self, *, tracks: bool) -> None:
-        self._tracks = tracks
         self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=str)
+        self._nodes = KnownNodes(self._unit, tracks=tracks)
+        self._reader = NodeReader(self._unit, self._nodes, self._run_here)
         self._start_working()
 
     @abstractmethod
@@ -96,16 +103,18 @@ class GraphWork(Working[NodePicture]):
         assert self._current is not None  # there is one while there is a journal
         yield Doing(self._current.close)
 
-    def _end_work(self, phase: Phase) -> None:
+    def _end_work(self, transaction: GraphTransaction) -> None:
         """Know what became of what the transaction has staged."""
-        unit = self._unit
-        if phase is not Phase.COMMITTED:
+        unit, staged = self._unit, [undo.known for undo in (self._unit.journal or {}).values()]
+        if transaction._phase is not Phase.COMMITTED:
+            for known in staged if transaction._is_uncertain else ():
+                known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
             unit.roll_back()
             return
-        for undo in list((unit.journal or {}).values()):
-            undo.known.is_written = True
-            if undo.known.is_flushed:
-                unit.forget(undo.known)
+        for known in staged:
+            known.is_written, known.unsure = True, None
+            if known.is_flushed:
+                unit.forget(known)
         unit.journal = None
 
     def _check_entity(self, entity: Any) -> None:
@@ -114,38 +123,33 @@ class GraphWork(Working[NodePicture]):
         need_info(entity)
 
     def _track(self, entity: Any) -> None:
-        known = self._unit.map.of(entity)
-        if known is not None:
-            self._unit.take_back(known)
-            return
-        made: KnownNode = Tracked(entity, None, None, None, {})
-        made.key = self._unit.mapper.address(made)
-        self._unit.add(made)
+        self._nodes.track(entity)
 
     def _untrack(self, entity: Any) -> None:
         self._check_entity(entity)
-        known = self._unit.map.of(entity)
-        if known is None:
-            known = self._adopt_unknown(entity)
-        self._unit.remove(known)
-
-    def _adopt_unknown(self, entity: Any) -> KnownNode:
-        """Know an entity that this session has not loaded as one that is in the database."""
-        known: KnownNode = Tracked(entity, None, None, None, {})
-        known.key = self._unit.mapper.claim(known)
-        known.snapshot = NodePicture(self._unit.mapper.compose(need_info(entity).properties(entity)))
-        self._unit.map.add(known)
-        return known
+        self._nodes.untrack(entity)
 
     def _known(self, entity: Any) -> KnownNode:
-        known = self._unit.map.of(entity)
-        if known is None:
-            raise ConfigurationError(f"{entity!r} is not known to this session")
-        return known
+        return self._nodes.of(entity)
 
     def _find(self, key: str) -> Any:
         known = self._unit.map.get(key)
         return None if known is None else known.entity
+
+    def get_reference(self, type: type[E], key: Any) -> E:
+        """Return the entity with this primary key if it is known, or else an object that stands for it and holds only the key.
+
+        Sends nothing, and does not ask whether the node exists. Reading another property raises `NotLoaded`; one that is set is
+        written by the next commit, alone. A commit that would write to a missing node fails with status 404 and writes nothing.
+        `hydrate`, `load`, `find` or `refresh` make the object that node.
+
+        Args:
+            type: A class marked with `node`, or a model.
+            key: The primary key.
+        """
+        self._check_open()
+        entity: E = self._nodes.refer(need_info(type), key)
+        return entity
 
     def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[E | None]:
         """Load a node by its primary key; the result is the entity, or None. A known one is given without a request.
@@ -155,15 +159,8 @@ class GraphWork(Working[NodePicture]):
             key: The primary key.
             callback: Called with the error and the entity.
         """
-        return Operation(self._loader(), "load", self._load(need_info(type), key), callback, 1)
-
-    def _load(self, info: NodeInfo, key: Any) -> Steps:
-        known = self._unit.map.get(info.address(key)) if self._tracks else None
-        if known is not None:
-            return (None if known.is_removed else known.entity,)
-        result = yield from self._run_here(cypher.find(info.labels, {info.key: key}, limit=1))
-        found = self._entities(info, result)
-        return (found[0] if found else None,)
+        steps = self._reader.load(need_info(type), key, cache=self.options.cache)
+        return Operation(self._loader(), "load", steps, callback, 1)
 
     def find(
         self,
@@ -186,43 +183,54 @@ class GraphWork(Working[NodePicture]):
             limit: How many at most.
         """
         callback, where = shift(callback, where)
-        info = need_info(type)
+        built = cypher.find(need_info(type).labels, where, order=order, skip=skip, limit=limit)
+        return Operation(self._loader(), "find", self._reader.find(need_info(type), built), callback, 1)
 
-        def steps() -> Steps:
-            result = yield from self._run_here(cypher.find(info.labels, where, order=order, skip=skip, limit=limit))
-            return (self._entities(info, result),)
+    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
+        """Load what references stand for, in one request for all; properties that were set stay set.
 
-        return Operation(self._loader(), "find", steps(), callback, 1)
+        Entities that are loaded stay as they are.
 
-    def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
-        """Load entities again, in one request for each class; they stay the same objects.
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            callback: Called with the error.
 
         Raises:
-            DirtyEntity: an entity has unsaved edits, and `force` does not give them up; or it is new. Nothing was sent.
-            SessionError: status 404, one is not there any more.
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, there is no such node; its `key` names the first. Those that exist are loaded.
         """
+        callback, *given = split(entities, callback, _is_entity)
+        known = [self._nodes.of(entity) for entity in given]
+        steps = self._reader.renew([one for one in known if one.is_reference])
+        return Operation(self._loader(), "hydrate", steps, callback, 0)
 
-        def steps() -> Steps:
-            groups: dict[int, list[KnownNode]] = {}
-            for known in [self._known(entity) for entity in entities]:
-                if known.snapshot is None or (not force and self._unit.kind_of(known) is not None):
-                    raise DirtyEntity(f"{known.entity!r} has unsaved changes, or is new", key=known.key)
-                groups.setdefault(id(need_info(known.entity)), []).append(known)
-            for group in groups.values():
-                yield from self._renew(need_info(group[0].entity), group)
-            return ()
+    def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
+        """Load entities again, in one request; they stay the same objects.
 
-        return Operation(self._loader(), "refresh", steps(), callback, 0)
+        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written,
+        any other as not written. Of an increment on a node that somebody else has changed since, nobody can tell.
 
-    def _renew(self, info: NodeInfo, group: Sequence[KnownNode]) -> Generator[Any, Any, None]:
-        keys = [self._unit.mapper.fields(known.snapshot.known)[info.key] for known in group if known.snapshot is not None]
-        result = yield from self._run_here(cypher.find(info.labels, {info.key: {"in": keys}}))
-        found = {info.address(node[info.key]): node for node in result.values(0)}
-        for known in group:
-            node = found.get(known.key or "")
-            if node is None:
-                raise SessionError(f"there is no {known.key} any more", status_code=404, key=known.key)
-            self._take(info, known, node)
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            force: Whether unsaved edits are given up; otherwise an entity that has some is refused.
+            callback: Called with the error.
+
+        Raises:
+            DirtyEntity: an entity has unsaved edits, or is new. Nothing was sent.
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, a node is not there any more; its `key` names the first. Or `uncertain`: what became of an
+                increment cannot be told; what is pending stays so.
+        """
+        callback, *given = split(entities, callback, _is_entity)
+        known = [self._nodes.of(entity) for entity in given]
+        return Operation(self._loader(), "refresh", self._refresh(known, force=force), callback, 0)
+
+    def _refresh(self, known: list[KnownNode], *, force: bool) -> Steps:
+        for one in known:
+            if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
+                what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
+                raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
+        return (yield from self._reader.renew(known, force=force))
 
     def revert(self, *entities: Any) -> None:
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
@@ -230,34 +238,29 @@ class GraphWork(Working[NodePicture]):
         Raises:
             ConfigurationError: an entity is new, or not known to this session.
         """
-        for known in [self._known(entity) for entity in entities]:
-            if known.snapshot is None:
-                raise ConfigurationError(f"{known.entity!r} is new: there is nothing to go back to")
-            need_info(known.entity).fill(known.entity, self._unit.mapper.fields(known.snapshot.known))
-            known.increments = None
+        for known in [self._nodes.of(entity) for entity in entities]:
+            self._nodes.revert(known)
 
-    def _entities(self, info: NodeInfo, result: Result) -> list[Any]:
-        """Return the entities of the nodes, the known ones as they are."""
-        return [self._entity(info, node) for node in result.values(0)]
+    def plan(self) -> Plan:
+        """Return what `commit` would send now, without sending it and without calling hooks.
 
-    def _entity(self, info: NodeInfo, node: Node) -> Any:
-        key = info.address(node.get(info.key))
-        known = self._unit.map.get(key) if self._tracks else None
-        if known is not None:
-            return known.entity
-        entity = info.make(node.properties)
-        if self._tracks and node.get(info.key) is not None:
-            made: KnownNode = Tracked(entity, key, None, None, {})
-            self._unit.map.add(made)
-            self._take(info, made, node, fill=False)
-        return entity
+        Statements and parameters are exact; the id of a transaction that has not begun is shown as ``new``.
 
-    def _take(self, info: NodeInfo, known: KnownNode, node: Node, *, fill: bool = True) -> None:
-        if fill:
-            info.fill(known.entity, node.properties)
-        known.snapshot = NodePicture(self._unit.mapper.compose(info.properties(known.entity)))
-        known.increments = None
+        Raises:
+            InvalidDocument: an entity cannot be stored.
+            KeyConflict: two entities have one key.
+        """
+        staged = self._unit.freeze()
+        try:
+            batch = self._unit.due(staged)
+            return Plan(batch, list(GraphBatches(self).requests(batch)))
+        finally:
+            self._unit.release(staged)
 
     @abstractmethod
     def _loader(self) -> Any:
         """Return the owner of operations that load."""
+
+
+def _is_entity(thing: Any) -> bool:
+    return info_of(type(thing)) is not None

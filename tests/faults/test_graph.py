@@ -51,10 +51,12 @@ async def test_a_commit_that_is_reset_is_uncertain() -> None:
     assert (error.uncertain, calls) == (True, 1)
 
 
-@pytest.mark.parametrize(("status", "uncertain"), [(502, True), (404, False)])
-async def test_a_proxy_that_answers_html(status: int, uncertain: bool) -> None:
+@pytest.mark.parametrize(
+    ("status", "then", "uncertain"), [(502, GONE, True), (502, ROLLED_BACK, False), (200, GONE, True), (404, GONE, False)]
+)
+async def test_a_proxy_that_answers_html(status: int, then: evsession.Response, uncertain: bool) -> None:
     html = evsession.Response(status, ((b"Content-Type", b"text/html"),), b"<html>Bad gateway</html>")
-    async with ScriptedServer([answer(opened("t1", 1)), answer(html), answer(ROLLED_BACK)]) as server:
+    async with ScriptedServer([answer(opened("t1", 1)), answer(html), answer(then)]) as server:
         async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
             tx = await session.begin_transaction()
             with pytest.raises(evsession.SessionError, match="Bad gateway") as caught:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import trio
 
@@ -11,10 +13,10 @@ from tests.graph_conformance.tools import LONG, is_running, soon, wait_running
 LOCK = "MERGE (n:{label} {{a: 1}}) SET n.b = 1"
 
 
-async def cancelled_while(graph: evsession.GraphStore, text: str, work: object) -> None:
+async def cancelled_while(graph: evsession.GraphStore, text: str, work: Callable[[], Awaitable[None]]) -> None:
     """Run ``work(task_status)`` and cancel it as soon as a statement with this text runs."""
     async with graph.open_session() as watcher, trio.open_nursery() as nursery:
-        nursery.start_soon(work)  # type: ignore[arg-type]
+        nursery.start_soon(work)
         await wait_running(watcher, text)
         nursery.cancel_scope.cancel()
 

@@ -103,8 +103,9 @@ async def test_bookmarks_are_replaced_by_success_only(graph: evsession.GraphStor
         await tx.commit()
         second = session.last_bookmark()
         assert second not in (None, first)
+    assert first is not None
     assert second is not None
-    async with graph.open_session("read", [first, second]) as other:  # type: ignore[list-item]  # first is there
+    async with graph.open_session("read", [first, second]) as other:
         assert await count(other, label) == 2
 
 

@@ -136,6 +136,52 @@ async def test_increments_do_not_lose_others(graph: evsession.GraphStore, dog: A
         assert (await one.run(f"MATCH (n:{label}) RETURN n.age")).value() == 6
 
 
+async def test_references_are_written_loaded_and_deleted_without_a_load(
+    graph: evsession.GraphStore, dog: Any, label: str
+) -> None:
+    cow = graph.model([label, "Model"], properties={"id": str, "milk": float})
+    async with graph.open_session() as session:
+        await session.add(dog("1", "Max", 3), dog("2", "Jess"), cow(id="c", milk=1.5)).commit()
+    async with graph.open_session() as session:
+        wire = Wire(session)
+        one, two, animal = session.get_reference(dog, "1"), session.get_reference(dog, "2"), session.get_reference(cow, "c")
+        one.name, animal.milk = "Moritz", 2.5
+        session.increment(one, "age", 2)
+        session.remove(two)
+        plan = session.plan()
+        assert (len(plan.updates), len(plan.deletes), wire.take()) == (2, 1, [])
+        await session.commit()
+        assert len(wire.take()) == len(plan.requests) == 4
+        with pytest.raises(evsession.NotLoaded):
+            _ = one.age
+        await session.hydrate(one, animal)
+        assert (one, animal.data) == (dog("1", "Moritz", 5), {"id": "c", "milk": 2.5})
+        assert wire.take() == ["POST"]
+        assert await session.load(dog, "2") is None
+        gone = session.get_reference(dog, "2")
+        gone.name = "x"
+        one.age = 6
+        with pytest.raises(evsession.SessionError) as caught:
+            await session.commit()
+        assert (caught.value.status_code, caught.value.key) == (404, f"{label}/2")
+        assert (await session.run(f"MATCH (n:{label} {{id: '1'}}) RETURN n.age")).value() == 5
+
+
+async def test_a_rollback_leaves_increments_pending(graph: evsession.GraphStore, dog: Any, label: str) -> None:
+    async with graph.open_session() as session, graph.open_session() as other:
+        await session.add(dog("1", age=1)).commit()
+        mine: Any = await session.load(dog, "1")
+        await other.run(f"MATCH (n:{label}) SET n.age = 11")
+        session.use_transaction()
+        session.increment(mine, "age", 2)
+        await session.flush()
+        assert mine.age == 13
+        await session.rollback()
+        await other.run(f"MATCH (n:{label}) SET n.age = 101")
+        await session.commit()
+        assert mine.age == 103
+
+
 async def test_hooks_see_and_change_what_is_written(graph_session: evsession.GraphSession, dog: Any, label: str) -> None:
     told: list[str] = []
 

@@ -199,12 +199,27 @@ async def test_wrong_credentials_are_told_once_and_not_tried_again() -> None:
         assert (len(transport.requests), len(told)) == (1, 1)
 
 
-async def test_nothing_is_streamed_through_the_guards() -> None:
-    async with scripted_graph(opened()) as (session, _):
-        alone = session._alone()
-        tx = session._new_transaction("WRITE", TransactionConfig())
-        for owner in (alone, tx):
-            transport = owner._running()[1]
-            with pytest.raises(NotImplementedError):
-                await transport.open(evsession.Request("GET", "/"), evsession.Trail())
-            await transport.aclose()
+async def test_the_guards_leave_exchanges_alone_and_close_nothing() -> None:
+    async with scripted_graph(opened(), opened()) as (session, transport):
+        for owner in (session._alone(), session._new_transaction("WRITE", TransactionConfig())):
+            guard = owner._running()[1]
+            exchange = await guard.open(evsession.Request("GET", "/"), evsession.Trail())
+            assert (await exchange.finish()).status == 202
+            exchange.close()
+            await guard.aclose()
+        assert len(transport.requests) == 2
+
+
+def test_nodes_have_no_versions() -> None:
+    with pytest.raises(evsession.ConfigurationError, match="no versions"):
+        evsession.GraphOptions({"use_optimistic_concurrency": True})
+    assert evsession.GraphOptions({"use_optimistic_concurrency": False}).use_optimistic_concurrency is False
+
+
+async def test_what_may_change_has_no_hash() -> None:
+    async with scripted_graph(rows(1)) as (session, _):
+        record = (await session.run("RETURN 1"))[0]
+    thing = evsession.GraphStore("http://h").model("Thing")(id="1")
+    for unhashable in (record, TransactionConfig(), thing):
+        with pytest.raises(TypeError, match="has no hash"):
+            hash(unhashable)

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import evsession
-from evsession.session.graph_transaction import LONGEST_PAUSE, SHORTEST_PAUSE, _pause
+from evsession.session.graph_keep_alive import LONGEST_PAUSE, SHORTEST_PAUSE, _pause
 from tests.unit.neo4j.typed import DISCOVERY_5, GONE, ROLLED_BACK, answer, committed, opened, refused, rows
 from tests.unit.session.graphs import hang, lost, scripted_graph, sent
 

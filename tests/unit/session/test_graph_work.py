@@ -34,6 +34,11 @@ def found(*nodes: dict[str, Any], transaction: bool = False) -> evsession.Respon
     return answer(body(["n"], [[one] for one in nodes], **more))
 
 
+def kept(*nodes: dict[str, Any], place: int = 0) -> evsession.Response:
+    """The answer to a question for nodes by their keys."""
+    return answer(body(["place", "n"], [[place, one] for one in nodes], bookmarks=["FB:1"]))
+
+
 def places(*made: list[Any], id: str = "t1") -> evsession.Response:
     """The answer to an update of as many nodes, with what became of increments."""
     values = [[place, typed("List", [integer(value) for value in one])] for place, one in enumerate(made)]
@@ -277,7 +282,7 @@ async def test_without_an_identity_map() -> None:
 
 
 async def test_refresh_and_revert() -> None:
-    script = (found(dog_node(id="1", age=3)), found(dog_node(id="1", age=4, name="x")), found(dog_node(id="1", age=5)), found())
+    script = (found(dog_node(id="1", age=3)), kept(dog_node(id="1", age=4, name="x")), kept(dog_node(id="1", age=5)), kept())
     async with scripted_graph(*script) as (session, _):
         dog = await session.load(Dog, "1")
         assert dog is not None
