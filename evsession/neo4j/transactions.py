@@ -38,7 +38,7 @@ class TransactionConfig:
         if timeout is not None and not _is_duration(timeout):
             raise ConfigurationError(f"a transaction's timeout is a positive number of seconds or None, not {timeout!r}")
         if metadata is not None:
-            Encoder().parameters(metadata)
+            Encoder().parameters(metadata, "metadata")
         self._timeout = timeout
         self._metadata = None if metadata is None else dict(metadata)
 
