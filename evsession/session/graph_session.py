@@ -72,6 +72,7 @@ class GraphSession(GraphWork):
         self._mark = uuid4().hex
         self._count = 0
         self._tag = ""
+        self._single = Alone(self)
         self._start_nodes(tracks=with_identity_map)
 
     def run(
@@ -329,7 +330,7 @@ class GraphSession(GraphWork):
 
     def _alone(self) -> Alone:
         """Return the owner of operations that run statements in transactions of their own."""
-        return Alone(self)
+        return self._single
 
     def _new_transaction(self, access: str, config: TransactionConfig, *, events: Events | None = None) -> GraphTransaction:
         return GraphTransaction(self, access, config, self._events if events is None else events)
