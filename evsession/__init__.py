@@ -46,6 +46,7 @@ from evsession.session.graph_store import GraphStore
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.helpers import get_runnable, get_session, get_transaction
+from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation
 from evsession.session.plan import Plan
 from evsession.session.queryable import Queryable
@@ -53,7 +54,6 @@ from evsession.session.session import Session
 from evsession.session.store import Store
 from evsession.session.stream import Stream
 from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
-from evsession.session.working import KnownEntities
 from evsession.unitofwork.changes import MISSING, Change, Changes, EntityChanges
 from evsession.unitofwork.commit import Saved
 from evsession.unitofwork.hooks import CommitEvent

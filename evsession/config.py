@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from evsession.errors import ConfigurationError
 
@@ -16,6 +16,7 @@ __all__ = [
     "Conventions",
     "GraphOptions",
     "GraphSessionOptions",
+    "Held",
     "Options",
     "SessionOptions",
     "check_separator",
@@ -28,7 +29,7 @@ VERSION = "0.1.0"
 ID_STRATEGIES = ("auto", "server", "guid", "hilo")
 """How a key is made for a document without one, when it is not a callable; see `Conventions`."""
 
-S = TypeVar("S", bound="_Settings")
+S = TypeVar("S", bound="_Settings", covariant=True)
 Check = Callable[[str, Any], Any]
 
 
@@ -65,9 +66,39 @@ class _Settings:
     def _freeze(self) -> None:
         object.__setattr__(self, "_frozen", True)
 
+    def _take(self, other: _Settings) -> None:
+        """Take all values of others of the same kind."""
+        if other is not self:
+            for name in self._fields:
+                setattr(self, name, getattr(other, name))
+
     def _copy_as(self, cls: type[S]) -> S:
         """Return an unfrozen copy that holds what `cls` knows."""
         return cls({name: getattr(self, name) for name in cls._fields})
+
+
+class Held(Generic[S]):
+    """An attribute that holds settings. Others, or a mapping of some, may be assigned, unless those that it holds are frozen."""
+
+    def __init__(self, cls: type[S]) -> None:
+        self._cls = cls
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: object, kind: type | None = None) -> S:
+        if owner is None:
+            raise AttributeError(f"{self._name!r} is an attribute of instances")
+        settings: S = owner.__dict__[self._name]
+        return settings
+
+    def __set__(self, owner: object, value: Any) -> None:
+        if value is not None and not isinstance(value, (self._cls, Mapping)):
+            raise ConfigurationError(f"the {self._name} are {self._cls.__name__} or a mapping of some, not {value!r}")
+        given: Any = value
+        settings = given if isinstance(given, self._cls) else self._cls(given)
+        # Others may hold them, too, so it is their values that change.
+        owner.__dict__.setdefault(self._name, settings)._take(settings)
 
 
 def _flag(name: str, value: Any) -> bool:

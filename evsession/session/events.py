@@ -25,6 +25,9 @@ H = TypeVar("H", bound=Handler)
 OBSERVATIONS = frozenset({"request", "response", "retry", "failover"})
 """The events of the wire; see `WireEvent`."""
 
+NAMES = OBSERVATIONS | HOOKS | {"error", "exception"}
+"""All events but those of servers: statuses, their classes, and codes."""
+
 
 class _Once:
     """A handler that is forgotten when it is picked."""
@@ -80,6 +83,11 @@ def event_name(event: object) -> str:
     is_class = len(event) == 3 and event[1:].lower() == "xx"
     if (is_class and event[0] not in "12345") or any(letter.isspace() for letter in event):
         raise ConfigurationError(f"{event!r} is not an event: give a status, a class such as '4xx', a code or a name")
+    # Codes of servers are capitalized; so a name that is not, and is none of ours, is a slip that would never be told.
+    if event[0].islower() and event not in NAMES:
+        raise ConfigurationError(
+            f"{event!r} is not an event; there are {', '.join(sorted(NAMES))}, statuses and the codes of servers"
+        )
     return event.lower() if is_class else event
 
 

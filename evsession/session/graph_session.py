@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from uuid import uuid4
 
-from evsession.config import GraphSessionOptions
+from evsession.config import GraphSessionOptions, Held
 from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.bookmarks import Bookmark
@@ -45,7 +45,7 @@ class GraphSession(GraphWork):
         options: The session's own copy of `GraphSessionOptions`; free to change.
     """
 
-    options: GraphSessionOptions
+    options = Held(GraphSessionOptions)
 
     def __init__(
         self,

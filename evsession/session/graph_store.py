@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any
 
-from evsession.config import GraphOptions, GraphSessionOptions
+from evsession.config import GraphOptions, GraphSessionOptions, Held
 from evsession.errors import ConfigurationError
 from evsession.neo4j.bookmarks import Bookmark, bookmarks_of
 from evsession.neo4j.flows import Known, learn_flow
@@ -40,7 +40,7 @@ class GraphStore(SessionHelpers, Endpoint):
     _ports = {"http": 7474, "https": 7473}
     _login = "Neo4j's go into auth=(user, password)"
 
-    options: GraphOptions
+    options = Held(GraphOptions)
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class GraphStore(SessionHelpers, Endpoint):
                 when connecting fails. Without a port it is 7474 for http and 7473 for https.
             database: The name of the database; by HTTP Neo4j has no home database.
             auth: A user and a password, a `BasicAuth`, a `BearerAuth`, or None for a server that asks for no login.
-            host: In place of `urls`, a host name or address, for plain http.
+            host: In place of `urls`, a host name or address, for plain http; ``localhost`` if there is a port alone.
             port: The port of `host`; 7474.
             certificate: A PEM file with certificate and key, or a pair of files, for a server that asks for one.
             ca_file: A PEM file of the authorities to trust, in place of the system's.
@@ -84,7 +84,7 @@ class GraphStore(SessionHelpers, Endpoint):
             ssl_context=ssl_context,
             transport=transport,
             conventions=None,
-            options=options if isinstance(options, GraphOptions) else GraphOptions(options),
+            options=options,
         )
         self._login_header = auth_header(auth)
         self._database = GraphDatabase(database, self._login_header)

@@ -62,7 +62,7 @@ class Store(SessionHelpers, Endpoint):
             urls: ``"http://127.0.0.1:8080"``, or several of one cluster: the first that can be reached is used, and the next
                 one when connecting fails. Without a port it is 8080 for http and 443 for https.
             database: The name of the database; sessions need one.
-            host: In place of `urls`, a host name or address, for plain http.
+            host: In place of `urls`, a host name or address, for plain http; ``localhost`` if there is a port alone.
             port: The port of `host`; 8080.
             certificate: A PEM file with certificate and key, or a pair of files, for RavenDB's login by client certificate.
             ca_file: A PEM file of the authorities to trust, in place of the system's.
@@ -84,7 +84,7 @@ class Store(SessionHelpers, Endpoint):
             ssl_context=ssl_context,
             transport=transport,
             conventions=conventions,
-            options=options if isinstance(options, Options) else Options(options),
+            options=options,
         )
         self._prepare: Callable[[], Awaitable[None]] | None = None
         self._database = None if database is None else Database(database)
