@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, overload
 from uuid import uuid4
 
 from evsession.config import GraphSessionOptions, Held
@@ -13,7 +13,7 @@ from evsession.neo4j.bookmarks import Bookmark
 from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.features import Features
 from evsession.neo4j.flows import Known, check_flow, statement_flow
-from evsession.neo4j.results import Result
+from evsession.neo4j.results import Record, Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig, config_of
 from evsession.session.callbacks import Callback, shift
@@ -142,22 +142,46 @@ class GraphSession(GraphWork):
         yield one
         return (one.result,)
 
+    @overload
+    def stream(
+        self, query: str, params: Any = None, config: Any = None, callback: Callback | None = None, *, on_record: Any, **more: Any
+    ) -> Operation[int]: ...
+    @overload
+    def stream(
+        self, query: str, params: Mapping[str, Any] | None = None, config: TransactionConfig | None = None, **more: Any
+    ) -> GraphStream: ...
     def stream(
         self,
         query: str,
-        params: Mapping[str, Any] | None = None,
-        config: TransactionConfig | None = None,
+        params: Any = None,
+        config: Any = None,
+        callback: Callback | None = None,
         *,
+        on_record: Callable[[Record], object] | None = None,
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> GraphStream:
+    ) -> Any:
         """Read a result of any size in constant memory: ``async for record in session.stream("MATCH (n) RETURN n")``.
 
-        The statement runs in a transaction of its own when the first record is asked for. Arguments and errors are those of
-        `run`, but a timeout needs Neo4j 2026.04.
+        The statement runs in a transaction of its own when the first record is asked for. With `on_record` it is an `Operation`
+        instead, which calls ``on_record(record)`` for each and ends with the callback, whose result is their number. Arguments
+        and errors are those of `run`, but a timeout needs Neo4j 2026.04.
+
+        Args:
+            query: One statement of Cypher.
+            params: Its parameters.
+            config: `TransactionConfig`.
+            callback: Called with the error and the number of records; only with `on_record`.
+            on_record: A function of one record, plain or async; an async one holds the stream until it is done.
+            timeout: In place of a config.
+            metadata: In place of a config.
         """
+        callback, params, config = shift(callback, params, config)
+        if callback is not None and on_record is None:
+            raise TypeError("a stream with a callback needs on_record, a function of one record")
         self._check_free("a stream has a transaction of its own, and this session has one open")
-        return GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+        stream = GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+        return stream if on_record is None else stream.consume(on_record, callback)
 
     def begin_transaction(
         self,

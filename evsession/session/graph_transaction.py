@@ -6,6 +6,7 @@ import enum
 from collections.abc import Generator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -28,7 +29,7 @@ from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
-from evsession.wire.transport import Trail, Transport
+from evsession.wire.transport import Trail, Transport, WireEvent
 
 __all__ = ["GraphTransaction", "Phase", "TransactionHome"]
 
@@ -313,9 +314,15 @@ class GraphTransaction:
 
     async def _release(self, opened: Opened, trail: Trail) -> bool:
         with suppress(SessionClosed):
-            transport = self._session._store_running()[1]
+            runtime, transport = self._session._store_running()
+            if trail.observe is None and self._events.observes:
+                trail = Trail("rollback", partial(self._observe, runtime))
             return await release(transport, self._session._database, opened, self._tag, trail)
         return False
+
+    def _observe(self, runtime: Runtime, event: WireEvent) -> None:
+        for handler in self._events.pick(event.name):
+            runtime.call(self._gate, self._events, handler, event)
 
     async def _break(self, cause: BaseException) -> None:
         """End it because what was to be done in it is half done; it stays to be closed."""
