@@ -14,13 +14,23 @@ import msgspec
 
 from evsession.errors import NotLoaded
 
-__all__ = ["UNSET", "base_of", "forget", "is_reference", "make_class", "peek", "refuse", "show"]
+__all__ = ["UNSET", "base_of", "forget", "is_reference", "keep_key", "make_class", "peek", "refuse", "show"]
 
 _BASE = "__evsession_base__"
 _KEY = "__evsession_key__"
+_NAMES = "__evsession_names__"
 
 UNSET: Any = msgspec.UNSET
 """What a stand-in holds for a field that was not set."""
+
+
+class _Unset:
+    """What a field holds until it is set, if the class has no other place for the key."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
 
 
 def is_reference(entity: object) -> bool:
@@ -45,7 +55,8 @@ def make_class(cls: Any, names: Iterable[str], *, key: str = "id", is_open: bool
         first: Classes that come before it, which then do all of the refusing.
     """
     shared: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    shared |= {_BASE: cls, _KEY: key}
+    names = list(names)
+    shared |= {_BASE: cls, _KEY: key, _NAMES: names}
     if not first:
         shared |= {name: _unloaded(name) for name in names}
         shared |= {"__eq__": object.__eq__, "__hash__": object.__hash__, "__repr__": show}
@@ -60,6 +71,11 @@ def make_class(cls: Any, names: Iterable[str], *, key: str = "id", is_open: bool
 
 def peek(entity: Any, name: str) -> Any:
     """Return the value that the object holds for a field, past what the stand-in's class says of it."""
+    held = _look(entity, name)
+    return UNSET if type(held) is _Unset else held
+
+
+def _look(entity: Any, name: str) -> Any:
     held = getattr(entity, "__dict__", {})
     if name in held:
         return held[name]
@@ -72,28 +88,51 @@ def peek(entity: Any, name: str) -> Any:
         return UNSET
 
 
+def keep_key(entity: Any, names: Iterable[str], key: str) -> None:
+    """Let a stand-in keep its key in the fields that are unset, since its class has no other place for it."""
+    for name in names:
+        _fill(entity, name, _Unset(key))
+
+
+def _fill(entity: Any, name: str, value: Any) -> None:
+    if isinstance(entity, msgspec.Struct):
+        msgspec.structs.force_setattr(entity, name, value)
+    else:
+        getattr(base_of(type(entity)), name).__set__(entity, value)
+
+
 def forget(entity: Any, names: Iterable[str]) -> None:
     """Let these fields of a stand-in be unset again."""
-    base = base_of(type(entity))
+    base, kept = base_of(type(entity)), _kept_key(entity)
     for name in names:
         if name in getattr(entity, "__dict__", ()):
             del vars(entity)[name]
-        elif isinstance(entity, msgspec.Struct):
-            getattr(base, name).__set__(entity, UNSET)
+        elif isinstance(entity, msgspec.Struct) or kept is not None:
+            _fill(entity, name, UNSET if kept is None else _Unset(kept))
         elif peek(entity, name) is not UNSET:
             getattr(base, name).__delete__(entity)
 
 
+def _kept_key(entity: Any) -> str | None:
+    held = [_look(entity, name) for name in getattr(type(entity), _NAMES)]
+    return next((value.key for value in held if type(value) is _Unset), None)
+
+
+def _key_of(entity: Any) -> Any:
+    kept = _kept_key(entity)
+    return kept if kept is not None else getattr(entity, getattr(type(entity), _KEY), None)
+
+
 def refuse(entity: Any, field: str | None) -> NoReturn:
     """Refuse to give a field, or whatever needs all of them."""
-    key, cls = getattr(entity, getattr(type(entity), _KEY)), base_of(type(entity)).__qualname__
+    key, cls = _key_of(entity), base_of(type(entity)).__qualname__
     what = f"{cls}.{field}" if field is not None else f"the {cls}"
     raise NotLoaded(f"{what} of {key!r} is not loaded; await session.hydrate(...) first", key=str(key))
 
 
 def show(entity: Any) -> str:
     """Return the repr of a stand-in."""
-    return f"<{base_of(type(entity)).__qualname__} {getattr(entity, getattr(type(entity), _KEY))!r}, not loaded>"
+    return f"<{base_of(type(entity)).__qualname__} {_key_of(entity)!r}, not loaded>"
 
 
 def _refuse_attribute(entity: Any, name: str) -> Any:

@@ -95,6 +95,16 @@ class NodeInfo:
         held = {name: peek(entity, name) for name in names if name != self.key}
         return {name: value for name, value in held.items() if value is not UNSET}
 
+    def check_field(self, field: str) -> str:
+        """Return the name of a field of its entities.
+
+        Raises:
+            ConfigurationError: they have no such field.
+        """
+        if self._fields is not None and field not in self._fields:
+            raise ConfigurationError(f"{self.cls.__qualname__} has no field {field!r}; there are: {', '.join(self._fields)}")
+        return field
+
     def check(self, properties: Mapping[str, Any]) -> None:
         """Raise InvalidDocument for properties that its nodes cannot have."""
 

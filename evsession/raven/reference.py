@@ -11,10 +11,10 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import assign, set_key, set_stored, typed_fields
+from evsession.raven.codec import assign, key_of, set_key, set_stored, typed_fields
 from evsession.raven.document import Document, make
-from evsession.raven.shapes import Kind, shape_of
-from evsession.standins import UNSET, base_of, forget, is_reference, make_class, peek, refuse, show
+from evsession.raven.shapes import Kind, defaults_of, shape_of
+from evsession.standins import UNSET, base_of, forget, is_reference, keep_key, make_class, peek, refuse, show
 
 __all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "write_fields", "written_fields"]
 
@@ -28,7 +28,7 @@ def make_reference(cls: type[T], key: str) -> T:
     """Return an object of the class that knows its key only.
 
     Raises:
-        ConfigurationError: instances of the class can be no stand-ins: plain dicts, classes without a place for the key.
+        ConfigurationError: instances of the class can be no stand-ins: plain dicts.
     """
     if issubclass(cls, dict) and not issubclass(cls, Document):
         raise ConfigurationError("a plain dict can hold no key, so it cannot refer to a document; use a Document")
@@ -41,6 +41,8 @@ def make_reference(cls: type[T], key: str) -> T:
     else:
         entity = object.__new__(own)
     set_key(entity, key)
+    if key_of(entity) is None:
+        keep_key(entity, shape_of(cls).names, key)
     made: T = entity
     return made
 
@@ -109,7 +111,9 @@ def _make_class(cls: Any) -> type:
     if issubclass(cls, dict):
         made = make_class(cls, (), first=(_UnloadedDocument,))
     else:
-        made = make_class(cls, shape_of(cls).names, is_open=shape_of(cls).kind is Kind.PLAIN)
+        is_open = shape_of(cls).kind is Kind.PLAIN
+        names = [*shape_of(cls).names, *(defaults_of(cls) if is_open else ())]
+        made = make_class(cls, names, is_open=is_open)
     setattr(cls, _REFERENCE, made)
     return made
 

@@ -108,4 +108,4 @@ class NodeMapper:
 
     def stored_name(self, known: KnownNode, field: str) -> str:
         """Return the field, which is the property."""
-        return field
+        return need_info(known.entity).check_field(field)

@@ -25,6 +25,14 @@ class Queryable(list[E]):
 
     __slots__ = ()
 
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> E: ...
+    @overload
+    def __getitem__(self, index: slice) -> Queryable[E]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> E | Queryable[E]:
+        found: Any = super().__getitem__(index)
+        return Queryable(found) if isinstance(index, slice) else found
+
     def all(self, predicate: Predicate[E]) -> bool:
         """Return whether the predicate holds for every document."""
         return all(map(predicate, self))

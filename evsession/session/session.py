@@ -133,7 +133,7 @@ class Session(DocumentWork):
             steps = self._reader.load_many(list(key), paths, cls, cache=cache)
         else:
             steps = self._reader.load(key, paths, cls, cache=cache)
-        return Operation(self, "load", steps, callback, 2 if paths else 1)
+        return Operation(self, "load", steps, callback, 1 if includes is None else 2)
 
     def exists(self, key: str, callback: Callback | None = None) -> Operation[bool]:
         """Ask whether the document exists, without loading it. A missing database is an error, not False."""

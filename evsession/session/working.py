@@ -114,8 +114,9 @@ class Working(Conversation, ABC, Generic[S]):
 
         The result is `Saved`, a list of the keys of what was written: changed entities first, then new ones, each in the order
         the session met them. Deletions come before both. With nothing to do it is empty and nothing is sent. What is written is
-        what there was at the call; later edits wait for the next commit. When it fails nothing is written, everything is
-        pending as before, and committing again sends the same. After an `uncertain` failure `refresh` finds out what happened.
+        what there was at the call; later edits wait for the next commit, but those of entities that a ``.pre`` hook is looking at
+        count as the hook's. When it fails nothing is written, everything is pending as before, and committing again sends the
+        same. After an `uncertain` failure `refresh` finds out what happened.
 
         Hooks may edit, add, remove and veto; see `CommitEvent`. In a hook, `commit` without a callback raises, since it would
         wait for itself; with a callback it runs after the commit that called the hook.
@@ -165,7 +166,10 @@ class Working(Conversation, ABC, Generic[S]):
                 return (Saved(),)
             commit = self._commit = Commit(unit, self, self._events, backend)
             self._is_committing = True
+            transaction = self.assigned_transaction
             saved = yield from commit.run(frozen, ends=not flush or unit.journal is None)
+            if transaction is not None:
+                transaction._is_committed = unit.journal is None
             return (saved,)
         finally:
             self._is_committing = False
@@ -200,6 +204,26 @@ class Working(Conversation, ABC, Generic[S]):
             raise TransactionError(
                 f"{name}() in a hook would wait for the commit that calls the hook; entities that a hook adds join that commit"
             )
+
+    async def drain(self) -> None:
+        """Wait until the session has nothing in flight: no operation, callback or handler.
+
+        Called in a callback, it waits for everything but that callback. Cancelling it only stops the waiting.
+
+        Raises:
+            TransactionError: a hook waits for the commit that calls it.
+        """
+        self._refuse_in_hook("drain", None)
+        await super().drain()
+
+    async def aclose(self) -> None:
+        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten.
+
+        Raises:
+            TransactionError: a hook waits for the commit that calls it.
+        """
+        self._refuse_in_hook("aclose", None)
+        await super().aclose()
 
     def use_transaction(self) -> Transaction:
         """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
@@ -260,12 +284,13 @@ class Working(Conversation, ABC, Generic[S]):
 
     async def _transact(self, work: Callable[[Any], Any], retries: int) -> Any:
         while True:
+            block = TransactionBlock(self)
             try:
-                async with TransactionBlock(self):
+                async with block:
                     value = work(self)
                     return await value if isawaitable(value) else value
             except ConcurrencyError:
-                if not retries:
+                if not retries or block.is_committed:
                     raise
                 retries -= 1
                 self._unit.clear()
@@ -326,21 +351,25 @@ class Working(Conversation, ABC, Generic[S]):
             n: What to add; negative numbers subtract.
 
         Raises:
-            ConfigurationError: the entity is not known to this session, or is to be deleted.
+            ConfigurationError: the entity is not known to this session, is to be deleted, or has no such field.
             TypeError: the field holds no number, or `n` is none.
         """
         known = self._known(entity)
-        given: Any = n
+        given: Any = field
+        if not isinstance(given, str) or not given:
+            raise TypeError(f"a field is named by a text, not by {field!r}")
+        given = n
         if isinstance(given, bool) or not isinstance(given, (int, float)) or not isfinite(given):
             raise TypeError(f"a field can be incremented by a number, not by {n!r}")
         if known.is_removed:
             raise ConfigurationError(f"{known.key!r} is to be deleted; it cannot be incremented", key=known.key)
+        stored = self._unit.mapper.stored_name(known, field)
         try:
             value: Any = entity.get(field) if isinstance(entity, dict) else getattr(entity, field, None)
         except NotLoaded:
             if not known.is_reference:
                 raise
-            self._unit.increment(known, self._unit.mapper.stored_name(known, field), n)
+            self._unit.increment(known, stored, n)
             return
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise TypeError(f"{field!r} of {known.key!r} holds {value!r}, which is no number to add to")
@@ -350,7 +379,7 @@ class Working(Conversation, ABC, Generic[S]):
         else:
             setattr(entity, field, total)
         if known.snapshot is not None:
-            self._unit.increment(known, self._unit.mapper.stored_name(known, field), n)
+            self._unit.increment(known, stored, n)
 
     @property
     def rounds(self) -> int:

@@ -54,4 +54,8 @@ class Mapper(Protocol[S]):
         """Return the key that the entity has, or will have as far as that is known."""
 
     def stored_name(self, known: Tracked[S], field: str) -> str:
-        """Return the name under which the entity's field is stored."""
+        """Return the name under which the entity's field is stored.
+
+        Raises:
+            ConfigurationError: the entity has no such field.
+        """

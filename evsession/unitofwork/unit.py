@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any, Generic, TypeGuard, TypeVar
 
 import msgspec
@@ -147,7 +148,9 @@ class UnitOfWork(Generic[S]):
                 new.append(Staged(known, Kind.INSERT, mapper.content(known), mapper.claim(known)))
             else:
                 kept.append(known)
-        found = mapper.scan(kept) if self.detects else ((known, mapper.content(known)) for known in kept)
+        added = [] if self.detects else [known for known in kept if not known.is_reference]
+        looked_at = kept if self.detects else [known for known in kept if known.is_reference]
+        found = chain(mapper.scan(looked_at), ((known, mapper.content(known)) for known in added))
         changed = [Staged(known, Kind.UPDATE, content or _known(known)) for known, content in found]
         self.claim_keys(new)
         staged = [*removed, *changed, *new]
@@ -302,7 +305,7 @@ class UnitOfWork(Generic[S]):
             return None if known.is_flushed else Kind.DELETE
         if known.snapshot is None:
             return Kind.INSERT
-        if self.mapper.changed(known) is not None or known.increments or not self.detects:
+        if self.mapper.changed(known) is not None or known.increments or not (self.detects or known.is_reference):
             return Kind.UPDATE
         return None
 

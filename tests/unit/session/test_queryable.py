@@ -41,6 +41,12 @@ def test_all_any_exists_count() -> None:
     assert (DOGS.is_empty(), NONE.is_empty()) == (False, True)
 
 
+def test_slices_can_be_asked_too() -> None:
+    assert DOGS[0] is MAX
+    assert DOGS[1:].first() is JESS
+    assert DOGS[-1:].select("name") == [BILLY.name]
+
+
 def test_first_last_single() -> None:
     assert (DOGS.first(), DOGS.first(lambda one: one.age < 10), DOGS.first(is_unknown), NONE.first()) == (MAX, JESS, None, None)
     assert (DOGS.last(), DOGS.last(is_old), DOGS.last(is_unknown), NONE.last()) == (BILLY, JESS, None, None)
