@@ -11,12 +11,12 @@ from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.bookmarks import Bookmark
 from evsession.neo4j.cypher import Cypher
-from evsession.neo4j.features import Features
 from evsession.neo4j.flows import Known, check_flow, statement_flow
 from evsession.neo4j.results import Record, Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig, config_of
 from evsession.session.callbacks import Callback, shift
+from evsession.session.calls import call_steps
 from evsession.session.conversation import Running
 from evsession.session.events import Events
 from evsession.session.gate import Gate
@@ -127,7 +127,9 @@ class GraphSession(GraphWork):
                 yield turn
             features = yield from check_flow(self._server, statement, config)
             if config.timeout is not None and features is not None and not features.has_timeouts:
-                return (yield from self._run_explicitly(statement, config, features))
+                one = One(self._new_transaction(self._access, config), statement)
+                yield one
+                return (one.result,)
             self._tag = self._next_tag()
             answer = yield from statement_flow(self._database, statement, self._opening(config, self._access), self._tag)
             self._saw(answer)
@@ -135,20 +137,27 @@ class GraphSession(GraphWork):
         finally:
             turn.release()
 
-    def _run_explicitly(self, statement: Statement, config: TransactionConfig, features: Features) -> Steps:
-        """Give a statement a transaction, for the sake of its timeout."""
-        transaction = self._new_transaction(self._access, config)
-        one = One(transaction, statement)
-        yield one
-        return (one.result,)
-
     @overload
     def stream(
-        self, query: str, params: Any = None, config: Any = None, callback: Callback | None = None, *, on_record: Any, **more: Any
+        self,
+        query: str,
+        params: Any = None,
+        config: Any = None,
+        callback: Callback | None = None,
+        *,
+        on_record: Any,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Operation[int]: ...
     @overload
     def stream(
-        self, query: str, params: Mapping[str, Any] | None = None, config: TransactionConfig | None = None, **more: Any
+        self,
+        query: str,
+        params: Mapping[str, Any] | None = None,
+        config: TransactionConfig | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> GraphStream: ...
     def stream(
         self,
@@ -280,9 +289,7 @@ class GraphSession(GraphWork):
             return self._managed
 
         def tell(error: SessionError, attempt: int, delay: float) -> None:
-            event = WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error)
-            for handler in self._events.pick("retry"):
-                self._running()[0].call(self._gate, self._events, handler, event)
+            self._observe(WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error))
 
         return Operation(self, name, self._managing(Managed(begin, work, self.options, tell)), callback, 1)
 
@@ -312,11 +319,7 @@ class GraphSession(GraphWork):
 
         The operations concerned fail, a transaction is to be closed by the program. Does not wait for its turn.
         """
-        return Operation(self, "reset", self._reset(), callback, 0)
-
-    def _reset(self) -> Steps:
-        yield Resetting(self)
-        return ()
+        return Operation(self, "reset", call_steps(Resetting(self).wait), callback, 0)
 
     async def aclose(self) -> None:
         """Wait for what is in flight, roll back an open transaction, then close. Closing again does nothing."""
@@ -330,6 +333,11 @@ class GraphSession(GraphWork):
             finally:
                 self._is_open = False
                 self._let_go()
+
+    def _observe(self, event: WireEvent) -> None:
+        """Tell those that watch."""
+        for handler in self._events.pick(event.name):
+            self._store_running()[0].call(self._gate, self._events, handler, event)
 
     def _assigned(self) -> GraphTransaction | None:
         """Return the transaction in which statements of the session run: one of the unit of work."""

@@ -6,7 +6,6 @@ import enum
 from collections.abc import Generator
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -68,6 +67,9 @@ class TransactionHome(Protocol):
 
     def _store_running(self) -> tuple[Runtime, Transport]:
         """Return what runs, whether the session is open or not, or raise SessionClosed."""
+
+    def _observe(self, event: WireEvent) -> None:
+        """Tell those that watch."""
 
     def _opening(self, config: TransactionConfig, access: str) -> Opening:
         """Return how a transaction begins now."""
@@ -314,15 +316,10 @@ class GraphTransaction:
 
     async def _release(self, opened: Opened, trail: Trail) -> bool:
         with suppress(SessionClosed):
-            runtime, transport = self._session._store_running()
-            if trail.observe is None and self._events.observes:
-                trail = Trail("rollback", partial(self._observe, runtime))
+            transport = self._session._store_running()[1]
+            trail.observe = trail.observe or self._session._observe
             return await release(transport, self._session._database, opened, self._tag, trail)
         return False
-
-    def _observe(self, runtime: Runtime, event: WireEvent) -> None:
-        for handler in self._events.pick(event.name):
-            runtime.call(self._gate, self._events, handler, event)
 
     async def _break(self, cause: BaseException) -> None:
         """End it because what was to be done in it is half done; it stays to be closed."""
