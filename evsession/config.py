@@ -19,6 +19,7 @@ __all__ = [
     "Held",
     "Options",
     "SessionOptions",
+    "check_flag",
     "check_separator",
     "check_strategy",
 ]
@@ -101,7 +102,8 @@ class Held(Generic[S]):
         owner.__dict__.setdefault(self._name, settings)._take(settings)
 
 
-def _flag(name: str, value: Any) -> bool:
+def check_flag(name: str, value: Any) -> bool:
+    """Return the value of the setting `name` if it is True or False."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name!r} must be True or False, not {value!r}")
     return value
@@ -176,8 +178,8 @@ class SessionOptions(_Settings):
 
     _kind = "option"
     _fields = {
-        "cache": (True, _flag),
-        "use_optimistic_concurrency": (False, _flag),
+        "cache": (True, check_flag),
+        "use_optimistic_concurrency": (False, check_flag),
         "timeout": (None, _seconds_or_none),
     }
 
@@ -233,7 +235,7 @@ class GraphSessionOptions(SessionOptions):
         "use_optimistic_concurrency": (False, _unversioned),
         "retry_time": (30.0, _seconds),
         "retry_delay": (1.0, _seconds),
-        "keep_alive": (False, _flag),
+        "keep_alive": (False, check_flag),
     }
 
 

@@ -10,12 +10,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from math import isinf, isnan
+from math import isfinite, isinf, isnan
 from typing import Any
 from uuid import UUID
 
 from evsession.errors import InvalidDocument
-from evsession.neo4j.temporal import INT64, Date, DateTime, Duration, Time
+from evsession.neo4j.temporal import MAX_INT, MIN_INT, Date, DateTime, Duration, Time
 from evsession.neo4j.things import Node, Path, Point, Relationship, Vector
 from evsession.wire.json import MAX_DEPTH, Raw
 
@@ -53,19 +53,23 @@ class Encoder:
         self.level = PLAIN
         self._depth = 0
 
-    def parameters(self, values: object) -> dict[str, Any]:
+    def parameters(self, values: object, what: str = "parameters") -> dict[str, Any]:
         """Return the parameters of a statement, or metadata, each typed.
+
+        Args:
+            values: Names and values.
+            what: What an error calls them.
 
         Raises:
             InvalidDocument: with the `path` of what cannot be sent.
         """
         if not isinstance(values, Mapping):
-            raise InvalidDocument(f"parameters are a mapping of names to values, not {type(values).__name__}")
+            raise InvalidDocument(f"{what} are a mapping of names to values, not {type(values).__name__}")
         try:
             return {name: self._at(_check_key(name), value) for name, value in values.items()}
         except _Unfit as culprit:
             path = "".join(reversed(culprit.steps)).lstrip(".")
-            error = InvalidDocument(f"cannot be sent: {path}: {culprit.reason}" if path else f"cannot be sent: {culprit.reason}")
+            error = InvalidDocument(f"{what} cannot be sent: {path + ': ' if path else ''}{culprit.reason}")
             error.path = path
             raise error from None
 
@@ -121,6 +125,8 @@ class Encoder:
             numbers = [_spell_float(x) if value.type.startswith("F") else str(x) for x in value.values]
             return {"$type": "Vector", "_value": {"coordinatesType": value.type, "coordinates": numbers}}
         if isinstance(value, Point):
+            if not all(map(isfinite, (value.x, value.y, value.z or 0))):
+                raise _Unfit(f"{value} is no place that Neo4j takes")
             return {"$type": "Point", "_value": str(value)}
         if isinstance(value, (date, time, timedelta, Date, Time, DateTime, Duration)):
             return _temporal(value)
@@ -161,7 +167,7 @@ def _temporal_type(value: Any) -> str:
 
 
 def _integer(value: int) -> dict[str, Any]:
-    if value not in INT64:
+    if not MIN_INT <= value <= MAX_INT:
         raise _Unfit(f"an integer has 64 bits: {value if abs(value) < 10**40 else 'this one has many more digits'}")
     return {"$type": "Integer", "_value": str(value)}
 

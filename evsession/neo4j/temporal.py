@@ -22,7 +22,7 @@ __all__ = ["Date", "DateTime", "Duration", "Time", "date_of", "parse_date", "par
 BILLION = 1_000_000_000
 MAX_YEAR = 999_999_999
 MAX_OFFSET = 18 * 3600
-INT64 = range(-(2**63), 2**63)
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 
 _DATE = r"([+-]?\d{4,9})-(\d\d)-(\d\d)"
 _TIME = r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
@@ -52,7 +52,7 @@ class Date(msgspec.Struct, frozen=True, eq=False):
     day: int
 
     def __post_init__(self) -> None:
-        _check_day(self.year, self.month, self.day)
+        _check_day(type(self).__name__, self.year, self.month, self.day)
 
     def to_native(self) -> date:
         """Return Python's date.
@@ -99,7 +99,7 @@ class Time(msgspec.Struct, frozen=True, eq=False):
     offset: int | None = None
 
     def __post_init__(self) -> None:
-        _check_time(self.hour, self.minute, self.second, self.nanosecond, self.offset)
+        _check_time(type(self).__name__, self.hour, self.minute, self.second, self.nanosecond, self.offset)
 
     def to_native(self) -> time:
         """Return Python's time; what is below a microsecond is cut off."""
@@ -164,8 +164,8 @@ class DateTime(msgspec.Struct, frozen=True, eq=False):
     zone: str | None = None
 
     def __post_init__(self) -> None:
-        _check_day(self.year, self.month, self.day)
-        _check_time(self.hour, self.minute, self.second, self.nanosecond, self.offset)
+        _check_day(type(self).__name__, self.year, self.month, self.day)
+        _check_time(type(self).__name__, self.hour, self.minute, self.second, self.nanosecond, self.offset)
         if self.zone is not None and (self.offset is None or not self.zone or re.search(r"[\[\]\s]", self.zone)):
             raise ValueError(f"a time zone is a name such as 'Europe/Stockholm' and comes with its offset, not {self.zone!r}")
 
@@ -240,11 +240,12 @@ class Duration(msgspec.Struct, frozen=True, eq=False):
     nanoseconds: int = 0
 
     def __post_init__(self) -> None:
+        _check_whole("Duration", self._facts())
         more, nanoseconds = divmod(self.nanoseconds, BILLION)
         force_setattr(self, "seconds", self.seconds + more)
         force_setattr(self, "nanoseconds", nanoseconds)
         for part in (self.months, self.days, self.seconds):
-            if part not in INT64:
+            if not MIN_INT <= part <= MAX_INT:
                 raise ValueError(f"a part of a duration has 64 bits: {part}")
 
     def to_native(self) -> timedelta:
@@ -372,7 +373,14 @@ def _seconds(offset: timedelta | None) -> int | None:
     return offset.days * 86_400 + offset.seconds
 
 
-def _check_day(year: int, month: int, day: int) -> None:
+def _check_whole(what: str, parts: tuple[object, ...]) -> None:
+    for part in parts:
+        if type(part) is not int:
+            raise TypeError(f"the parts of a {what} are whole numbers (int), not {part!r}")
+
+
+def _check_day(what: str, year: int, month: int, day: int) -> None:
+    _check_whole(what, (year, month, day))
     if not -MAX_YEAR <= year <= MAX_YEAR:
         raise ValueError(f"a year is from {-MAX_YEAR} to {MAX_YEAR}, not {year}")
     # The calendar repeats every 400 years; Python's knows none below 1.
@@ -380,7 +388,8 @@ def _check_day(year: int, month: int, day: int) -> None:
         raise ValueError(f"there is no day {year}-{month}-{day}")
 
 
-def _check_time(hour: int, minute: int, second: int, nanosecond: int, offset: int | None) -> None:
+def _check_time(what: str, hour: int, minute: int, second: int, nanosecond: int, offset: int | None) -> None:
+    _check_whole(what, (hour, minute, second, nanosecond, 0 if offset is None else offset))
     if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60 and 0 <= nanosecond < BILLION):
         raise ValueError(f"there is no time {hour}:{minute}:{second} and {nanosecond} ns")
     if offset is not None and not -MAX_OFFSET <= offset <= MAX_OFFSET:

@@ -141,6 +141,10 @@ class Point(msgspec.Struct, frozen=True):
     z: float | None = None
 
     def __post_init__(self) -> None:
+        for part in (self.x, self.y, 0.0 if self.z is None else self.z):
+            given: object = part
+            if isinstance(given, bool) or not isinstance(given, (int, float)):
+                raise TypeError(f"a coordinate of a point is a number, not {given!r}")
         if (self.srid in (9157, 4979) and self.z is None) or (self.srid in (7203, 4326) and self.z is not None):
             raise ValueError(f"a point of SRID {self.srid} has {2 if self.z is not None else 3} coordinates")
 

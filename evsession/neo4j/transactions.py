@@ -39,7 +39,7 @@ class TransactionConfig:
             raise ConfigurationError(f"a transaction's timeout is a positive number of seconds or None, not {timeout!r}")
         if metadata is not None:
             encoder = Encoder()
-            encoder.parameters(metadata)
+            encoder.parameters(metadata, "metadata")
             if encoder.level != PLAIN:
                 raise InvalidDocument("metadata hold neither vectors nor UUIDs; give str(uuid)")
         self._timeout = timeout

@@ -25,6 +25,9 @@ H = TypeVar("H", bound=Handler)
 OBSERVATIONS = frozenset({"request", "response", "retry", "failover"})
 """The events of the wire; see `WireEvent`."""
 
+TYPED_HOOKS = frozenset(name for name in HOOKS if name.startswith(("insert", "update", "delete")))
+"""Hooks that are called for entities of one type each."""
+
 NAMES = OBSERVATIONS | HOOKS | {"error", "exception"}
 """All events but those of servers: statuses, their classes, and codes."""
 
@@ -272,8 +275,12 @@ class Listening:
         self._check_listening()
         name = event_name(event)
         is_hook = name in HOOKS
-        if entity_type is not None and not (is_hook and isinstance(entity_type, (type, str))):
-            raise ConfigurationError(f"type= is the class or name of entities, for hooks such as 'insert.pre'; {name!r} has none")
+        if entity_type is not None and name not in TYPED_HOOKS:
+            raise ConfigurationError(f"type= is for {', '.join(sorted(TYPED_HOOKS))}; {name!r} has none")
+        if entity_type is not None and not (isinstance(entity_type, (type, str)) and entity_type):
+            raise ConfigurationError(
+                f"type= is the class of entities, or the name of their type or collection, not {entity_type!r}"
+            )
 
         def register(given: H) -> H:
             if is_hook:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any
 
-from evsession.config import GraphOptions, GraphSessionOptions, Held
+from evsession.config import GraphOptions, GraphSessionOptions, Held, check_flag
 from evsession.errors import ConfigurationError
 from evsession.neo4j.bookmarks import Bookmark, bookmarks_of
 from evsession.neo4j.flows import Known, learn_flow
@@ -126,7 +126,7 @@ class GraphStore(SessionHelpers, Endpoint):
             events=self._events.copy(),
             gate=Gate(self._gate),
             running=self._running,
-            with_identity_map=with_identity_map,
+            with_identity_map=check_flag("with_identity_map", with_identity_map),
         )
 
     @property

@@ -9,6 +9,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from inspect import isawaitable
+from itertools import count
 from math import isfinite
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
@@ -31,6 +32,8 @@ __all__ = ["Working"]
 S = TypeVar("S", bound=Picture)
 W = TypeVar("W", bound="Working[Any]")
 
+_NUMBERS = count(1)
+
 
 class Working(Conversation, ABC, Generic[S]):
     """The verbs of the unit of work.
@@ -46,6 +49,7 @@ class Working(Conversation, ABC, Generic[S]):
 
     def _start_working(self) -> None:
         self._turns = Turns()
+        self._number = next(_NUMBERS)
         self._transaction: Transaction | None = None
         self._commit: Commit[S] | None = None
         self._is_committing = False
@@ -74,6 +78,16 @@ class Working(Conversation, ABC, Generic[S]):
     @abstractmethod
     def _find(self, key: str) -> Any:
         """Return the known entity with this key, or None."""
+
+    @property
+    def id(self) -> int:
+        """A number of this session that no other one of this process has."""
+        return self._number
+
+    @property
+    def with_identity_map(self) -> bool:
+        """Whether the session remembers what it loads, and notices edits."""
+        return self._unit.detects
 
     def add(self: W, *entities: Any) -> W:
         """Have the next commit write these: new ones are inserted, known ones updated if they have changed.

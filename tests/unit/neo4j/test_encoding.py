@@ -128,6 +128,7 @@ CYCLE.append(CYCLE)
         ({"a": Node("4:x:0", frozenset(), {})}, "a", "element_id"),
         ({"a": Path((), ())}, "a", "Path"),
         ({"a": object()}, "a", "type object"),
+        ({"a": Point(7203, 1.0, float("inf"))}, "a", "no place that Neo4j takes"),
         ({"a": time(1, tzinfo=ZoneInfo("Europe/Stockholm"))}, "a", "depends on the day"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -60,7 +60,7 @@ def test_a_timeout_is_a_positive_number(timeout: Any) -> None:
 
 def test_settings_that_cannot_be() -> None:
     for metadata in ({"a": {1}}, 5):
-        with pytest.raises(InvalidDocument):
+        with pytest.raises(InvalidDocument, match="^metadata "):
             TransactionConfig(metadata=metadata)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not both"):
         config_of(NOTHING, timeout=1)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -174,6 +176,22 @@ def test_what_there_is_not_is_refused(make: Any) -> None:
 def test_what_is_none_is_refused(parse: Any) -> None:
     with pytest.raises(ProtocolError):
         parse("nonsense")
+
+
+@pytest.mark.parametrize("part", [1.5, 1.0, float("nan"), True, "1", None, Decimal(1)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda part: Duration(seconds=part),
+        lambda part: Duration(nanoseconds=part),
+        lambda part: Date(part, 1, 1),
+        lambda part: Time(1, part),
+        lambda part: DateTime(2026, 1, part),
+    ],
+)
+def test_parts_are_whole_numbers(make: Callable[[Any], object], part: object) -> None:
+    with pytest.raises(TypeError, match=r"the parts of a (Duration|Date|Time|DateTime) are whole numbers"):
+        make(part)
 
 
 @pytest.mark.parametrize("value", [Date(0, 1, 1), Time(1), DateTime(2026, 1, 1), Duration(1)])

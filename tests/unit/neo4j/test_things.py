@@ -48,6 +48,9 @@ def test_points_have_as_many_coordinates_as_their_system() -> None:
         Point(9157, 1.0, 2.0)
     with pytest.raises(ValueError, match="2 coordinates"):
         Point(7203, 1.0, 2.0, 3.0)
+    for wrong in ("a", None, True):
+        with pytest.raises(TypeError, match="a coordinate of a point is a number"):
+            Point(7203, 1.0, wrong)  # type: ignore[arg-type]
 
 
 def test_vectors() -> None:
