@@ -341,7 +341,9 @@ def _is_fraction(value: JSON) -> bool:
 
 
 def _number(sign: str, value: JSON) -> Piece:
-    whole, fraction = numbers_of(value)  # type: ignore[misc]  # asked before
+    numbers = numbers_of(value)
+    assert numbers  # asked before
+    whole, fraction = numbers
     return Piece(f"x.d {sign} ?", (fraction,)) if _is_fraction(value) else Piece(f"x.l {sign} ?", (whole,))
 
 
