@@ -4,7 +4,7 @@ Everything public is here; modules below are internal.
 """
 
 from evsession.config import VERSION as _VERSION
-from evsession.config import Conventions, Options, SessionOptions
+from evsession.config import Conventions, GraphOptions, GraphSessionOptions, Options, SessionOptions
 from evsession.errors import (
     AuthenticationError,
     ConcurrencyError,
@@ -25,13 +25,28 @@ from evsession.errors import (
     SessionError,
     TransactionError,
     TransientError,
+    UnsupportedFeature,
 )
+from evsession.neo4j.bookmarks import Bookmark
+from evsession.neo4j.nodes import node
+from evsession.neo4j.results import Record, Result
+from evsession.neo4j.summaries import Counters, Notification, QueryPlan, Summary
+from evsession.neo4j.temporal import Date, DateTime, Duration, Time
+from evsession.neo4j.things import Node, Path, Point, Relationship, Unsupported, Vector
+from evsession.neo4j.transactions import BasicAuth, BearerAuth, TransactionConfig
 from evsession.raven.document import Document, DocumentType
 from evsession.raven.patches import Patch
 from evsession.raven.results import Statistics
 from evsession.raven.types import document
 from evsession.session.bulk import BulkInsert
+from evsession.session.graph_model import Model
+from evsession.session.graph_runnables import QueryRunner
+from evsession.session.graph_session import GraphSession
+from evsession.session.graph_store import GraphStore
+from evsession.session.graph_stream import GraphStream
+from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.helpers import get_runnable, get_session, get_transaction
+from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation
 from evsession.session.plan import Plan
 from evsession.session.queryable import Queryable
@@ -39,7 +54,6 @@ from evsession.session.session import Session
 from evsession.session.store import Store
 from evsession.session.stream import Stream
 from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
-from evsession.session.working import KnownEntities
 from evsession.unitofwork.changes import MISSING, Change, Changes, EntityChanges
 from evsession.unitofwork.commit import Saved
 from evsession.unitofwork.hooks import CommitEvent
@@ -51,6 +65,9 @@ __version__ = _VERSION
 __all__ = [
     "MISSING",
     "AuthenticationError",
+    "BasicAuth",
+    "BearerAuth",
+    "Bookmark",
     "BulkInsert",
     "Capabilities",
     "Change",
@@ -61,28 +78,48 @@ __all__ = [
     "ConnectionFailed",
     "ConstraintError",
     "Conventions",
+    "Counters",
     "DatabaseMissing",
+    "Date",
+    "DateTime",
     "DirtyEntity",
     "Document",
     "DocumentType",
+    "Duration",
     "EntityChanges",
     "Exchange",
+    "GraphOptions",
+    "GraphSession",
+    "GraphSessionOptions",
+    "GraphStore",
+    "GraphStream",
+    "GraphTransaction",
     "InvalidDocument",
     "KeyConflict",
     "KnownEntities",
+    "Model",
+    "Node",
     "NotLoaded",
+    "Notification",
     "Operation",
     "OperationCancelled",
     "OperationTimeout",
     "Options",
     "Patch",
     "PatchError",
+    "Path",
     "Plan",
+    "Point",
     "ProtocolError",
     "QueryError",
+    "QueryPlan",
+    "QueryRunner",
     "Queryable",
+    "Record",
+    "Relationship",
     "Request",
     "Response",
+    "Result",
     "Saved",
     "Session",
     "SessionClosed",
@@ -91,17 +128,24 @@ __all__ = [
     "Statistics",
     "Store",
     "Stream",
+    "Summary",
+    "Time",
     "Trail",
     "Transaction",
     "TransactionBlock",
+    "TransactionConfig",
     "TransactionError",
     "TransientError",
     "Transport",
+    "Unsupported",
+    "UnsupportedFeature",
+    "Vector",
     "WireEvent",
     "document",
     "get_runnable",
     "get_session",
     "get_transaction",
+    "node",
 ]
 
 # Tracebacks and reprs name what users import, not where it is written.

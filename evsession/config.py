@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from evsession.errors import ConfigurationError
 
-__all__ = ["ID_STRATEGIES", "Conventions", "Options", "SessionOptions", "check_separator", "check_strategy"]
+__all__ = [
+    "ID_STRATEGIES",
+    "Conventions",
+    "GraphOptions",
+    "GraphSessionOptions",
+    "Held",
+    "Options",
+    "SessionOptions",
+    "check_flag",
+    "check_separator",
+    "check_strategy",
+]
 
 VERSION = "0.1.0"
 """The version of this package; asking the installed metadata for it would double the time that importing takes."""
@@ -19,7 +30,7 @@ VERSION = "0.1.0"
 ID_STRATEGIES = ("auto", "server", "guid", "hilo")
 """How a key is made for a document without one, when it is not a callable; see `Conventions`."""
 
-S = TypeVar("S", bound="_Settings")
+S = TypeVar("S", bound="_Settings", covariant=True)
 Check = Callable[[str, Any], Any]
 
 
@@ -56,12 +67,43 @@ class _Settings:
     def _freeze(self) -> None:
         object.__setattr__(self, "_frozen", True)
 
+    def _take(self, other: _Settings) -> None:
+        """Take all values of others of the same kind."""
+        if other is not self:
+            for name in self._fields:
+                setattr(self, name, getattr(other, name))
+
     def _copy_as(self, cls: type[S]) -> S:
         """Return an unfrozen copy that holds what `cls` knows."""
         return cls({name: getattr(self, name) for name in cls._fields})
 
 
-def _flag(name: str, value: Any) -> bool:
+class Held(Generic[S]):
+    """An attribute that holds settings. Others, or a mapping of some, may be assigned, unless those that it holds are frozen."""
+
+    def __init__(self, cls: type[S]) -> None:
+        self._cls = cls
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: object, kind: type | None = None) -> S:
+        if owner is None:
+            raise AttributeError(f"{self._name!r} is an attribute of instances")
+        settings: S = owner.__dict__[self._name]
+        return settings
+
+    def __set__(self, owner: object, value: Any) -> None:
+        if value is not None and not isinstance(value, (self._cls, Mapping)):
+            raise ConfigurationError(f"the {self._name} are {self._cls.__name__} or a mapping of some, not {value!r}")
+        given: Any = value
+        settings = given if isinstance(given, self._cls) else self._cls(given)
+        # Others may hold them, too, so it is their values that change.
+        owner.__dict__.setdefault(self._name, settings)._take(settings)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return the value of the setting `name` if it is True or False."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name!r} must be True or False, not {value!r}")
     return value
@@ -72,6 +114,12 @@ def _seconds_or_none(name: str, value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise ConfigurationError(f"{name!r} must be a positive number of seconds or None, not {value!r}")
+    return float(value)
+
+
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise ConfigurationError(f"{name!r} must be a number of seconds, not {value!r}")
     return float(value)
 
 
@@ -130,8 +178,8 @@ class SessionOptions(_Settings):
 
     _kind = "option"
     _fields = {
-        "cache": (True, _flag),
-        "use_optimistic_concurrency": (False, _flag),
+        "cache": (True, check_flag),
+        "use_optimistic_concurrency": (False, check_flag),
         "timeout": (None, _seconds_or_none),
     }
 
@@ -161,3 +209,37 @@ class Options(SessionOptions):
         "max_header_size": (65_536, _count),
         "max_body_size": (268_435_456, _count),
     }
+
+
+def _unversioned(name: str, value: Any) -> bool:
+    if value is not False:
+        raise ConfigurationError(f"{name!r} is for documents: nodes have no versions to be compared")
+    return False
+
+
+class GraphSessionOptions(SessionOptions):
+    """What a graph session may set for itself, beside `SessionOptions`, whose `use_optimistic_concurrency` stays False.
+
+    Attributes:
+        retry_time: Seconds after the first failure for which a managed transaction is tried again (30); 0 never tries again.
+        retry_delay: Seconds before the second try (1), doubled for each further one, give or take a fifth.
+        keep_alive: Whether a transaction that is open and idle is kept from expiring (False); the server gives it 60 seconds.
+    """
+
+    retry_time: float
+    retry_delay: float
+    keep_alive: bool
+
+    _fields = {
+        **SessionOptions._fields,
+        "use_optimistic_concurrency": (False, _unversioned),
+        "retry_time": (30.0, _seconds),
+        "retry_delay": (1.0, _seconds),
+        "keep_alive": (False, check_flag),
+    }
+
+
+class GraphOptions(Options, GraphSessionOptions):
+    """What a graph store may set: the defaults of its sessions as in `GraphSessionOptions`, and `Options` of its connections."""
+
+    _fields = {**Options._fields, **GraphSessionOptions._fields}

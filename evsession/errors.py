@@ -9,6 +9,7 @@
     |-- KeyConflict             two documents, one key                              (caller)
     |-- NotLoaded               a field that was never fetched                      (caller)
     |-- DirtyEntity             reloading would lose unsaved edits                  (caller)
+    |-- UnsupportedFeature      something that this version of the server lacks     (caller)
     |-- TransactionError        a transaction used against its state                (caller)
     |-- OperationCancelled      cancelled by the program                            (caller)
     |-- OperationTimeout        the time limit passed                               (transport)
@@ -51,6 +52,7 @@ __all__ = [
     "SessionError",
     "TransactionError",
     "TransientError",
+    "UnsupportedFeature",
 ]
 
 _CREDENTIALS = r"(?<=://)[^/\s]*@"
@@ -72,7 +74,10 @@ class SessionError(Exception):
         key: The document concerned, where one is known.
         url: Where the request went, without credentials.
         uncertain: True when a write may or may not have happened.
+        rows_before: How many good rows of a query came before it failed, where that is known; they are not given.
     """
+
+    rows_before: int | None = None
 
     def __init__(
         self,
@@ -146,8 +151,12 @@ class DirtyEntity(SessionError):
     """An entity has unsaved edits that reloading it would lose."""
 
 
+class UnsupportedFeature(SessionError):
+    """This version of the server lacks what the call needs; nothing was sent but the question for the version."""
+
+
 class TransactionError(SessionError):
-    """A transaction was used against its state, or has expired."""
+    """A transaction was used against its state, has expired, or was ended by somebody else."""
 
 
 class OperationCancelled(SessionError):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -96,11 +96,18 @@ class Remote(Backend):
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Send a request, on the one connection of this backend."""
         # Not by evsession: what prepares a test must not share the faults that the test is to find.
-        self._connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
+        try:
+            answer = self._send(method, path, body)
+        except ConnectionError:  # the server has hung up while nobody asked
+            self._connection.close()
+            answer = self._send(method, path, body)
         text = answer.read()
         assert answer.status < 300, text
         return json.loads(text or b"null")
+
+    def _send(self, method: str, path: str, body: object) -> HTTPResponse:
+        self._connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+        return self._connection.getresponse()
 
     def close(self) -> None:
         """Hang up."""

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes .venv, installs the test extra, and runs everything that must pass: formatting, linting, types, layers, tests, coverage.
-# Everything runs on the embedded server, and on a real one, too, if EVSESSION_TEST_RAVENDB names one (http://127.0.0.1:8080).
+# Everything about documents runs on the embedded server, and on a real one, too, if EVSESSION_TEST_RAVENDB names one
+# (http://127.0.0.1:8080). What is about graphs needs the real server named by EVSESSION_TEST_NEO4J (http://127.0.0.1:7474); without
+# it those tests are skipped, loudly.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,9 +27,13 @@ mypy
 lint-imports
 coverage erase
 coverage run -m pytest
-whole='evsession/wire/*,evsession/raven/*,evsession/session/*,evsession/unitofwork/*,evsession/embedded/*,evsession/cli/*'
+whole='evsession/wire/*,evsession/raven/*,evsession/neo4j/*,evsession/session/*,evsession/unitofwork/*,evsession/embedded/*'
+whole="$whole,evsession/cli/*"
 coverage report --include="$whole" --fail-under=100
 coverage report --omit="$whole"
 if [ -z "${EVSESSION_TEST_RAVENDB:-}" ]; then
     echo "SKIPPED: everything on a real RavenDB, for EVSESSION_TEST_RAVENDB names none" >&2
+fi
+if [ -z "${EVSESSION_TEST_NEO4J:-}" ]; then
+    echo "SKIPPED: everything on a real Neo4j, for EVSESSION_TEST_NEO4J names none" >&2
 fi

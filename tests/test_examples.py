@@ -92,6 +92,42 @@ highest of s7: 1249.25
 }
 
 
+GRAPH_OUTPUT = {
+    "graph_callbacks": """\
+asked; the answer is not here yet
+created 3
+found ['Jess', 'Max']
+told once, in one place: Neo.ClientError.Statement.SyntaxError
+and the callback knows, too: True
+deleted True
+""",
+    "graph_transactions": """\
+deadlock, once more: True
+[{'id': 'a', 'amount': 120}, {'id': 'b', 'amount': 80}]
+""",
+    "graph_chaining": """\
+both are there: ['Alice', 'Bob']
+a bookmark of its own now: True True
+""",
+    "graph_models": """\
+friends, Ann herself among them: 2
+Ann FRIEND_OF 2026 John
+oldest first: [('John', 39), ('Ann', 25)]
+refused before anything is sent: age
+on average 27.0
+deleted 3
+""",
+    "graph_unit_of_work": """\
+new: 1000 in requests: 2
+changed: ['ExampleDog/0', 'ExampleDog/1'] removed: ['ExampleDog/2'] 6
+seen in the transaction: Moritz
+pending again: True
+as it was: Max True
+left: 0
+""",
+}
+
+
 def run(command: list[str | Path], *, url: str, database: str, cwd: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
@@ -116,7 +152,7 @@ def unmade(raven_url: str) -> Iterator[str]:
 
 
 def test_every_example_is_run() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(OUTPUT)
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == OUTPUT.keys() | GRAPH_OUTPUT.keys()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.*")), ids=lambda path: path.name)
@@ -137,6 +173,14 @@ def test_quickstart_on_the_embedded_server(where: dict[str, str], tmp_path: Path
 def test_example(name: str, raven_url: str, unmade: str) -> None:
     ran = run([sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"], url=raven_url, database=unmade)
     assert (ran.stderr, ran.stdout) == ("", OUTPUT[name].format(database=unmade) if name == "quickstart" else OUTPUT[name])
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", GRAPH_OUTPUT)
+def test_graph_example(name: str, neo4j_url: str) -> None:
+    command: list[str | Path] = [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"]
+    ran = run(command, url="", database="", EVSESSION_GRAPH_URL=neo4j_url)
+    assert (ran.stderr, ran.stdout) == ("", GRAPH_OUTPUT[name])
 
 
 @pytest.mark.parametrize("name", [name for name in OUTPUT if name != "application"])

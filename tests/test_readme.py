@@ -12,7 +12,7 @@ import contextlib
 import importlib.util
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import CO_COROUTINE
 from pathlib import Path
 from types import FunctionType
@@ -57,7 +57,9 @@ def snippets() -> list[Snippet]:
     return found
 
 
-SNIPPETS = snippets()
+EVERY = snippets()
+SNIPPETS = [snippet for snippet in EVERY if "graph" not in snippet.section.lower()]
+GRAPH_SNIPPETS = [snippet for snippet in EVERY if snippet not in SNIPPETS]
 SAMPLE = next(snippet for snippet in SNIPPETS if snippet.section == "How to read the snippets")
 
 
@@ -105,6 +107,22 @@ def test_snippet(
     assert printed.getvalue().replace(database, DATABASE) == snippet.output
 
 
+async def run_on_graph(code: Any, url: str) -> None:
+    async with evsession.GraphStore(url) as graph, graph.open_session() as session:
+        namespace = {"evsession": evsession, "trio": trio, "dataclass": dataclass, "graph": graph, "session": session}
+        await execute(code, namespace)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("snippet", GRAPH_SNIPPETS, ids=lambda snippet: f"{snippet.line}: {snippet.section}")
+def test_graph_snippet(snippet: Snippet, neo4j_url: str) -> None:
+    code = code_of(replace(snippet, code=snippet.code.replace("http://127.0.0.1:7474", neo4j_url)), "", "")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        trio.run(run_on_graph, code, neo4j_url)
+    assert printed.getvalue() == snippet.output
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the files that the README's https stores name."""
@@ -124,7 +142,7 @@ def test_the_first_snippets_are_the_two_programs() -> None:
 
 
 def test_every_output_belongs_to_a_snippet() -> None:
-    assert sum(block[1] == "text" for block in BLOCK.finditer(TEXT)) == sum(bool(snippet.output) for snippet in SNIPPETS)
+    assert sum(block[1] == "text" for block in BLOCK.finditer(TEXT)) == sum(bool(snippet.output) for snippet in EVERY)
 
 
 def test_names_of_the_package_exist() -> None:
@@ -151,7 +169,11 @@ def test_every_setting_is_told_with_its_default() -> None:
     assert {name: ast.literal_eval(value) for name, value in told.items()} == settings
 
 
-@pytest.mark.parametrize("cls", [evsession.Session, evsession.Store, evsession.Queryable], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls",
+    [evsession.Session, evsession.Store, evsession.Queryable, evsession.GraphSession, evsession.GraphStore, evsession.Model],
+    ids=lambda cls: cls.__name__,
+)
 def test_every_public_method_is_told(cls: type) -> None:
     own = {name for base in cls.__mro__ if base.__module__.startswith("evsession") for name in vars(base)}
     public = sorted(name for name in own if not name.startswith("_"))
@@ -172,8 +194,6 @@ def test_links_and_commands_lead_somewhere() -> None:
 def test_what_does_not_exist_is_not_promised() -> None:
     promised = {
         "embedded": "evsession.embedded",
-        "GraphStore": "evsession.graph",
-        "Neo4j": "evsession.graph",
         "serve": "evsession.cli",
     }
     for word, module in promised.items():

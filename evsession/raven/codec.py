@@ -14,7 +14,7 @@ import msgspec
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document, make, make_known, put_key, put_metadata
 from evsession.raven.merge import merge_bodies
-from evsession.raven.shapes import MARK, Kind, Shape, kind_of, public_attributes, shape_of, take_apart
+from evsession.raven.shapes import MARK, Kind, Shape, is_default, kind_of, public_attributes, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import (
@@ -268,9 +268,13 @@ def _build_plain(cls: type, shape: Shape, row: Mapping[str, JSON]) -> Any:
             raise _refuse(name, f"{name}: there is neither a value nor a default")
     entity: Any = object.__new__(cls)
     # A field of the row that would hide a method or property of the class is left to `merge`.
-    others = {name: row[name] for name in row if name not in typed and name != "id" and not hasattr(cls, name)}
+    others = {name: row[name] for name in row if name not in typed and name != "id" and _may_be_set(cls, name)}
     vars(entity).update({name: values.get(name, others.get(name)) for name in row if name in values or name in others})
     return entity
+
+
+def _may_be_set(cls: type, name: str) -> bool:
+    return not hasattr(cls, name) or is_default(cls, name)
 
 
 def merge(entity_bytes: bytes, snapshot: Snapshot) -> bytes:

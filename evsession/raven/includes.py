@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from evsession.errors import ConfigurationError
@@ -22,7 +22,8 @@ def include_paths(includes: Any) -> tuple[str, ...]:
     """
     if includes is None:
         return ()
-    paths = (includes,) if isinstance(includes, str) else tuple(includes) if isinstance(includes, Iterable) else (includes,)
+    is_one = isinstance(includes, (str, Mapping)) or not isinstance(includes, Iterable)
+    paths = (includes,) if is_one else tuple(includes)
     for path in paths:
         if not isinstance(path, str) or not path:
             raise ConfigurationError(f"an include is the path of a field, such as 'owner.id', not {path!r}")

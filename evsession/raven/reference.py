@@ -10,10 +10,11 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
-from evsession.errors import ConfigurationError, NotLoaded
-from evsession.raven.codec import assign, set_key, set_stored, typed_fields
+from evsession.errors import ConfigurationError
+from evsession.raven.codec import assign, key_of, set_key, set_stored, typed_fields
 from evsession.raven.document import Document, make
-from evsession.raven.shapes import Kind, shape_of
+from evsession.raven.shapes import Kind, defaults_of, shape_of
+from evsession.standins import UNSET, base_of, forget, is_reference, keep_key, make_class, peek, refuse, show
 
 __all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "write_fields", "written_fields"]
 
@@ -21,15 +22,13 @@ T = TypeVar("T")
 
 _REFERENCE = "__evsession_reference__"
 """The attribute of an entity's class that holds the class of its stand-ins."""
-_BASE = "__evsession_base__"
-_UNSET: Any = msgspec.UNSET
 
 
 def make_reference(cls: type[T], key: str) -> T:
     """Return an object of the class that knows its key only.
 
     Raises:
-        ConfigurationError: instances of the class can be no stand-ins: plain dicts, classes without a place for the key.
+        ConfigurationError: instances of the class can be no stand-ins: plain dicts.
     """
     if issubclass(cls, dict) and not issubclass(cls, Document):
         raise ConfigurationError("a plain dict can hold no key, so it cannot refer to a document; use a Document")
@@ -38,23 +37,14 @@ def make_reference(cls: type[T], key: str) -> T:
     if issubclass(cls, dict):
         entity = make(own, {})
     elif issubclass(cls, msgspec.Struct):
-        entity = own(**dict.fromkeys(cls.__struct_fields__, _UNSET))
+        entity = own(**dict.fromkeys(cls.__struct_fields__, UNSET))
     else:
         entity = object.__new__(own)
     set_key(entity, key)
+    if key_of(entity) is None:
+        keep_key(entity, shape_of(cls).names, key)
     made: T = entity
     return made
-
-
-def is_reference(entity: object) -> bool:
-    """Return whether the object only stands in for an entity."""
-    return _BASE in type(entity).__dict__
-
-
-def base_of(cls: type) -> type:
-    """Return the class that the entity of a stand-in has; any other class is its own."""
-    base: type = getattr(cls, _BASE, cls)
-    return base
 
 
 def written_fields(entity: Any) -> dict[str, Any]:
@@ -62,8 +52,8 @@ def written_fields(entity: Any) -> dict[str, Any]:
     if isinstance(entity, dict):
         return dict(dict.items(entity))
     shape = shape_of(base_of(type(entity)))
-    known = {stored: _peek(entity, name) for name, stored in shape.names.items()}
-    fields = {stored: value for stored, value in known.items() if value is not _UNSET}
+    known = {stored: peek(entity, name) for name, stored in shape.names.items()}
+    fields = {stored: value for stored, value in known.items() if value is not UNSET}
     if shape.kind is Kind.PLAIN:
         fields.update((name, value) for name, value in vars(entity).items() if name != "id")
     return fields
@@ -84,7 +74,7 @@ def become_loaded(entity: Any, fresh: Any) -> None:
         entity.update({**fresh, **own})
         return
     shape = shape_of(base)
-    unset = [name for name in shape.names if _peek(entity, name) is _UNSET]
+    unset = [name for name in shape.names if peek(entity, name) is UNSET]
     assign(entity, "__class__", base)
     if shape.kind is Kind.PLAIN:
         own = dict(vars(entity))
@@ -102,13 +92,7 @@ def forget_written(entity: Any) -> None:
         dict.clear(entity)
         return
     base = base_of(type(entity))
-    for name in shape_of(base).names:
-        if name in getattr(entity, "__dict__", ()):
-            del vars(entity)[name]
-        elif isinstance(entity, msgspec.Struct):
-            getattr(base, name).__set__(entity, _UNSET)
-        elif _peek(entity, name) is not _UNSET:
-            getattr(base, name).__delete__(entity)
+    forget(entity, shape_of(base).names)
     if shape_of(base).kind is Kind.PLAIN:
         for name in [name for name in vars(entity) if name != "id"]:
             del vars(entity)[name]
@@ -123,70 +107,15 @@ def write_fields(entity: Any, fields: dict[str, Any]) -> None:
         set_stored(entity, name, value)
 
 
-def _peek(entity: Any, name: str) -> Any:
-    """Return the value that the object holds for a field, past what the stand-in's class says of it."""
-    held = getattr(entity, "__dict__", {})
-    if name in held:
-        return held[name]
-    slot: Any = getattr(base_of(type(entity)), name, None)
-    if not hasattr(slot, "__set__"):
-        return _UNSET
-    try:
-        return slot.__get__(entity)
-    except AttributeError:
-        return _UNSET
-
-
 def _make_class(cls: Any) -> type:
-    made: type
-    shared: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, _BASE: cls}
     if issubclass(cls, dict):
-        made = type(cls)(f"{cls.__name__}Reference", (_UnloadedDocument, cls), shared)
+        made = make_class(cls, (), first=(_UnloadedDocument,))
     else:
-        names = shape_of(cls).names
-        shared |= {name: _unloaded(name) for name in names}
-        shared |= {"__eq__": object.__eq__, "__hash__": object.__hash__, "__repr__": _show}
-        shared |= {"__post_init__": lambda self: None}
-        if shape_of(cls).kind is Kind.PLAIN:
-            shared["__getattr__"] = _refuse_attribute
-        if issubclass(cls, msgspec.Struct):
-            del shared["__slots__"]
-        made = type(cls)(f"{cls.__name__}Reference", (cls,), shared)
+        is_open = shape_of(cls).kind is Kind.PLAIN
+        names = [*shape_of(cls).names, *(defaults_of(cls) if is_open else ())]
+        made = make_class(cls, names, is_open=is_open)
     setattr(cls, _REFERENCE, made)
     return made
-
-
-def _refuse(entity: Any, field: str | None) -> NoReturn:
-    key, cls = entity.id, base_of(type(entity)).__qualname__
-    what = f"{cls}.{field}" if field is not None else f"the {cls}"
-    raise NotLoaded(f"{what} of {key!r} is not loaded; await session.hydrate(...) first", key=key)
-
-
-def _refuse_attribute(entity: Any, name: str) -> Any:
-    if name[:2] == "__":
-        raise AttributeError(f"{type(entity).__qualname__} has no attribute {name!r}")
-    _refuse(entity, name)
-
-
-def _show(entity: Any) -> str:
-    return f"<{base_of(type(entity)).__qualname__} {entity.id!r}, not loaded>"
-
-
-def _unloaded(name: str) -> property:
-    """Return a property that lets a field be set, and read when it was."""
-
-    def read(entity: Any) -> Any:
-        value = _peek(entity, name)
-        return _refuse(entity, name) if value is _UNSET else value
-
-    def write(entity: Any, value: Any) -> None:
-        slot: Any = getattr(base_of(type(entity)), name, None)
-        if hasattr(slot, "__set__"):
-            slot.__set__(entity, value)
-        else:
-            vars(entity)[name] = value
-
-    return property(read, write)
 
 
 class _UnloadedDocument(dict[str, Any]):
@@ -195,16 +124,14 @@ class _UnloadedDocument(dict[str, Any]):
     __slots__ = ()
 
     def __getitem__(self, name: str) -> Any:
-        if dict.__contains__(self, name):
-            return dict.__getitem__(self, name)
-        _refuse(self, name)
+        return dict.__getitem__(self, name) if dict.__contains__(self, name) else refuse(self, name)
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field that was set."""
         return self[name]
 
     def __contains__(self, name: object) -> bool:
-        return dict.__contains__(self, name) or _refuse(self, str(name))
+        return dict.__contains__(self, name) or refuse(self, str(name))
 
     def __bool__(self) -> bool:
         return True
@@ -218,11 +145,11 @@ class _UnloadedDocument(dict[str, Any]):
     __hash__ = None  # as every dict
 
     def __repr__(self) -> str:
-        return _show(self)
+        return show(self)
 
 
 def _refuse_whole(self: Any, *_: object) -> NoReturn:
-    _refuse(self, None)
+    refuse(self, None)
 
 
 for _name in ("__iter__", "__len__", "__or__", "__reversed__", "copy", "items", "keys", "pop", "popitem", "setdefault", "values"):

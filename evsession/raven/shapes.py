@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import InitVar, fields
 from enum import Enum
-from inspect import get_annotations
+from inspect import get_annotations, getattr_static
 from typing import Any
 
 import msgspec
@@ -18,13 +18,25 @@ from msgspec import inspect
 
 from evsession.errors import ConfigurationError
 
-__all__ = ["MARK", "Kind", "Shape", "key_field_of", "kind_of", "public_attributes", "shape_of", "take_apart"]
+__all__ = [
+    "MARK",
+    "Kind",
+    "Shape",
+    "defaults_of",
+    "is_default",
+    "key_field_of",
+    "kind_of",
+    "public_attributes",
+    "shape_of",
+    "take_apart",
+]
 
 MARK = "__evsession_type__"
 """The attribute of a class that `evsession.raven.types` keeps its `TypeInfo` in."""
 
 _SHAPE = "__evsession_shape__"
 _KEY = "id"
+_NOTHING = object()
 
 
 class Kind(Enum):
@@ -128,6 +140,7 @@ def _look_through(cls: type) -> Shape:
         hints = {name: hint for name, hint in typing.get_type_hints(cls, include_extras=True).items() if not _is_class_var(hint)}
     except NameError as error:
         raise ConfigurationError(f"{cls.__qualname__}: a type hint cannot be resolved: {error}") from error
+    _check_layout(cls, key, hints)
     names = {name: name for name in hints} if kind is Kind.PLAIN else _declared(cls, kind)
     key_name = None if key is None else names.pop(key)
     if key is not None:
@@ -149,6 +162,28 @@ def _look_through(cls: type) -> Shape:
     # Checkers know only TypedDicts that are written out; this one has the fields that the class has.
     mirror = typing.TypedDict("Fields", typed, total=False)  # type: ignore[misc]
     return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets))
+
+
+def _check_layout(cls: type, key: str | None, hints: dict[str, Any]) -> None:
+    init_only = [name for name, hint in hints.items() if isinstance(hint, InitVar)]
+    if init_only:
+        raise ConfigurationError(
+            f"{cls.__qualname__} cannot be a document: {init_only[0]} is an InitVar, which is not there any more to be stored"
+        )
+    if key is None and isinstance(getattr_static(cls, _KEY, None), property):
+        raise ConfigurationError(f"{cls.__qualname__}.id is a property, but an id is what holds the document's key; rename it")
+
+
+def is_default(cls: type, name: str) -> bool:
+    """Return whether what a class has under this name is the value of a field, and no method or property."""
+    held = getattr_static(cls, name, _NOTHING)
+    return held is not _NOTHING and not callable(held) and not hasattr(type(held), "__get__")
+
+
+def defaults_of(cls: type) -> list[str]:
+    """Return the public names under which a plain class holds values of fields."""
+    names = dict.fromkeys(name for base in cls.__mro__[:-1] for name in vars(base) if name[:1] != "_" and name != _KEY)
+    return [name for name in names if is_default(cls, name)]
 
 
 def take_apart(entity: Any, shape: Shape) -> dict[str, Any]:

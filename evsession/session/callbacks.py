@@ -22,6 +22,13 @@ class Shape(NamedTuple):
     most: int | None
 
 
+def split(entities: tuple[Any, ...], callback: Callback | None, is_entity: Callable[[Any], bool]) -> tuple[Any, ...]:
+    """Return the callback, which may be the last of the entities, and then the entities."""
+    if callback is None and entities and callable(entities[-1]) and not is_entity(entities[-1]):
+        return entities[-1], *entities[:-1]
+    return callback, *entities
+
+
 def shape_of(callback: Callback) -> Shape:
     """Return how many results the callback takes.
 

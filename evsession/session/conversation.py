@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from evsession.config import SessionOptions
+from evsession.config import Held, SessionOptions
 from evsession.errors import SessionClosed
 from evsession.session.callbacks import Callback
 from evsession.session.events import Events, Listening
@@ -28,7 +28,7 @@ Running = Callable[[], tuple[Runtime, Transport]]
 class Conversation(Listening):
     """One program's dealings with one database; `Session` and `GraphSession` are made of it."""
 
-    options: SessionOptions
+    options = Held(SessionOptions)
 
     def __init__(self, *, options: SessionOptions, events: Events, gate: Gate, running: Running) -> None:
         self.options = options

@@ -12,7 +12,7 @@ from evsession.errors import DirtyEntity, SessionError
 from evsession.raven.codec import Snapshot
 from evsession.raven.storable import check_storable
 from evsession.raven.types import is_storable_entity
-from evsession.session.callbacks import Callback
+from evsession.session.callbacks import Callback, split
 from evsession.session.documents import Known
 from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
@@ -125,10 +125,8 @@ class DocumentWork(Working[Snapshot]):
 
     def _targets(self, entities: tuple[Any, ...], callback: Callback | None) -> tuple[Callback | None, list[Known]]:
         """Return the callback, which may be the last of the entities, and what is known of these."""
-        if callback is None and entities and callable(entities[-1]) and not is_storable_entity(entities[-1]):
-            *given, callback = entities
-            entities = tuple(given)
-        return callback, [self._workspace.known(entity) for entity in entities]
+        callback, *given = split(entities, callback, is_storable_entity)
+        return callback, [self._workspace.known(entity) for entity in given]
 
     def revert(self, *entities: Any) -> None:
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.

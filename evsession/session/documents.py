@@ -13,7 +13,7 @@ from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.codec import Snapshot, encode_entity, encode_fields, id_of, is_as_it_was, merge
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key
 from evsession.raven.reference import base_of, written_fields
-from evsession.raven.shapes import shape_of
+from evsession.raven.shapes import Kind, shape_of
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, ID
 from evsession.unitofwork.changes import is_same
@@ -110,9 +110,13 @@ class DocumentMapper:
 
     def stored_name(self, known: Known, field: str) -> str:
         """Return the field's name in JSON."""
-        if isinstance(known.entity, dict):
+        cls = base_of(type(known.entity))
+        if issubclass(cls, dict):
             return field
-        return shape_of(base_of(type(known.entity))).names.get(field, field)
+        shape = shape_of(cls)
+        if field not in shape.names and shape.kind is not Kind.PLAIN:
+            raise ConfigurationError(f"{cls.__qualname__} has no field {field!r}; there are: {', '.join(shape.names)}")
+        return shape.names.get(field, field)
 
     def key_meant(self, id: str, entity: Any, collection: str | None) -> str:
         """Return the key that an id of the entity means."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 import trio
 
-from evsession.config import Conventions, Options
+from evsession.config import Conventions, Held, Options
 from evsession.errors import ConfigurationError, SessionClosed
 from evsession.session.events import Events, Listening
 from evsession.session.gate import Gate
@@ -47,8 +47,8 @@ class Endpoint(Listening):
     _login: ClassVar[str] = DEFAULT_LOGIN
     """What to say to somebody who wrote credentials into a URL."""
 
-    conventions: Conventions
-    options: Options
+    conventions = Held(Conventions)
+    options = Held(Options)
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Endpoint(Listening):
         ssl_context: SSLContext | None,
         transport: Transport | None,
         conventions: Conventions | Mapping[str, Any] | None,
-        options: Options,
+        options: Options | Mapping[str, Any] | None,
     ) -> None:
         self._nodes: tuple[Node, ...] = ()
         if transport is None:
@@ -76,7 +76,7 @@ class Endpoint(Listening):
                 raise ConfigurationError("an ssl_context says itself whom it trusts: give no ca_file beside it")
             self._ssl_context = build_ssl_context(ssl_context, ca_file=ca_file, certificate=certificate)
         self._own_transport = transport
-        self.conventions = conventions if isinstance(conventions, Conventions) else Conventions(conventions)
+        self.conventions = conventions
         self.options = options
         self._events = Events()
         self._gate = Gate()
@@ -179,7 +179,8 @@ def _urls(urls: str | Sequence[str] | None, host: str | None, port: int | None) 
         if not isinstance(urls, (str, Sequence)):
             raise ConfigurationError(f"urls is a URL or a list of them, not {urls!r}")
         return [urls] if isinstance(urls, str) else list(urls)
-    if host is None:
+    if host is None and port is None:
         raise ConfigurationError("where is the server? Give urls, host, or a transport")
+    host = "localhost" if host is None else host
     literal = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return [f"http://{literal}" if port is None else f"http://{literal}:{port}"]

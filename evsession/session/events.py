@@ -25,6 +25,12 @@ H = TypeVar("H", bound=Handler)
 OBSERVATIONS = frozenset({"request", "response", "retry", "failover"})
 """The events of the wire; see `WireEvent`."""
 
+TYPED_HOOKS = frozenset(name for name in HOOKS if name.startswith(("insert", "update", "delete")))
+"""Hooks that are called for entities of one type each."""
+
+NAMES = OBSERVATIONS | HOOKS | {"error", "exception"}
+"""All events but those of servers: statuses, their classes, and codes."""
+
 
 class _Once:
     """A handler that is forgotten when it is picked."""
@@ -80,6 +86,11 @@ def event_name(event: object) -> str:
     is_class = len(event) == 3 and event[1:].lower() == "xx"
     if (is_class and event[0] not in "12345") or any(letter.isspace() for letter in event):
         raise ConfigurationError(f"{event!r} is not an event: give a status, a class such as '4xx', a code or a name")
+    # Codes of servers are capitalized; so a name that is not, and is none of ours, is a slip that would never be told.
+    if event[0].islower() and event not in NAMES:
+        raise ConfigurationError(
+            f"{event!r} is not an event; there are {', '.join(sorted(NAMES))}, statuses and the codes of servers"
+        )
     return event.lower() if is_class else event
 
 
@@ -126,6 +137,15 @@ class Events:
     def hooks(self, event: str, entity_type: type | None, name: str | None) -> list[Handler]:
         """Return the hooks of the event that want entities of this type, in order."""
         return [hook for hook in self._emitter.listeners(event) if isinstance(hook, _Hook) and hook.wants(entity_type, name)]
+
+    def without_failures(self) -> Events:
+        """Return those that watch and those of exceptions in a new set, for what is part of another operation."""
+        twin = Events()
+        for event in OBSERVATIONS | {"exception"}:
+            for handler in self._emitter.listeners(event):
+                twin._emitter.add_listener(event, handler)
+        twin._changed()
+        return twin
 
     def replace(self, event: int | str, handler: Handler) -> None:
         """Let the handler be the only one of the event."""
@@ -255,8 +275,12 @@ class Listening:
         self._check_listening()
         name = event_name(event)
         is_hook = name in HOOKS
-        if entity_type is not None and not (is_hook and isinstance(entity_type, (type, str))):
-            raise ConfigurationError(f"type= is the class or name of entities, for hooks such as 'insert.pre'; {name!r} has none")
+        if entity_type is not None and name not in TYPED_HOOKS:
+            raise ConfigurationError(f"type= is for {', '.join(sorted(TYPED_HOOKS))}; {name!r} has none")
+        if entity_type is not None and not (isinstance(entity_type, (type, str)) and entity_type):
+            raise ConfigurationError(
+                f"type= is the class of entities, or the name of their type or collection, not {entity_type!r}"
+            )
 
         def register(given: H) -> H:
             if is_hook:

@@ -75,11 +75,12 @@ class Turn:
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._event = trio.Event()
+        self._event: trio.Event | None = None
 
     async def wait(self) -> None:
         """Wait until every writer that was called before has ended."""
         if self._turns.first() is not self:
+            self._event = self._event or trio.Event()
             await self._event.wait()
 
     def release(self) -> None:
@@ -88,7 +89,8 @@ class Turn:
 
     def call(self) -> None:
         """Let the writer run."""
-        self._event.set()
+        if self._event is not None:
+            self._event.set()
 
 
 class Turns:
@@ -108,6 +110,10 @@ class Turns:
     def first(self) -> Turn | None:
         """Return whose turn it is."""
         return self._queue[0] if self._queue else None
+
+    def is_next(self, turn: Turn) -> bool:
+        """Return whether it need not wait."""
+        return self._queue[0] is turn
 
     def leave(self, turn: Turn) -> None:
         """Take the writer out of the queue and call the next one."""

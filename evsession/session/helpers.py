@@ -121,6 +121,7 @@ async def _in_session(existing: Any, work: Work, store: Any) -> Any:
     session = store.open_session()
     try:
         value = await _value(work, session)
+        await session.drain()  # callbacks of the work may add to it
         await session.commit()
     except BaseException as error:
         await end_after(session.aclose, error)  # noqa: ASYNC102 - it shields

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, SupportsIndex, TypeVar, overload
 
 from evsession.raven.codec import key_of
@@ -23,7 +23,25 @@ class Queryable(list[E]):
     The names are node-ravendb's; where it gave ``undefined``, these give None. A predicate is a function of one document.
     """
 
-    __slots__ = ()
+    __slots__ = ("_keys",)
+
+    def __init__(self, items: Iterable[E] = (), keys: Mapping[int, str] | None = None) -> None:
+        """Make a list.
+
+        Args:
+            items: The documents.
+            keys: The keys of those that do not hold theirs, by the ``id()`` of the object.
+        """
+        super().__init__(items)
+        self._keys = keys
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> E: ...
+    @overload
+    def __getitem__(self, index: slice) -> Queryable[E]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> E | Queryable[E]:
+        found: Any = super().__getitem__(index)
+        return Queryable(found, self._keys) if isinstance(index, slice) else found
 
     def all(self, predicate: Predicate[E]) -> bool:
         """Return whether the predicate holds for every document."""
@@ -75,9 +93,11 @@ class Queryable(list[E]):
 
     def load(self, key: str) -> E | None:
         """Return the document with this key (in any case, as on the server), or None; projections have it, too."""
-        folded = fold(key)
+        folded, keys = fold(key), self._keys or {}
         for item in self:
-            known = item.get(DOCUMENT_ID) if isinstance(item, dict) and DOCUMENT_ID in item else key_of(item)
+            known = (
+                item.get(DOCUMENT_ID) if isinstance(item, dict) and DOCUMENT_ID in item else key_of(item) or keys.get(id(item))
+            )
             if isinstance(known, str) and fold(known) == folded:
                 return item
         return None
@@ -94,4 +114,4 @@ class Queryable(list[E]):
 
     def where(self, predicate: Predicate[E]) -> Queryable[E]:
         """Return the documents that the predicate holds for."""
-        return Queryable(item for item in self if predicate(item))
+        return Queryable((item for item in self if predicate(item)), self._keys)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from evsession.errors import ConfigurationError, SessionError
-from evsession.raven.codec import encode_entity
+from evsession.raven.codec import encode_entity, key_of
 from evsession.raven.documents import Loaded, exists_flow, load_flow, load_many_flow
 from evsession.raven.includes import referred_keys
 from evsession.raven.keys import check_new_key
@@ -68,7 +68,7 @@ class Reader:
                     yield _missing(key)
             included = self._includes([*found, *entities], loaded, paths)
         documents = [known[fold(key)] for key in asked]
-        return Queryable(document for document in documents if document is not None), included
+        return self._listed([document for document in documents if document is not None]), included
 
     def renew(self, known: Sequence[Known], *, force: bool = False) -> Steps:
         """Load entities, which have keys, again in one request, and let them be as the server has them."""
@@ -101,7 +101,7 @@ class Reader:
         asked = self._workspace.now()
         page = yield from query_flow(self._database, query)
         self._workspace.admit(page.includes.values(), None, asked)
-        return Queryable(self._workspace.admit(page.rows, cls, asked)), page.statistics
+        return self._listed(self._workspace.admit(page.rows, cls, asked)), page.statistics
 
     def exists(self, key: str) -> Steps:
         """Ask for a document's existence."""
@@ -114,18 +114,24 @@ class Reader:
         self._workspace.admit(loaded.includes.values(), None, asked)
         return [None if row is None else next(entities) for row in loaded.rows]
 
+    def _listed(self, entities: list[Any]) -> Queryable[Any]:
+        """Return the list that programs get; it finds entities by their keys, also those that do not hold theirs."""
+        mute = [one for one in entities if not isinstance(one, dict) and key_of(one) is None]
+        known = [(id(one), found.key) for one in mute if (found := self._workspace.of(one)) is not None]
+        return Queryable(entities, {place: key for place, key in known if key is not None} if known else None)
+
     def _includes(self, entities: Iterable[Any], loaded: Loaded, paths: Sequence[str]) -> Queryable[Any]:
         """Return the included documents; RavenDB leaves out of ``Includes`` those that are results themselves."""
         if not paths and not loaded.includes:
             return Queryable()
         keys = [*self._references(entities, paths), *loaded.includes]
         included = {fold(key): self._workspace.loaded(key) for key in keys}
-        return Queryable(entity for entity in included.values() if entity is not None)
+        return self._listed([entity for entity in included.values() if entity is not None])
 
     def _known_includes(self, entities: Iterable[Any], paths: Sequence[str]) -> Queryable[Any] | None:
         """Return what the entities include if all of that is known, else None."""
         included = {fold(key): self._workspace.loaded(key) for key in self._references(entities, paths)}
-        return None if None in included.values() else Queryable(included.values())
+        return None if None in included.values() else self._listed(list(included.values()))
 
     @staticmethod
     def _references(entities: Iterable[Any], paths: Sequence[str]) -> Iterator[str]:

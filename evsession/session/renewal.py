@@ -88,14 +88,14 @@ class Renewal:
         if known.unsure is not None:
             if not known.is_reference and self._take_note(known, row, metadata):
                 return True
-            if known.increments and metadata.get(CHANGE_VECTOR) != known.version:
-                if not force:
-                    return False
-                known.increments = None
-            elif not known.is_reference:
-                known.unsure = None
-                return True
+            is_unclear = known.increments and not known.is_removed and metadata.get(CHANGE_VECTOR) != known.version
+            if is_unclear and not force:
+                return False
             known.unsure = None
+            if is_unclear:
+                known.increments = None
+            elif known.is_removed or not known.is_reference:
+                return True
         if known.is_reference:
             self.load_reference(known, row, metadata)
         else:

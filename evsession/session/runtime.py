@@ -9,7 +9,7 @@ import inspect
 import sys
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -61,6 +61,10 @@ class Runtime:
     def start_now(self, startable: Startable) -> None:
         """Start it without waiting for its turn."""
         startable.start(self._nursery)
+
+    def attend(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Run it beside everything else; it is not waited for, and ends with the store at the latest."""
+        self._nursery.start_soon(function)
 
     def submit(self, startable: Startable) -> None:
         """Have it started at the next turn of the loop."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 from weakref import WeakSet
 
-from evsession.config import Conventions, SessionOptions
+from evsession.config import Conventions, Held, SessionOptions
 from evsession.raven.hilo import HiLoRanges
 from evsession.raven.includes import include_paths
 from evsession.raven.patches import Patch, legacy_patch
@@ -51,6 +51,8 @@ class Session(DocumentWork):
         conventions: The session's own copy of the store's `Conventions`; free to change.
         options: The session's own copy of `SessionOptions`; free to change.
     """
+
+    conventions = Held(Conventions)
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class Session(DocumentWork):
             steps = self._reader.load_many(list(key), paths, cls, cache=cache)
         else:
             steps = self._reader.load(key, paths, cls, cache=cache)
-        return Operation(self, "load", steps, callback, 2 if paths else 1)
+        return Operation(self, "load", steps, callback, 1 if includes is None else 2)
 
     def exists(self, key: str, callback: Callback | None = None) -> Operation[bool]:
         """Ask whether the document exists, without loading it. A missing database is an error, not False."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import trio
 
-from evsession.config import Conventions, Options, SessionOptions
+from evsession.config import Conventions, Options, SessionOptions, check_flag
 from evsession.errors import ConfigurationError, SessionError
 from evsession.raven.admin import create_database_flow, delete_database_flow, delete_index_flow, put_index_flow
 from evsession.raven.hilo import HiLoRanges, hilo_return_flow
@@ -62,7 +62,7 @@ class Store(SessionHelpers, Endpoint):
             urls: ``"http://127.0.0.1:8080"``, or several of one cluster: the first that can be reached is used, and the next
                 one when connecting fails. Without a port it is 8080 for http and 443 for https.
             database: The name of the database; sessions need one.
-            host: In place of `urls`, a host name or address, for plain http.
+            host: In place of `urls`, a host name or address, for plain http; ``localhost`` if there is a port alone.
             port: The port of `host`; 8080.
             certificate: A PEM file with certificate and key, or a pair of files, for RavenDB's login by client certificate.
             ca_file: A PEM file of the authorities to trust, in place of the system's.
@@ -84,7 +84,7 @@ class Store(SessionHelpers, Endpoint):
             ssl_context=ssl_context,
             transport=transport,
             conventions=conventions,
-            options=options if isinstance(options, Options) else Options(options),
+            options=options,
         )
         self._prepare: Callable[[], Awaitable[None]] | None = None
         self._database = None if database is None else Database(database)
@@ -106,7 +106,8 @@ class Store(SessionHelpers, Endpoint):
         that was handed to the server is not undone by cancelling it; the error then says `uncertain`, as over a network.
 
         Args:
-            path: The file, made if it is missing. None keeps everything in memory, for as long as this store object lives.
+            path: The file, made if it is missing. None, or SQLite's ``":memory:"``, keeps everything in memory, for as long as
+                this store object lives.
             database: The name of the store's database.
             conventions: `Conventions`, or a mapping of some.
             options: `Options`, or a mapping of some; those about connections have no meaning here, but `max_body_size` has.
@@ -121,6 +122,7 @@ class Store(SessionHelpers, Endpoint):
             raise ConfigurationError(
                 f"the embedded server needs the package {error.name}: pip install 'evsession[embedded]'"
             ) from error
+        path = None if path == ":memory:" else path
         settings = options if isinstance(options, Options) else Options(options)
         transport = EmbeddedTransport(path, settings)
         store = cls(database=database, transport=transport, conventions=conventions, options=settings)
@@ -160,7 +162,7 @@ class Store(SessionHelpers, Endpoint):
             gate=Gate(self._gate),
             ranges=self._ranges_of(chosen),
             running=self._running,
-            with_identity_map=with_identity_map,
+            with_identity_map=check_flag("with_identity_map", with_identity_map),
         )
 
     def bulk_insert(self, database: str | None = None) -> BulkInsert:

@@ -58,6 +58,7 @@ class Transaction:
 
     def __init__(self, session: Any) -> None:
         self.session = session
+        self._is_committed = False
 
     @property
     def is_open(self) -> bool:
@@ -119,9 +120,10 @@ class TransactionBlock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._session.assigned_transaction is not self._transaction:
+        assigned = self._session.assigned_transaction
+        if assigned is not self._transaction and (assigned is not None or error is not None or not self.is_committed):
             return  # the block has ended it
-        if error is None:
+        if error is None:  # also after a commit in the block, which may have gone on
             try:
                 await self._session.commit()  # noqa: ASYNC102 - on the way out of a block that was not cancelled
             except BaseException as failure:
@@ -129,6 +131,11 @@ class TransactionBlock:
                 raise
         else:
             await self._undo(error)  # noqa: ASYNC102 - it shields
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the block's transaction has been committed."""
+        return self._transaction is not None and self._transaction._is_committed
 
     async def _undo(self, error: BaseException) -> None:
         if self._session.assigned_transaction is self._transaction:

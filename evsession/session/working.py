@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from inspect import isawaitable
+from itertools import count
 from math import isfinite
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
@@ -17,6 +18,7 @@ from evsession.session.callbacks import Callback
 from evsession.session.calls import call_steps
 from evsession.session.conversation import Conversation
 from evsession.session.gate import Turns
+from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
 from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
 from evsession.unitofwork.changes import Change, EntityChanges
@@ -25,47 +27,12 @@ from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, calling
 from evsession.unitofwork.tracking import Picture, Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
-__all__ = ["KnownEntities", "Working"]
+__all__ = ["Working"]
 
 S = TypeVar("S", bound=Picture)
 W = TypeVar("W", bound="Working[Any]")
 
-
-class KnownEntities(Generic[S]):
-    """The identity map of a session, to look into: one object for each key, in the order in which the session met them.
-
-    ``identity_map.get(key)`` returns the entity or None, ``in`` takes a key or an entity, and iteration yields entities. The
-    session keeps all of them alive until it is closed, or until they are evicted or deleted.
-    """
-
-    __slots__ = ("_find", "_unit")
-
-    def __init__(self, unit: UnitOfWork[S], find: Callable[[str], Any]) -> None:
-        self._unit = unit
-        self._find = find
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the entity with this key."""
-        entity = self._find(key)
-        return default if entity is None else entity
-
-    def __contains__(self, thing: object) -> bool:
-        if isinstance(thing, str):
-            return self._unit.map.get(thing) is not None
-        return self._unit.map.of(thing) is not None
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter([known.entity for known in self._unit.map])
-
-    def __len__(self) -> int:
-        return len(self._unit.map)
-
-    def clear(self) -> None:
-        """Forget every entity, as the session's `clear` does."""
-        self._unit.clear()
-
-    def __repr__(self) -> str:
-        return f"<KnownEntities {[known.key for known in self._unit.map]!r}>"
+_NUMBERS = count(1)
 
 
 class Working(Conversation, ABC, Generic[S]):
@@ -82,6 +49,7 @@ class Working(Conversation, ABC, Generic[S]):
 
     def _start_working(self) -> None:
         self._turns = Turns()
+        self._number = next(_NUMBERS)
         self._transaction: Transaction | None = None
         self._commit: Commit[S] | None = None
         self._is_committing = False
@@ -110,6 +78,16 @@ class Working(Conversation, ABC, Generic[S]):
     @abstractmethod
     def _find(self, key: str) -> Any:
         """Return the known entity with this key, or None."""
+
+    @property
+    def id(self) -> int:
+        """A number of this session that no other one of this process has."""
+        return self._number
+
+    @property
+    def with_identity_map(self) -> bool:
+        """Whether the session remembers what it loads, and notices edits."""
+        return self._unit.detects
 
     def add(self: W, *entities: Any) -> W:
         """Have the next commit write these: new ones are inserted, known ones updated if they have changed.
@@ -150,8 +128,9 @@ class Working(Conversation, ABC, Generic[S]):
 
         The result is `Saved`, a list of the keys of what was written: changed entities first, then new ones, each in the order
         the session met them. Deletions come before both. With nothing to do it is empty and nothing is sent. What is written is
-        what there was at the call; later edits wait for the next commit. When it fails nothing is written, everything is
-        pending as before, and committing again sends the same. After an `uncertain` failure `refresh` finds out what happened.
+        what there was at the call; later edits wait for the next commit, but those of entities that a ``.pre`` hook is looking at
+        count as the hook's. When it fails nothing is written, everything is pending as before, and committing again sends the
+        same. After an `uncertain` failure `refresh` finds out what happened.
 
         Hooks may edit, add, remove and veto; see `CommitEvent`. In a hook, `commit` without a callback raises, since it would
         wait for itself; with a callback it runs after the commit that called the hook.
@@ -201,7 +180,10 @@ class Working(Conversation, ABC, Generic[S]):
                 return (Saved(),)
             commit = self._commit = Commit(unit, self, self._events, backend)
             self._is_committing = True
+            transaction = self.assigned_transaction
             saved = yield from commit.run(frozen, ends=not flush or unit.journal is None)
+            if transaction is not None:
+                transaction._is_committed = unit.journal is None
             return (saved,)
         finally:
             self._is_committing = False
@@ -236,6 +218,26 @@ class Working(Conversation, ABC, Generic[S]):
             raise TransactionError(
                 f"{name}() in a hook would wait for the commit that calls the hook; entities that a hook adds join that commit"
             )
+
+    async def drain(self) -> None:
+        """Wait until the session has nothing in flight: no operation, callback or handler.
+
+        Called in a callback, it waits for everything but that callback. Cancelling it only stops the waiting.
+
+        Raises:
+            TransactionError: a hook waits for the commit that calls it.
+        """
+        self._refuse_in_hook("drain", None)
+        await super().drain()
+
+    async def aclose(self) -> None:
+        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten.
+
+        Raises:
+            TransactionError: a hook waits for the commit that calls it.
+        """
+        self._refuse_in_hook("aclose", None)
+        await super().aclose()
 
     def use_transaction(self) -> Transaction:
         """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
@@ -296,12 +298,13 @@ class Working(Conversation, ABC, Generic[S]):
 
     async def _transact(self, work: Callable[[Any], Any], retries: int) -> Any:
         while True:
+            block = TransactionBlock(self)
             try:
-                async with TransactionBlock(self):
+                async with block:
                     value = work(self)
                     return await value if isawaitable(value) else value
             except ConcurrencyError:
-                if not retries:
+                if not retries or block.is_committed:
                     raise
                 retries -= 1
                 self._unit.clear()
@@ -362,21 +365,25 @@ class Working(Conversation, ABC, Generic[S]):
             n: What to add; negative numbers subtract.
 
         Raises:
-            ConfigurationError: the entity is not known to this session, or is to be deleted.
+            ConfigurationError: the entity is not known to this session, is to be deleted, or has no such field.
             TypeError: the field holds no number, or `n` is none.
         """
         known = self._known(entity)
-        given: Any = n
+        given: Any = field
+        if not isinstance(given, str) or not given:
+            raise TypeError(f"a field is named by a text, not by {field!r}")
+        given = n
         if isinstance(given, bool) or not isinstance(given, (int, float)) or not isfinite(given):
             raise TypeError(f"a field can be incremented by a number, not by {n!r}")
         if known.is_removed:
             raise ConfigurationError(f"{known.key!r} is to be deleted; it cannot be incremented", key=known.key)
+        stored = self._unit.mapper.stored_name(known, field)
         try:
             value: Any = entity.get(field) if isinstance(entity, dict) else getattr(entity, field, None)
         except NotLoaded:
             if not known.is_reference:
                 raise
-            self._unit.increment(known, self._unit.mapper.stored_name(known, field), n)
+            self._unit.increment(known, stored, n)
             return
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise TypeError(f"{field!r} of {known.key!r} holds {value!r}, which is no number to add to")
@@ -386,7 +393,7 @@ class Working(Conversation, ABC, Generic[S]):
         else:
             setattr(entity, field, total)
         if known.snapshot is not None:
-            self._unit.increment(known, self._unit.mapper.stored_name(known, field), n)
+            self._unit.increment(known, stored, n)
 
     @property
     def rounds(self) -> int:

@@ -196,6 +196,9 @@ class Workspace:
         if metadata is not None:
             facts.update(checked_metadata(metadata))
         if collection is not None:
+            named: Any = collection
+            if not isinstance(named, str) or not named:
+                raise ConfigurationError(f"a collection is named by a text, not by {collection!r}")
             facts[COLLECTION] = collection
         if key is not None:
             check_new_key(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from evsession.errors import KeyConflict
@@ -31,9 +31,11 @@ class IdentityMap(Generic[S]):
     its key to another one that is added.
     """
 
-    __slots__ = ("_by_entity", "_by_key", "_former", "find")
+    __slots__ = ("_by_entity", "_by_key", "_former", "find", "fold")
 
-    def __init__(self) -> None:
+    def __init__(self, fold: Callable[[str], str] = fold) -> None:
+        self.fold = fold
+        """Returns what two keys of the same entity have in common."""
         self._by_key: dict[str, Tracked[S]] = {}
         self._by_entity: dict[int, Tracked[S]] = {}
         self._former: dict[str, Tracked[S]] = {}
@@ -48,7 +50,7 @@ class IdentityMap(Generic[S]):
 
     def get(self, key: str) -> Tracked[S] | None:
         """Return what is known under this key."""
-        return self._by_key.get(key.lower() if key.isascii() else fold(key))
+        return self._by_key.get(self.fold(key))
 
     def learn(self, folded: str, tracked: Tracked[S]) -> None:
         """Add an entity under a key that `find` has just not found; made for every row that is read."""
@@ -67,7 +69,7 @@ class IdentityMap(Generic[S]):
         """
         key = tracked.key
         if key is not None:
-            folded = key.lower() if key.isascii() else fold(key)
+            folded = self.fold(key)
             known = self._by_key.setdefault(folded, tracked)
             if known is not tracked:
                 if not known.is_removed:
@@ -83,7 +85,7 @@ class IdentityMap(Generic[S]):
             KeyConflict: if the key belongs to another object; nothing is changed then.
         """
         if key is not None:
-            known = self._by_key.get(fold(key))
+            known = self._by_key.get(self.fold(key))
             if known is not None and known is not tracked and not known.is_removed:
                 raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
         if key == tracked.key:
@@ -91,10 +93,10 @@ class IdentityMap(Generic[S]):
         self._drop_key(tracked)
         tracked.key = key
         if key is not None:
-            known = self._by_key.get(fold(key))
+            known = self._by_key.get(self.fold(key))
             if known is not None:
-                self._former[fold(key)] = known
-            self._by_key[fold(key)] = tracked
+                self._former[self.fold(key)] = known
+            self._by_key[self.fold(key)] = tracked
 
     def remove(self, tracked: Tracked[S]) -> None:
         """Forget an entity; nothing happens if it is unknown."""
@@ -105,7 +107,7 @@ class IdentityMap(Generic[S]):
         """Free the key; it returns to an entity that had left it because it was to be deleted, and is still known."""
         if tracked.key is None:
             return
-        folded = fold(tracked.key)
+        folded = self.fold(tracked.key)
         if self._by_key.get(folded) is tracked:
             del self._by_key[folded]
             if folded in self._former:

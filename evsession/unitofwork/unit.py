@@ -6,10 +6,11 @@ database. Does no I/O, and never waits: every change of what is remembered is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, Protocol, TypeGuard, TypeVar
+from itertools import chain
+from typing import Any, Generic, TypeGuard, TypeVar
 
 import msgspec
 
@@ -17,58 +18,14 @@ from evsession.errors import KeyConflict
 from evsession.unitofwork.changes import Change, diff, is_same
 from evsession.unitofwork.hooks import calling
 from evsession.unitofwork.identity_map import IdentityMap, fold
+from evsession.unitofwork.mapper import Mapper
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
 
-__all__ = ["Mapper", "UnitOfWork"]
+__all__ = ["UnitOfWork"]
 
 S = TypeVar("S", bound=Picture)
 
 ORDER = {kind: place for place, kind in enumerate(Kind)}
-
-
-class Mapper(Protocol[S]):
-    """The database's side: what its entities are made of."""
-
-    def content(self, known: Tracked[S]) -> bytes:
-        """Return the entity's fields as they are now, encoded.
-
-        Raises:
-            InvalidDocument: it cannot be stored; the error names the field.
-        """
-
-    def changed(self, known: Tracked[S]) -> bytes | None:
-        """Return the entity's fields, encoded, if they differ from the snapshot, else None. Raises as `content` does."""
-
-    def scan(self, entities: Iterable[Tracked[S]]) -> Iterator[tuple[Tracked[S], bytes | None]]:
-        """Yield the entities that a commit may have to write.
-
-        Those that differ from their snapshot come with what `changed` returns; those that do not, but have increments, or a write
-        under way, with None. One call for all, since most entities of most commits have not changed. Raises as `content` does.
-        """
-
-    def claim(self, known: Tracked[S]) -> Any:
-        """Return the key that a new entity shall have, or what stands for one that is made later."""
-
-    def key_of(self, claim: Any) -> str | None:
-        """Return the key that a claim names; None if it is made later."""
-
-    def fields(self, content: bytes) -> dict[str, Any]:
-        """Return the fields of an encoded entity by name."""
-
-    def compose(self, fields: Mapping[str, Any]) -> bytes:
-        """Return the encoded entity that has these fields."""
-
-    def picture(self, content: bytes, before: S | None) -> S:
-        """Return the snapshot of an entity with this content, whose last snapshot was `before`."""
-
-    def type_of(self, known: Tracked[S]) -> tuple[type, str | None]:
-        """Return the entity's class, and the name of its type or collection."""
-
-    def address(self, known: Tracked[S]) -> str | None:
-        """Return the key that the entity has, or will have as far as that is known."""
-
-    def stored_name(self, known: Tracked[S], field: str) -> str:
-        """Return the name under which the entity's field is stored."""
 
 
 class Undo(msgspec.Struct, Generic[S], eq=False):
@@ -90,6 +47,8 @@ class UnitOfWork(Generic[S]):
 
     Args:
         mapper: The database's side.
+        detects: Whether changes of known entities are looked for.
+        fold: Returns what two keys of the same entity have in common; RavenDB's rule unless told otherwise.
 
     Attributes:
         map: The entities that are known.
@@ -97,8 +56,8 @@ class UnitOfWork(Generic[S]):
         detects: Whether changes of known entities are looked for.
     """
 
-    def __init__(self, mapper: Mapper[S], *, detects: bool = True) -> None:
-        self.map: IdentityMap[S] = IdentityMap()
+    def __init__(self, mapper: Mapper[S], *, detects: bool = True, fold: Callable[[str], str] = fold) -> None:
+        self.map: IdentityMap[S] = IdentityMap(fold)
         self.mapper = mapper
         self.detects = detects
         self.journal: dict[int, Undo[S]] | None = None
@@ -189,7 +148,9 @@ class UnitOfWork(Generic[S]):
                 new.append(Staged(known, Kind.INSERT, mapper.content(known), mapper.claim(known)))
             else:
                 kept.append(known)
-        found = mapper.scan(kept) if self.detects else ((known, mapper.content(known)) for known in kept)
+        added = [] if self.detects else [known for known in kept if not known.is_reference]
+        looked_at = kept if self.detects else [known for known in kept if known.is_reference]
+        found = chain(mapper.scan(looked_at), ((known, mapper.content(known)) for known in added))
         changed = [Staged(known, Kind.UPDATE, content or _known(known)) for known, content in found]
         self.claim_keys(new)
         staged = [*removed, *changed, *new]
@@ -228,7 +189,7 @@ class UnitOfWork(Generic[S]):
                 continue  # who makes keys makes no second
             rival = self.map.get(key)
             if rival is None or rival.is_removed:
-                rival = claimed.setdefault(fold(key), item.known)
+                rival = claimed.setdefault(self.map.fold(key), item.known)
             if rival is not item.known:
                 raise KeyConflict(f"{key!r} is the key of two objects in this session", key=key)
             named.append((item.known, key))
@@ -344,7 +305,7 @@ class UnitOfWork(Generic[S]):
             return None if known.is_flushed else Kind.DELETE
         if known.snapshot is None:
             return Kind.INSERT
-        if self.mapper.changed(known) is not None or known.increments or not self.detects:
+        if self.mapper.changed(known) is not None or known.increments or not (self.detects or known.is_reference):
             return Kind.UPDATE
         return None
 

@@ -116,16 +116,21 @@ def decode(data: bytes | memoryview) -> JSON:
         raise ProtocolError(f"the answer is not JSON: {error}; it starts with {start!r}") from error
 
 
-def decode_as(data: bytes, shape: type[T]) -> T:
-    """Return the object that the JSON stands for, as this Struct.
+def decode_as(data: bytes | bytearray | memoryview, shape: type[T], *, lax: bool = False) -> T:
+    """Return the object that the JSON stands for, as this type.
+
+    Args:
+        data: The JSON.
+        shape: A Struct, or any other type that msgspec reads.
+        lax: Whether numbers may be spelled as texts.
 
     Raises:
         ProtocolError: if it is none.
     """
     try:
-        return msgspec.json.decode(data, type=shape)
+        return msgspec.json.decode(data, type=shape, strict=not lax)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        start = data[:60].decode("utf-8", "replace")
+        start = bytes(data[:60]).decode("utf-8", "replace")
         raise ProtocolError(f"the answer is not what it should be: {error}; it starts with {start!r}") from error
 
 

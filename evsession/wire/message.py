@@ -12,11 +12,17 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class _Message(msgspec.Struct, frozen=True):
-    """What requests and responses have in common: their bodies, which may be long or secret, are in no repr."""
+    """What requests and responses have in common: their bodies, which may be long or secret, and logins are in no repr."""
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "body")
+        shown = (f"{name}={self._shown(name)!r}" for name in self.__struct_fields__ if name != "body")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _shown(self, field: str) -> object:
+        value = getattr(self, field)
+        if field != "headers":
+            return value
+        return tuple((name, "***" if name in ("Authorization", b"authorization") else content) for name, content in value)
 
 
 class Request(_Message, frozen=True):

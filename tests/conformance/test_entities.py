@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 import evsession
@@ -132,3 +133,64 @@ async def test_metadata_cannot_be_written(session: evsession.Session) -> None:
     with pytest.raises(AttributeError):
         dog.metadata = {}
     assert metadata["@collection"] == "Dogs"
+
+
+@evsession.document(collection="Mutes")
+class Mute(msgspec.Struct):
+    name: str = ""
+
+
+async def test_lists_find_entities_that_do_not_hold_their_keys(store: evsession.Store) -> None:
+    evsession.document(Mute, collection="Mutes")
+    async with store.open_session() as session:
+        keys = await session.add(Mute("a"), Mute("b")).save()
+        known: Any = await session.load(keys)
+        assert [known.load(key).name for key in keys] == ["a", "b"]
+    async with store.open_session() as session:
+        loaded = await session.load(keys)
+        assert [loaded.load(key) for key in keys] == [Mute("a"), Mute("b")]
+        found, _ = await session.query(Mute, wait_for_non_stale=True)
+        assert {key: found.load(key) for key in keys} == dict(zip(keys, loaded, strict=True))
+        session.store({"mute": keys[0]}, key="holders/1", collection="Holders")
+        await session.save()
+    async with store.open_session() as session:
+        _, includes = await session.load("holders/1", "mute")
+        assert includes.load(keys[0]) == Mute("a")
+
+
+async def test_a_default_of_the_class_does_not_hide_what_is_stored(store: evsession.Store) -> None:
+    @evsession.document(collection="Habits")
+    class Habit:
+        name = "nobody"
+        tags: ClassVar[list[str]] = []
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def shout(self) -> str:
+            return self.name.upper()
+
+    async with store.open_session() as session:
+        (key,) = await session.add(Habit("Max")).save()
+    async with store.open_session() as session:
+        habit = await session.load(key)
+        assert (type(habit), habit.name, habit.shout()) == (Habit, "Max", "MAX")
+        habit.name = "Jess"
+        assert await session.save() == [key]
+        reference = store.open_session().get_reference(Habit, key)
+        with pytest.raises(evsession.NotLoaded, match="Habit.name"):
+            _ = reference.name
+
+
+@pytest.mark.parametrize("collection", [5, "", ("Dogs",)])
+async def test_a_collection_is_named_by_a_text(collection: Any, session: evsession.Session) -> None:
+    with pytest.raises(evsession.ConfigurationError, match="a collection is named by a text"):
+        session.store({}, key="dogs/1", collection=collection)
+
+
+async def test_sessions_have_numbers_and_say_whether_they_remember(store: evsession.Store) -> None:
+    one, other = store.open_session(), store.open_session(with_identity_map=False)
+    assert one.id != other.id
+    assert (one.with_identity_map, other.with_identity_map) == (True, False)
+    with pytest.raises(evsession.ConfigurationError, match="with_identity_map"):
+        store.open_session(with_identity_map="no")  # type: ignore[arg-type]

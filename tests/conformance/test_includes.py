@@ -40,6 +40,15 @@ async def test_a_callback_gets_them_third(session: evsession.Session) -> None:
     assert without.calls == [(None, document)]
 
 
+async def test_no_paths_give_no_includes(session: evsession.Session) -> None:
+    told = Told()
+    max, includes = await session.load(MAX, [], lambda error, document, includes: told(error, document, includes))
+    assert (max.id, includes) == (MAX, [])
+    assert told.calls == [(None, max, [])]
+    documents, includes = await session.load([MAX, JESS], [])
+    assert (len(documents), includes) == (2, [])
+
+
 async def test_a_callback_may_ask_for_includes_that_were_not_wanted(session: evsession.Session) -> None:
     told = Told()
     await session.load(MAX, lambda error, document, includes: told(error, document, includes))

@@ -50,6 +50,15 @@ class TestWithNothing:
         assert await names_of(store, Log) == ["x"]
         assert await call(name, None, lambda session: 7, store) == 7
 
+    @pytest.mark.parametrize("name", ["get_session", "get_transaction", "get_runnable"])
+    async def test_what_callbacks_of_the_work_add_is_committed_too(self, call: Any, name: str, store: evsession.Store) -> None:
+        def work(session: Any) -> None:
+            session.add(Log("1"))
+            session.exists(PETER, lambda error, found: session.add(Log(f"found {found}")))
+
+        await call(name, None, work, store)
+        assert await names_of(store, Log) == ["1", "found True"]
+
     async def test_a_transaction_is_opened_committed_and_its_session_closed(self, call: Any, store: evsession.Store) -> None:
         given: list[Any] = []
 

@@ -310,6 +310,17 @@ class TestCommitsInHooks:
             assert await session.add(Log("x")).commit() == ["logs/1"]
         assert len(errors) == 1
 
+    async def test_waiting_for_the_session_or_its_end(self, session: evsession.Session) -> None:
+        @session.once("insert.pre")
+        async def wait(event: CommitEvent) -> None:
+            for verb in ("drain", "aclose"):
+                with pytest.raises(evsession.TransactionError, match=verb):
+                    await getattr(event.session, verb)()
+
+        with trio.fail_after(10):
+            assert await session.add(Log("x")).commit() == ["logs/1"]
+        assert session.state == "idle"
+
     async def test_that_are_not_caught(self, session: evsession.Session, wire: Wire) -> None:
         """Scenario 25."""
         session.once("insert.pre", lambda event: event.session.commit())

@@ -369,3 +369,12 @@ class TestWithoutIdentityMap:
         assert ((await row(store, ANNA)).logins, anna.logins) == (102, 102)
         stored = await row(store, BEN)
         assert (stored.name, stored.logins) == ("Benno", 9)
+
+    async def test_a_reference_that_nobody_writes_to_sends_nothing(
+        self, plain: evsession.Session, store: evsession.Store, wire: Wire
+    ) -> None:
+        missing = plain.get_reference(User, "nobody")
+        assert not plain.is_dirty(missing)
+        assert not plain.plan().requests
+        assert await plain.commit() == []
+        assert not wire.take()

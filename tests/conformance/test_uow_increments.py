@@ -246,6 +246,17 @@ async def test_what_cannot_be_incremented(session: evsession.Session) -> None:
     assert [change.entity for change in session.changes()] == [ben]
 
 
+@pytest.mark.parametrize("is_reference", [True, False])
+async def test_of_a_field_that_the_class_lacks(is_reference: bool, session: evsession.Session) -> None:
+    anna = session.get_reference(User, ANNA) if is_reference else await session.load(ANNA)
+    with pytest.raises(evsession.ConfigurationError, match="User has no field 'logns'; there are: name, "):
+        session.increment(anna, "logns")
+    for wrong in ("", None, 3):
+        with pytest.raises(TypeError, match="a field is named by a text"):
+            session.increment(anna, wrong)  # type: ignore[arg-type]
+    assert not session.is_dirty(anna)
+
+
 async def test_of_one_that_is_gone_on_the_server(session: evsession.Session, store: evsession.Store) -> None:
     anna = await session.load(ANNA)
     session.increment(anna, "logins")

@@ -268,7 +268,7 @@ class TestSessions:
         session.on("update.pre", lambda event: events.append(event.keys))
         peter: Any = await session.load(PETER)
         peter.name = "Petra"
-        session.increment(session.get_reference(Book, "b"), "pages")
+        session.increment(session.get_reference(Book, "b"), "info")
         session.remove("books/b").use_transaction()
         await session.flush()
         await session.commit()

@@ -339,6 +339,25 @@ class TestBlock:
             await transaction.commit()
         assert await names_of(store, Log) == ["1"]
 
+    async def test_that_goes_on_after_a_commit_of_its_own(self, session: evsession.Session, store: evsession.Store) -> None:
+        async with session.transaction():
+            await session.add(Log("1")).commit()
+            session.add(Log("2"))
+        assert await names_of(store, Log) == ["1", "2"]
+
+        async def work(inside: evsession.Session) -> str:
+            await inside.add(Log("3")).commit()
+            inside.add(Log("4"))
+            return "done"
+
+        assert await session.transaction(work) == "done"
+        assert await names_of(store, Log) == ["1", "2", "3", "4"]
+        with pytest.raises(ZeroDivisionError):
+            async with session.transaction():
+                await session.add(Log("5")).commit()
+                session.add(Log(str(1 // 0)))
+        assert await names_of(store, Log) == ["1", "2", "3", "4", "5"]
+
     async def test_does_not_nest(self, session: evsession.Session, store: evsession.Store) -> None:
         """Scenario 21: the outer one stays open, and is not committed by the inner one."""
         async with session.transaction() as outer:

@@ -94,8 +94,8 @@ CASES = {
     "session.stream(Dog, callback=done)": "Operation[int]",
     # writing
     'session.store(Dog("Max"))': "Session",
-    "await session.save()": "list[str]",
-    "session.save(done)": "Operation[list[str]]",
+    "await session.save()": "Saved",
+    "session.save(done)": "Operation[Saved]",
     'session.delete("dogs/max")': "Operation[None]",
     'session.delete("dogs/max", done)': "Operation[None]",
     'session.patch("dogs/max", evsession.Patch("this.age++"))': "Operation[None]",

@@ -319,3 +319,89 @@ def test_a_subclass_has_stand_ins_of_its_own() -> None:
     assert base_of(type(one)) is Special
     with pytest.raises(NotLoaded, match=r"\.extra of"):
         _ = one.extra
+
+
+@evsession.document
+@dataclass(slots=True)
+class SlotsOnly:
+    name: str
+    age: int = 3
+
+
+@evsession.document
+@attrs.frozen
+class AttrsOnly:
+    name: str
+    age: int = 3
+
+
+@evsession.document
+class StructOnly(msgspec.Struct):
+    name: str
+    age: int = 3
+
+
+@evsession.document
+class FrozenStructOnly(msgspec.Struct, frozen=True):
+    name: str
+    age: int = 3
+
+
+@evsession.document
+class Habit:
+    """A plain class with defaults in the class, as is the habit."""
+
+    name = "nobody"
+    limit: int = 3
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def shout(self) -> str:
+        return self.name.upper()
+
+
+class TestWithoutAPlaceForTheKey:
+    @pytest.mark.parametrize("cls", [SlotsOnly, AttrsOnly, StructOnly, FrozenStructOnly])
+    def test_it_still_knows_it(self, cls: Any) -> None:
+        one = make_reference(cls, "things/1")
+        assert repr(one) == f"<{cls.__qualname__} 'things/1', not loaded>"
+        for name in ("name", "age"):
+            with pytest.raises(NotLoaded, match=f"{cls.__qualname__}.{name} of 'things/1' is not loaded") as caught:
+                getattr(one, name)
+            assert caught.value.key == "things/1"
+        assert written_fields(one) == {}
+        become_loaded(one, fresh(cls))
+        assert type(one) is cls
+        assert (one.name, one.age) == ("Max", 12)
+        assert one == fresh(cls)
+
+    @pytest.mark.parametrize("cls", [SlotsOnly, StructOnly])
+    def test_what_is_set_is_kept_until_it_is_forgotten(self, cls: Any) -> None:
+        one = make_reference(cls, "things/1")
+        one.age = 5
+        assert (one.age, written_fields(one)) == (5, {"age": 5})
+        one.name = "Jo"
+        forget_written(one)
+        assert written_fields(one) == {}
+        with pytest.raises(NotLoaded):
+            _ = one.age
+        one = make_reference(cls, "things/1")
+        one.age = 5
+        forget_written(one)
+        with pytest.raises(NotLoaded, match="of 'things/1'"):
+            _ = one.age
+        one.age = 6
+        become_loaded(one, fresh(cls))
+        assert (one.name, one.age) == ("Max", 6)
+
+
+def test_a_default_of_the_class_is_not_taken_for_the_value() -> None:
+    one = make_reference(Habit, "things/1")
+    for name in ("name", "limit"):
+        with pytest.raises(NotLoaded, match=f"Habit.{name} of 'things/1'"):
+            getattr(one, name)
+    one.limit = 4
+    assert written_fields(one) == {"limit": 4}
+    become_loaded(one, fresh(Habit, {"name": "Max", "limit": 9, "shout": "no"}))
+    assert (one.name, one.limit, one.shout()) == ("Max", 4, "MAX")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from abc import ABC
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from enum import Enum
 from typing import Any, ClassVar, NewType
 
@@ -186,6 +186,8 @@ def declared(**hints: Any) -> type:
         (type("Slotted", (), {"__slots__": ("a",)}), "Slotted cannot be a document"),
         (type("Failure", (Exception,), {}), "Failure cannot be a document"),
         (type("Row", (msgspec.Struct,), {}, array_like=True), "array_like"),
+        (declared(a=InitVar[int]), "Made cannot be a document: a is an InitVar"),
+        (type("Computed", (), {"id": property(lambda self: "x")}), "Computed.id is a property"),
         (5, "a class can be a document"),
     ],
 )

@@ -25,7 +25,9 @@ def test_an_event_has_one_spelling(event: Any, name: str) -> None:
     assert event_name(event) == name
 
 
-@pytest.mark.parametrize("event", [True, None, "", 3.5, 99, 600, "42", ("409",), "6xx", "0XX", "409 ", "no event"])
+@pytest.mark.parametrize(
+    "event", [True, None, "", 3.5, 99, 600, "42", ("409",), "6xx", "0XX", "409 ", "no event", "insert.pree", "eror"]
+)
 def test_what_can_be_no_event_is_refused(event: Any) -> None:
     with pytest.raises(ConfigurationError, match="event|status"):
         event_name(event)

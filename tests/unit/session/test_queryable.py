@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from evsession import Document, Queryable
@@ -25,6 +26,10 @@ DOGS = Queryable([MAX, JESS, BILLY])
 NONE: Queryable[Document] = Queryable()
 
 
+class Mute(msgspec.Struct):
+    name: str
+
+
 def is_old(document: Document) -> bool:
     return bool(document.age > 5)
 
@@ -39,6 +44,21 @@ def test_all_any_exists_count() -> None:
     assert (DOGS.exists(is_old), DOGS.exists(is_unknown)) == (True, False)
     assert (DOGS.count(), DOGS.count(is_old), NONE.count()) == (3, 2, 0)
     assert (DOGS.is_empty(), NONE.is_empty()) == (False, True)
+
+
+def test_slices_can_be_asked_too() -> None:
+    assert DOGS[0] is MAX
+    assert DOGS[1:].first() is JESS
+    assert DOGS[-1:].select("name") == [BILLY.name]
+
+
+def test_keys_of_those_that_do_not_hold_theirs() -> None:
+    mute = [Mute("a"), Mute("b")]
+    found = Queryable(mute, {id(mute[0]): "mutes/a", id(mute[1]): "mutes/b"})
+    assert found.load("Mutes/B") is mute[1]
+    assert found[1:].load("mutes/b") is mute[1]
+    assert found.where(lambda one: one.name == "a").load("mutes/a") is mute[0]
+    assert (found.load("mutes/c"), Queryable(mute).load("mutes/a")) == (None, None)
 
 
 def test_first_last_single() -> None:

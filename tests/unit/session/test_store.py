@@ -28,6 +28,7 @@ if sys.version_info < (3, 11):
         ({"urls": "http://localhost"}, "http://localhost:8080"),
         ({"urls": ["http://a:1", "http://b:2/"]}, "http://a:1, http://b:2"),
         ({"host": "localhost"}, "http://localhost:8080"),
+        ({"port": 18080}, "http://localhost:18080"),
         ({"host": "127.0.0.1", "port": 18080}, "http://127.0.0.1:18080"),
         ({"host": "::1", "port": 18080}, "http://[::1]:18080"),
         ({"host": "[::1]"}, "http://[::1]:8080"),
@@ -43,7 +44,7 @@ def test_where_a_store_goes(arguments: dict[str, Any], shown: str) -> None:
     [
         {},
         {"database": "db"},
-        {"port": 8080},
+        {"port": 0},
         {"urls": "http://a", "host": "b"},
         {"urls": "http://a", "port": 80},
         {"urls": []},
@@ -101,7 +102,15 @@ def test_initialize_freezes() -> None:
         store.options.timeout = 6
     with pytest.raises(ConfigurationError, match="'id_separator' is frozen"):
         store.conventions.id_separator = "-"
+    with pytest.raises(ConfigurationError, match="is frozen since the store was initialized"):
+        store.options = {}
     session = store.open_session()
+    setattr(session, "options", {"timeout": 3, "cache": False})  # noqa: B010 - the checker wants the type that is read
+    assert (session.options.timeout, session.options.cache) == (3, False)
+    session.conventions = {}
+    for wrong in (5, "timeout", {"timeuot": 3}):
+        with pytest.raises(ConfigurationError, match=r"the options are SessionOptions or a mapping of some, not|'timeuot'"):
+            setattr(session, "options", wrong)  # noqa: B010 - as above
     session.options.timeout = 7
     session.conventions.id_separator = "_"
     assert (store.options.timeout, store.conventions.id_separator) == (5, "/")

@@ -1,0 +1,202 @@
+"""Which class stands for which nodes: the `node` decorator, and how its instances are taken apart and put together.
+
+Knows classes and properties. Knows neither sessions nor statements. Models have their own class and say the same of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any, TypeVar, overload
+
+from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.neo4j.cypher import labels_of
+from evsession.neo4j.names import quote
+from evsession.neo4j.temporal import Date, DateTime, Duration, Time
+from evsession.standins import UNSET, base_of, forget, make_class, peek
+
+__all__ = ["MARK", "NodeInfo", "info_of", "node"]
+
+C = TypeVar("C", bound=type)
+
+MARK = "__evsession_node__"
+"""The attribute of a class that holds what is known of its nodes."""
+
+_OWN_TIMES = (Date, DateTime, Duration, Time)
+_PYTHON_S_TIMES = (date, datetime, time, timedelta)
+
+
+class NodeInfo:
+    """What a class says of its nodes.
+
+    Attributes:
+        labels: Of its nodes; a node has all of them.
+        key: The property that tells them apart.
+    """
+
+    def __init__(self, cls: type, labels: tuple[str, ...], key: str) -> None:
+        self.cls = cls
+        self.labels = labels
+        self.key = key
+        self._fields = _field_names(cls)
+        self._types: dict[str, Any] | None = None
+        self._stand_in: type | None = None
+
+    def address(self, key: Any) -> str:
+        """Return the key in the identity map of the node with this primary key."""
+        return f"{':'.join(self.labels)}/{key}"
+
+    def properties(self, entity: Any) -> dict[str, Any]:
+        """Return the properties of an entity; what is None is none."""
+        names = self._fields if self._fields is not None else [name for name in vars(entity) if not name.startswith("_")]
+        return {name: value for name in names if (value := getattr(entity, name, None)) is not None}
+
+    def make(self, properties: Mapping[str, Any]) -> Any:
+        """Return an entity with these properties; those that its class does not know stay in the database only.
+
+        Raises:
+            InvalidDocument: they do not make one.
+        """
+        known = self._fitting(properties)
+        if self._fields is None:
+            entity: Any = object.__new__(self.cls)
+            vars(entity).update(known)
+            return entity
+        try:
+            return self.cls(**known)
+        except (TypeError, ValueError) as error:
+            raise InvalidDocument(f"the node makes no {self.cls.__name__}: {error}") from error
+
+    def fill(self, entity: Any, properties: Mapping[str, Any]) -> None:
+        """Let an entity have these properties, and None for those that it lacks."""
+        known = self._fitting(properties)
+        for name in self.properties(entity).keys() | known.keys():
+            object.__setattr__(entity, name, known.get(name))
+
+    def refer(self, key: Any) -> Any:
+        """Return an object of the class that knows its key only."""
+        if self._stand_in is None:
+            self._stand_in = self._make_stand_in()
+        entity: Any = object.__new__(self._stand_in)
+        object.__setattr__(entity, self.key, key)
+        return entity
+
+    def _make_stand_in(self) -> type:
+        names = [name for name in self._fields or () if name != self.key]
+        return make_class(self.cls, names, key=self.key, is_open=self._fields is None)
+
+    def written(self, entity: Any) -> dict[str, Any]:
+        """Return what the program has set of an object that stands for a node; None removes a property."""
+        names = self._fields if self._fields is not None else [name for name in vars(entity) if not name.startswith("_")]
+        held = {name: peek(entity, name) for name in names if name != self.key}
+        return {name: value for name, value in held.items() if value is not UNSET}
+
+    def check_field(self, field: str) -> str:
+        """Return the name of a field of its entities.
+
+        Raises:
+            ConfigurationError: they have no such field.
+        """
+        if self._fields is not None and field not in self._fields:
+            raise ConfigurationError(f"{self.cls.__qualname__} has no field {field!r}; there are: {', '.join(self._fields)}")
+        return field
+
+    def check(self, properties: Mapping[str, Any]) -> None:
+        """Raise InvalidDocument for properties that its nodes cannot have."""
+
+    def forget_written(self, entity: Any) -> None:
+        """Let an object that stands for a node know nothing but its key again."""
+        forget(entity, self.written(entity))
+
+    def set(self, entity: Any, properties: Mapping[str, Any]) -> None:
+        """Set some properties of an entity, or of an object that stands for one."""
+        for name, value in self._fitting(properties).items():
+            object.__setattr__(entity, name, value)
+
+    def become_loaded(self, entity: Any, fresh: Any) -> None:
+        """Let an object that stands for a node be the entity that was read; what the program has set stays set."""
+        own = {**self.written(entity), self.key: getattr(entity, self.key)}
+        self.forget_written(entity)
+        object.__setattr__(entity, "__class__", base_of(type(entity)))
+        if self._fields is None:
+            vars(entity).update({**vars(fresh), **own})
+            return
+        for name in {**dict.fromkeys(self._fields), **getattr(fresh, "__dict__", {})}:
+            object.__setattr__(entity, name, own[name] if name in own else getattr(fresh, name))
+
+    def _fitting(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the properties that the class has, of the types that it says."""
+        if self._types is None:
+            self._types = _types(self.cls)
+        names = properties.keys() if self._fields is None else [name for name in self._fields if name in properties]
+        return {name: _fit(properties[name], self._types.get(name)) for name in names}
+
+
+def _field_names(cls: type) -> list[str] | None:
+    """Return the declared fields, or None for a plain class."""
+    if dataclasses.is_dataclass(cls):
+        return [one.name for one in dataclasses.fields(cls) if one.init]
+    attributes = getattr(cls, "__attrs_attrs__", None)
+    return None if attributes is None else [one.name for one in attributes if one.init]
+
+
+def _types(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls)
+    except Exception:  # a name that is not there at run time says nothing of the others, but typing gives all or none
+        return {}
+
+
+def _fit(value: Any, wanted: Any) -> Any:
+    """Return the value as the field says it: Python's own times, and members of enumerations."""
+    is_union = typing.get_origin(wanted) in (typing.Union, types.UnionType)
+    for one in typing.get_args(wanted) if is_union else (wanted,):
+        kind = typing.get_origin(one) or one
+        if isinstance(value, _OWN_TIMES) and kind in _PYTHON_S_TIMES:
+            return value.to_native()
+        if isinstance(kind, type) and issubclass(kind, enum.Enum) and not isinstance(value, kind):
+            return kind(value)
+        if kind is tuple and isinstance(value, list):
+            return tuple(value)
+    return value
+
+
+@overload
+def node(cls: C, /) -> C: ...
+@overload
+def node(labels: str | list[str] | tuple[str, ...] | None = None, /, *, key: str = "id") -> Callable[[C], C]: ...
+def node(cls: Any = None, /, *, key: str = "id") -> Any:
+    """Let instances of a class be nodes: ``@evsession.node("User", key="id")`` on a dataclass, an attrs class or a plain class.
+
+    Its fields are the properties; of a plain class, the attributes that do not begin with an underscore. Properties of the node
+    that the class does not know stay as they are.
+
+    Args:
+        cls: The class, or the label of its nodes, or several labels; without any the class' name is the label.
+        key: The field that tells the nodes apart. Neo4j does not make it unique by itself; a constraint does.
+
+    Raises:
+        ConfigurationError: a label or the key can be no name, or the class has no such field.
+    """
+    if isinstance(cls, type):
+        return _mark(cls, cls.__name__, key)
+    return lambda given: _mark(given, given.__name__ if cls is None else cls, key)
+
+
+def _mark(cls: type, labels: Any, key: str) -> type:
+    quote(key, "a key")
+    info = NodeInfo(cls, labels_of(labels, f"the class {cls.__name__}"), key)
+    if info._fields is not None and key not in info._fields:
+        raise ConfigurationError(f"{cls.__name__} has no field {key!r} to be its key; it has: {', '.join(info._fields)}")
+    setattr(cls, MARK, info)
+    return cls
+
+
+def info_of(cls: type) -> NodeInfo | None:
+    """Return what the class says of its nodes, or None if it says nothing."""
+    info: NodeInfo | None = getattr(cls, MARK, None)
+    return info

@@ -1,0 +1,99 @@
+"""What stands between a graph session and the transport: whoever gets no answer leaves nothing behind on the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from evsession.errors import SessionError
+from evsession.neo4j.flows import opened_by
+from evsession.session.graph_release import send_kept, terminate
+from evsession.wire.message import Request, Response
+from evsession.wire.transport import Exchange, Trail, Transport
+
+if TYPE_CHECKING:
+    from evsession.session.graph_session import GraphSession
+    from evsession.session.graph_transaction import GraphTransaction
+
+__all__ = ["Guard", "SingleGuard"]
+
+
+class _Passing:
+    """A transport by way of another one, which is the store's and stays open."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def open(self, request: Request, trail: Trail, *, streams_body: bool = False) -> Exchange:
+        """Open an exchange; a stream lets go by itself."""
+        return await self._transport.open(request, trail, streams_body=streams_body)
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+class SingleGuard(_Passing):
+    """The transport of statements that have a transaction for themselves: terminates one whose caller is cancelled."""
+
+    def __init__(self, session: GraphSession, transport: Transport) -> None:
+        super().__init__(transport)
+        self._session = session
+
+    async def send(self, request: Request, trail: Trail) -> Response:
+        """Send the request; cancelled, terminate its statement."""
+        try:
+            return await self._transport.send(request, trail)
+        except trio.Cancelled:
+            if trail.sent and request.method == "POST":
+                await terminate(self._transport, self._session._database, self._session._tag, trail)  # noqa: ASYNC102 - what must be shielded there is
+            raise
+
+
+class Guard(_Passing):
+    """The transport of a transaction: whatever keeps an answer from coming, nothing is left on the server."""
+
+    def __init__(self, transaction: GraphTransaction, transport: Transport) -> None:
+        super().__init__(transport)
+        self._transaction = transaction
+
+    async def send(self, request: Request, trail: Trail) -> Response:
+        """Send the request; if there is no answer, the transaction has failed and is rolled back before that is told."""
+        transaction = self._transaction
+        if transaction._opened is None and transaction._tag and request.method == "POST":
+            return await self._begin(request, trail)
+        try:
+            return await self._transport.send(request, trail)
+        except BaseException as error:
+            opened = transaction._opened
+            transaction._fail(error)
+            commits = request.target.endswith("/commit")
+            undone = opened is None or not trail.sent or await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
+            if undone or not commits:
+                # Nothing of a transaction lasts that was not committed.
+                trail.sent = False
+                if isinstance(error, SessionError):
+                    error.uncertain = False
+            else:
+                transaction._is_uncertain = True
+            raise
+
+    async def _begin(self, request: Request, trail: Trail) -> Response:
+        """Begin by a statement: the transaction is known by its answer alone."""
+        transaction = self._transaction
+        database = transaction._session._database
+        response: Response | None = None
+        try:
+            response = await send_kept(self._transport, database, request, transaction._tag, trail)
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except BaseException as error:
+            transaction._fail(error)
+            trail.sent = False
+            if isinstance(error, SessionError):
+                error.uncertain = False
+            opened = None if response is None else opened_by(response)
+            if opened is not None:
+                await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
+            raise
+        assert response is not None  # a task that is not cancelled waits for it
+        return response

@@ -1,0 +1,177 @@
+"""The nodes that a session knows: what loading, referring and reloading make of them. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from evsession.errors import ConfigurationError
+from evsession.neo4j.nodes import NodeInfo
+from evsession.neo4j.things import Node
+from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
+from evsession.standins import is_reference
+from evsession.unitofwork.tracking import Tracked
+from evsession.unitofwork.unit import UnitOfWork
+
+__all__ = ["KnownNodes"]
+
+
+class KnownNodes:
+    """The nodes of one session.
+
+    Args:
+        unit: Its unit of work.
+        tracks: Whether nodes are remembered that are loaded.
+    """
+
+    def __init__(self, unit: UnitOfWork[NodePicture], *, tracks: bool) -> None:
+        self.tracks = tracks
+        self._unit = unit
+
+    def of(self, entity: Any) -> KnownNode:
+        """Return what is known of the entity.
+
+        Raises:
+            ConfigurationError: nothing; it was neither loaded nor added here.
+        """
+        known = self._unit.map.of(entity)
+        if known is None:
+            raise ConfigurationError(f"{entity!r} is not known to this session")
+        return known
+
+    def under(self, info: NodeInfo, key: Any) -> KnownNode | None:
+        """Return what is known under a primary key."""
+        return self._unit.map.get(info.address(key)) if self.tracks else None
+
+    def track(self, entity: Any) -> None:
+        """Remember an entity until the next commit; take back the removal of one that is known."""
+        known = self._unit.map.of(entity)
+        if known is not None:
+            self._unit.take_back(known)
+            return
+        self._refuse_stranger(entity)
+        made: KnownNode = Tracked(entity, None, None, None, {})
+        made.key = self._unit.mapper.address(made)
+        self._unit.add(made)
+
+    def untrack(self, entity: Any) -> None:
+        """Queue the deletion of an entity; one that is not known here counts as one that is in the database."""
+        known = self._unit.map.of(entity)
+        if known is None:
+            known = Tracked(entity, None, None, None, {}, is_reference=is_reference(entity))
+            known.key = self._unit.mapper.claim(known)
+            known.snapshot = NodePicture(self._unit.mapper.content(known))
+            self._unit.map.add(known)
+        self._unit.remove(known)
+
+    def refer(self, info: NodeInfo, key: Any) -> Any:
+        """Return the entity with this primary key, or one that only holds the key; it is remembered like any other."""
+        if key is None:
+            raise ConfigurationError(f"a reference has a key; None is no {info.key}")
+        address = info.address(key)
+        known = self._unit.map.get(address)
+        if known is not None:
+            return known.entity
+        entity = info.refer(key)
+        snapshot = NodePicture(self._unit.mapper.compose({info.key: key}))
+        self._unit.map.add(Tracked(entity, address, None, snapshot, {}, is_reference=True))
+        return entity
+
+    def admit(self, info: NodeInfo, nodes: Iterable[Node], *, renews: bool = False) -> list[Any]:
+        """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits."""
+        return [self._admit(info, node, renews=renews) for node in nodes]
+
+    def _admit(self, info: NodeInfo, node: Node, *, renews: bool) -> Any:
+        key = node.get(info.key)
+        known = None if key is None else self.under(info, key)
+        if known is None:
+            entity = info.make(node.properties)
+            if self.tracks and key is not None:
+                known = Tracked(entity, info.address(key), None, self._picture(info, entity), {})
+                self._unit.map.add(known)
+            return entity
+        if known.is_reference:
+            self._load_reference(info, known, node)
+        elif renews and known.unsure is None and not known.writes and not self._unit.is_pending(known):
+            self._take(info, known, node)
+        return known.entity
+
+    def refresh(self, info: NodeInfo, known: KnownNode, node: Node, *, force: bool) -> bool:
+        """Let the entity be as the server has it, and return whether what became of its last write is known.
+
+        After a commit whose outcome was unknown the node tells it: if it is what was sent, the write is taken note of, and later
+        edits stay edits; otherwise it did not happen. Of an increment nobody knows if the node is neither what was sent nor what
+        it was before: then everything stays as it is, without `force`.
+        """
+        if known.unsure is not None:
+            if not known.is_reference:
+                fresh = self._picture(info, info.make(node.properties))
+                if fresh.known == known.unsure:
+                    known.unsure, known.snapshot, known.is_written = None, fresh, True
+                    self._unit.recount(known)
+                    return True
+                if not known.increments or (known.snapshot is not None and fresh.known == known.snapshot.known):
+                    known.unsure = None
+                    return True
+            if known.increments and not force:
+                return False
+            known.unsure = None
+        if known.is_reference:
+            self._load_reference(info, known, node)
+        else:
+            self._unit.unstage(known)
+            self._take(info, known, node)
+        return True
+
+    def settle_missing(self, known: KnownNode) -> bool:
+        """Take note that the server has no node of an entity; return whether that tells the outcome of a commit."""
+        unsure, known.unsure = known.unsure, None
+        if unsure == b"":
+            self._unit.map.remove(known)
+        return unsure is not None
+
+    def revert(self, known: KnownNode) -> None:
+        """Let the entity be as it was loaded or written last."""
+        if known.snapshot is None:
+            raise ConfigurationError(f"{known.entity!r} is new: there is nothing to go back to")
+        info, properties = need_info(known.entity), self._unit.mapper.fields(known.snapshot.known)
+        known.increments = None
+        if known.is_reference:
+            info.forget_written(known.entity)
+            info.set(known.entity, properties)
+        else:
+            info.fill(known.entity, properties)
+
+    def _load_reference(self, info: NodeInfo, known: KnownNode, node: Node) -> None:
+        """Let what stood for a node be it; what the program has set stays set, as an edit of what was read."""
+        fresh, own = info.make(node.properties), info.written(known.entity)
+        snapshot = self._picture(info, fresh)
+        info.become_loaded(known.entity, fresh)
+        for name, amount in (known.increments or {}).items():
+            value = node.get(name, 0)
+            if name not in own and isinstance(value, (int, float)):
+                info.set(known.entity, {name: value + amount})
+        known.is_reference = False
+        undo = (self._unit.journal or {}).get(id(known))
+        if undo is None:
+            known.snapshot = snapshot
+            return
+        # What the transaction has staged stays staged, whether the node was read before that or after.
+        fields = self._unit.mapper.fields
+        staged = {} if known.snapshot is None else fields(known.snapshot.known)
+        undo.snapshot = snapshot
+        made = {name: value for name, value in {**fields(snapshot.known), **staged}.items() if value is not None}
+        known.snapshot = NodePicture(self._unit.mapper.compose(made))
+
+    def _take(self, info: NodeInfo, known: KnownNode, node: Node) -> None:
+        info.fill(known.entity, node.properties)
+        known.snapshot = self._picture(info, known.entity)
+        known.increments = None
+
+    def _picture(self, info: NodeInfo, entity: Any) -> NodePicture:
+        return NodePicture(self._unit.mapper.compose(info.properties(entity)))
+
+    @staticmethod
+    def _refuse_stranger(entity: Any) -> None:
+        if is_reference(entity):
+            raise ConfigurationError(f"{entity!r} refers to a node of another session; get a reference from this one")

@@ -1,0 +1,89 @@
+"""The steps of a graph session's reads of entities: load, find, reload. Joins statements with what the session knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from evsession.errors import SessionError
+from evsession.neo4j import cypher
+from evsession.neo4j.cypher import Cypher
+from evsession.neo4j.nodes import NodeInfo
+from evsession.neo4j.results import Result
+from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
+from evsession.session.graph_nodes import KnownNodes
+from evsession.session.operation import Steps
+from evsession.unitofwork.unit import UnitOfWork
+
+__all__ = ["NodeReader"]
+
+
+class NodeReader:
+    """Reads of the nodes of one session.
+
+    Args:
+        unit: Its unit of work.
+        nodes: What it knows.
+        run: Runs a statement where the session runs them now.
+    """
+
+    def __init__(
+        self, unit: UnitOfWork[NodePicture], nodes: KnownNodes, run: Callable[[Cypher], Generator[Any, Any, Result]]
+    ) -> None:
+        self._unit = unit
+        self._nodes = nodes
+        self._run = run
+
+    def load(self, info: NodeInfo, key: Any, *, cache: bool) -> Steps:
+        """Load one node by its primary key; a known one needs no request."""
+        known = self._nodes.under(info, key)
+        if known is not None and cache and not known.is_reference:
+            return (None if known.is_removed else known.entity,)
+        result = yield from self._run(cypher.find(info.labels, {info.key: key}, limit=1))
+        found = self._nodes.admit(info, result.values(0), renews=not cache)
+        return (found[0] if found else None,)
+
+    def find(self, info: NodeInfo, built: Cypher) -> Steps:
+        """Find nodes."""
+        result = yield from self._run(built)
+        return (self._nodes.admit(info, result.values(0)),)
+
+    def renew(self, known: Sequence[KnownNode], *, force: bool = False) -> Steps:
+        """Load entities again in one request, and let them be as the server has them."""
+        groups: dict[int, tuple[NodeInfo, dict[str, KnownNode]]] = {}
+        for one in known:
+            info = need_info(one.entity)
+            groups.setdefault(id(info), (info, {}))[1][one.key or ""] = one
+        if not groups:
+            return ()
+        asked = list(groups.values())
+        wanted = [(info.labels, info.key, [self._primary_key(info, one) for one in group.values()]) for info, group in asked]
+        result = yield from self._run(cypher.find_by_keys(wanted))
+        found = {(place, asked[place][0].address(node[asked[place][0].key])): node for place, node in result.values()}
+        missing, unclear = [], []
+        for place, (info, group) in enumerate(asked):
+            for address, one in group.items():
+                node = found.get((place, address))
+                if node is None:
+                    missing += [] if self._nodes.settle_missing(one) else [address]
+                elif not self._nodes.refresh(info, one, node, force=force):
+                    unclear.append(one)
+        if missing:
+            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            raise SessionError(f"there is no {shown}", status_code=404, key=missing[0])
+        if unclear:
+            raise SessionError(
+                f"whether {unclear[0].entity!r} was incremented cannot be told, for somebody else has changed it since;"
+                " refresh with force=True takes what the server has, commit increments again",
+                key=unclear[0].key,
+                uncertain=True,
+            )
+        return ()
+
+    def _primary_key(self, info: NodeInfo, known: KnownNode) -> Any:
+        """Return the primary key as the database knows it."""
+        return (
+            getattr(known.entity, info.key)
+            if known.snapshot is None
+            else self._unit.mapper.fields(known.snapshot.known)[info.key]
+        )

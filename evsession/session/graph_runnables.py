@@ -1,0 +1,145 @@
+"""Statements that run wherever the caller says: in a session or transaction that is there, or in a session of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
+
+from evsession.errors import SessionError
+from evsession.neo4j.cypher import Cypher
+from evsession.neo4j.results import Result
+from evsession.neo4j.transactions import TransactionConfig
+from evsession.session.callbacks import Callback, shift
+from evsession.session.graph_session import GraphSession
+from evsession.session.graph_transaction import GraphTransaction
+from evsession.session.operation import Notice, Operation, Owner, Pause, Steps
+from evsession.wire.message import Request, Response
+
+__all__ = ["Answering", "Place", "QueryRunner", "Runnable", "SessionSource", "operate"]
+
+T = TypeVar("T")
+
+Answering = Generator["Request | Pause | Notice", "Response | None", T]
+"""Steps that give one thing."""
+
+Runnable = GraphSession | GraphTransaction
+
+
+class SessionSource(Protocol):
+    """A store."""
+
+    def open_session(self, access_mode: str = "write") -> GraphSession:
+        """Return a new session."""
+
+
+class Place:
+    """Where the statements of one operation run."""
+
+    _session: GraphSession
+
+    def __init__(self, store: SessionSource, existing: Runnable | None, access: str, *, transact: bool) -> None:
+        """Take the place that is given, or open a session; with `transact` a session gets a transaction for this operation.
+
+        Raises:
+            TypeError: it is neither a session nor a transaction.
+        """
+        self._transaction: GraphTransaction | None = None
+        self._own: GraphTransaction | None = None
+        if isinstance(existing, GraphTransaction):
+            self._transaction = existing
+            return
+        if existing is not None and not isinstance(existing, GraphSession):
+            raise TypeError(f"session is a GraphSession, a GraphTransaction or None, not {existing!r}")
+        self._is_temporary = existing is None
+        self._session = store.open_session(access) if existing is None else existing
+        self._transaction = self._session._assigned()
+        if self._transaction is not None:
+            return
+        if transact:
+            self._own = self._transaction = self._session._new_transaction(access.upper(), TransactionConfig())
+
+    @property
+    def owner(self) -> Owner:
+        """Whose handlers, options and transport count."""
+        return self._session._alone() if self._transaction is None else self._transaction
+
+    def steps(self, work: Callable[[Place], Steps]) -> Steps:
+        """Do the work; commit or roll back what was begun for it, and close what was opened."""
+        if self._transaction is not None and self._own is None:
+            return (yield from work(self))
+        session = self._session
+        try:
+            if self._own is None:
+                return (yield from work(self))
+            session._check_free("this needs a transaction of its own, and the session has one open; give the transaction")
+            turn = session._turns.take()
+            try:
+                if not session._turns.is_next(turn):
+                    yield turn
+                return (yield from self._transact(self._own, work))
+            finally:
+                turn.release()
+        finally:
+            if self._is_temporary:
+                session._is_open = False
+
+    def _transact(self, transaction: GraphTransaction, work: Callable[[Place], Steps]) -> Steps:
+        try:
+            results = yield from work(self)
+        except SessionError:
+            yield from transaction._close()
+            raise
+        yield from transaction._commit()
+        return results
+
+    def run(self, cypher: Cypher) -> Answering[Result]:
+        """Run a statement."""
+        if self._transaction is not None:
+            (result,) = yield from self._transaction._run(*cypher)
+        else:
+            (result,) = yield from self._session._run(*cypher, TransactionConfig())
+        answer: Result = result
+        return answer
+
+
+def operate(
+    store: SessionSource,
+    name: str,
+    existing: Runnable | None,
+    work: Callable[[Place], Steps],
+    callback: Callback | None,
+    width: int,
+    *,
+    access: str = "write",
+    transact: bool = False,
+) -> Operation[Any]:
+    """Return the operation whose statements run in the existing session or transaction, or in a session of their own."""
+    place = Place(store, existing, access, transact=transact)
+    return Operation(place.owner, name, place.steps(work), callback, width)
+
+
+class QueryRunner:
+    """Runs statements where the caller says; `GraphStore.query_runner` is one."""
+
+    def __init__(self, store: SessionSource) -> None:
+        self._store = store
+
+    def run(
+        self, statement: str, params: Any = None, session: Runnable | Callback | None = None, callback: Callback | None = None
+    ) -> Operation[Result]:
+        """Run a statement; the result is a `Result`.
+
+        Args:
+            statement: One statement of Cypher.
+            params: Its parameters, as for `GraphSession.run`.
+            session: A session, a transaction, or None for a session of its own.
+            callback: Called with the error and the result.
+        """
+        given: Any = session
+        if not isinstance(given, (GraphSession, GraphTransaction)):
+            callback, params, given = shift(callback, params, given)
+
+        def steps(place: Place) -> Steps:
+            return ((yield from place.run(Cypher(statement, params))),)
+
+        return operate(self._store, "run", given, steps, callback, 1)

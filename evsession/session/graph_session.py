@@ -1,0 +1,366 @@
+"""The graph session: every method that programs call, and nothing of how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+from uuid import uuid4
+
+from evsession.config import GraphSessionOptions, Held
+from evsession.errors import SessionError, TransactionError
+from evsession.neo4j.answers import Answer
+from evsession.neo4j.bookmarks import Bookmark
+from evsession.neo4j.cypher import Cypher
+from evsession.neo4j.features import Features
+from evsession.neo4j.flows import Known, check_flow, statement_flow
+from evsession.neo4j.results import Result
+from evsession.neo4j.statements import GraphDatabase, Opening, Statement
+from evsession.neo4j.transactions import TransactionConfig, config_of
+from evsession.session.callbacks import Callback, shift
+from evsession.session.conversation import Running
+from evsession.session.events import Events
+from evsession.session.gate import Gate
+from evsession.session.graph_alone import Alone, Ending, One, Resetting
+from evsession.session.graph_managed import Managed
+from evsession.session.graph_stream import GraphStream
+from evsession.session.graph_transaction import GraphTransaction
+from evsession.session.graph_work import GraphWork
+from evsession.session.operation import Operation, Steps
+from evsession.wire.transport import WireEvent
+
+__all__ = ["GraphSession"]
+
+
+class GraphSession(GraphWork):
+    """A chain of transactions on one database, each of which sees what those before it wrote.
+
+    Open one with `GraphStore.open_session`, best in ``async with``: leaving waits for the session's operations, rolls back a
+    transaction that is still open, and closes. Its operations run one after another in the order of the calls; for work side by
+    side open several sessions. At most one transaction is open at a time.
+
+    Each method that asks the server returns an `Operation`. Its callback is always the last argument, also when optional ones
+    before it are left out.
+
+    Attributes:
+        options: The session's own copy of `GraphSessionOptions`; free to change.
+    """
+
+    options = Held(GraphSessionOptions)
+
+    def __init__(
+        self,
+        *,
+        database: GraphDatabase,
+        access: str,
+        bookmarks: tuple[str, ...],
+        impersonated_user: str | None,
+        known: Known,
+        options: GraphSessionOptions,
+        events: Events,
+        gate: Gate,
+        running: Running,
+        with_identity_map: bool = True,
+    ) -> None:
+        super().__init__(options=options, events=events, gate=gate, running=running)
+        self._database = database
+        self._access = access
+        self._bookmarks = bookmarks
+        self._impersonated_user = impersonated_user
+        self._server = known
+        self._current: GraphTransaction | None = None
+        self._managed: GraphTransaction | None = None
+        self._mark = uuid4().hex
+        self._count = 0
+        self._tag = ""
+        self._start_nodes(tracks=with_identity_map)
+
+    def run(
+        self,
+        query: str,
+        params: Any = None,
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[Result]:
+        """Run a statement in a transaction of its own; the result is a `Result` with all records.
+
+        A failure that comes after good rows still fails the operation; its `rows_before` says how many there were. If the
+        operation is cancelled, the statement is terminated on the server.
+
+        Args:
+            query: One statement of Cypher.
+            params: Its parameters: None, bool, int (64 bits), float, str, bytes, list, tuple, dict, Python's date, time, datetime
+                and timedelta, `Date`, `Time`, `DateTime`, `Duration`, `Point`; `Vector` and UUID where the server knows them.
+            config: `TransactionConfig`.
+            callback: Called with the error and the result.
+            timeout: In place of a config.
+            metadata: In place of a config.
+
+        Raises:
+            QueryError: the statement is empty, or the server cannot run it.
+            InvalidDocument: a parameter cannot be sent; its `path` says which. Nothing was sent.
+            TransactionError: a transaction of this session is open; run it there, or in another session.
+            UnsupportedFeature: the server lacks metadata, or the type of a parameter.
+        """
+        callback, params, given = shift(callback, params, config)
+        if isinstance(params, TransactionConfig) and given is None:
+            params, given = None, params
+        chosen = config_of(given, timeout, metadata)
+        assigned = self._assigned()
+        if assigned is not None:
+            if not chosen.is_empty:
+                raise TransactionError("the settings of a statement are those of the transaction that is open in this session")
+            return assigned.run(query, params, callback)
+        return Operation(self._alone(), "run", self._run(query, params, chosen), callback, 1)
+
+    def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
+        statement = Statement.of(query, params)
+        self._check_free("Queries cannot be run directly on a session with an open transaction; run it in the transaction")
+        turn, pause = self._turns.take(), self._ending()
+        try:
+            if pause is not None:
+                yield pause
+            if not self._turns.is_next(turn):
+                yield turn
+            features = yield from check_flow(self._server, statement, config)
+            if config.timeout is not None and features is not None and not features.has_timeouts:
+                return (yield from self._run_explicitly(statement, config, features))
+            self._tag = self._next_tag()
+            answer = yield from statement_flow(self._database, statement, self._opening(config, self._access), self._tag)
+            self._saw(answer)
+            return (Result(answer, statement.text, statement.parameters, self._database.name),)
+        finally:
+            turn.release()
+
+    def _run_explicitly(self, statement: Statement, config: TransactionConfig, features: Features) -> Steps:
+        """Give a statement a transaction, for the sake of its timeout."""
+        transaction = self._new_transaction(self._access, config)
+        one = One(transaction, statement)
+        yield one
+        return (one.result,)
+
+    def stream(
+        self,
+        query: str,
+        params: Mapping[str, Any] | None = None,
+        config: TransactionConfig | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> GraphStream:
+        """Read a result of any size in constant memory: ``async for record in session.stream("MATCH (n) RETURN n")``.
+
+        The statement runs in a transaction of its own when the first record is asked for. Arguments and errors are those of
+        `run`, but a timeout needs Neo4j 2026.04.
+        """
+        self._check_free("a stream has a transaction of its own, and this session has one open")
+        return GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+
+    def begin_transaction(
+        self,
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[GraphTransaction]:
+        """Begin a transaction; the result is a `GraphTransaction`.
+
+        Raises:
+            TransactionError: one is open already, which is not harmed; or a bookmark is none.
+        """
+        given: Any = config
+        callback, given = shift(callback, given)
+        self._check_open()
+        transaction = self._new_transaction(self._access, config_of(given, timeout, metadata))
+        return Operation(transaction, "begin_transaction", self._beginning(transaction), callback, 1)
+
+    def _beginning(self, transaction: GraphTransaction) -> Steps:
+        self._check_free("You cannot begin a transaction on a session with an open transaction")
+        turn, pause = self._turns.take(), self._ending()
+        self._current = transaction
+        self._unit.journal = {}
+        has_begun = False
+        try:
+            if pause is not None:
+                yield pause
+            if not self._turns.is_next(turn):
+                yield turn
+            yield from transaction._begin()
+            has_begun = True
+            return (transaction,)
+        finally:
+            if not has_begun:
+                transaction._give_up()
+            turn.release()
+
+    def read_transaction(
+        self,
+        work: Callable[..., Any],
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[Any]:
+        """Do work that only reads in a transaction; everything else is as in `write_transaction`."""
+        return self._manage("read_transaction", "READ", work, config, callback, timeout, metadata)
+
+    def write_transaction(
+        self,
+        work: Callable[..., Any],
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[Any]:
+        """Do work in a transaction, commit it, and give what it gave.
+
+        If the work raises, the transaction is rolled back and the exception is the operation's. A failure that may pass
+        (`SessionError.is_retryable`: a deadlock, a connection that broke) is tried again with all of the work, for
+        ``options.retry_time`` seconds, so the work should change nothing but the graph. A commit whose outcome is unknown is
+        `uncertain` and never tried again. The transaction begins with the first statement of the work, in one request.
+
+        Args:
+            work: ``async def work(tx)``; or in callback style ``def work(tx, done)``, which calls ``done(error, result)`` at its
+                end.
+            config: `TransactionConfig` of each try.
+            callback: Called with the error and the value of the work.
+            timeout: In place of a config.
+            metadata: In place of a config.
+
+        Raises:
+            TransactionError: a transaction is open in this session.
+        """
+        return self._manage("write_transaction", "WRITE", work, config, callback, timeout, metadata)
+
+    def _manage(
+        self,
+        name: str,
+        access: str,
+        work: Callable[..., Any],
+        config: Any,
+        callback: Callback | None,
+        timeout: float | None,
+        metadata: Mapping[str, Any] | None,
+    ) -> Operation[Any]:
+        callback, config = shift(callback, config)
+        chosen = config_of(config, timeout, metadata)
+
+        def begin() -> GraphTransaction:
+            self._managed = self._new_transaction(access, chosen, events=self._events.without_failures())
+            return self._managed
+
+        def tell(error: SessionError, attempt: int, delay: float) -> None:
+            event = WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error)
+            for handler in self._events.pick("retry"):
+                self._running()[0].call(self._gate, self._events, handler, event)
+
+        return Operation(self, name, self._managing(Managed(begin, work, self.options, tell)), callback, 1)
+
+    def _managing(self, managed: Managed) -> Steps:
+        self._check_free("You cannot begin a transaction on a session with an open transaction")
+        turn, pause = self._turns.take(), self._ending()
+        try:
+            if pause is not None:
+                yield pause
+            if not self._turns.is_next(turn):
+                yield turn
+            yield managed
+            return (managed.value,)
+        finally:
+            turn.release()
+
+    def last_bookmark(self) -> Bookmark | None:
+        """Return what this session has seen: of its last commit or successful `run`, before those what it was opened with.
+
+        Failures, rollbacks and streams that were not read to the end leave it as it was. It is up to date when the operations
+        that were called before are done.
+        """
+        return Bookmark(self._bookmarks) if self._bookmarks else None
+
+    def reset(self, callback: Callback | None = None) -> Operation[None]:
+        """End what the session does on the server: a statement that runs is terminated, an open transaction is rolled back.
+
+        The operations concerned fail, a transaction is to be closed by the program. Does not wait for its turn.
+        """
+        return Operation(self, "reset", self._reset(), callback, 0)
+
+    def _reset(self) -> Steps:
+        yield Resetting(self)
+        return ()
+
+    async def aclose(self) -> None:
+        """Wait for what is in flight, roll back an open transaction, then close. Closing again does nothing."""
+        try:
+            if self._is_open:
+                await self.drain()
+        finally:
+            try:
+                if self._current is not None:
+                    await self._current._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
+            finally:
+                self._is_open = False
+                self._let_go()
+
+    def _assigned(self) -> GraphTransaction | None:
+        """Return the transaction in which statements of the session run: one of the unit of work."""
+        transaction = self._current
+        return transaction if transaction is not None and transaction._is_assigned and transaction.is_open else None
+
+    def _new_work_transaction(self) -> GraphTransaction:
+        return self._new_transaction(self._access, TransactionConfig(), events=self._events.without_failures())
+
+    def _run_here(self, cypher: Cypher) -> Generator[Any, Any, Result]:
+        transaction = self._current
+        if transaction is not None and transaction.is_open:
+            (result,) = yield from transaction._run(*cypher)
+        else:
+            (result,) = yield from self._run(*cypher, TransactionConfig())
+        answer: Result = result
+        return answer
+
+    def _loader(self) -> Alone | GraphTransaction:
+        transaction = self._current
+        return transaction if transaction is not None and transaction.is_open else self._alone()
+
+    def _alone(self) -> Alone:
+        """Return the owner of operations that run statements in transactions of their own."""
+        return Alone(self)
+
+    def _new_transaction(self, access: str, config: TransactionConfig, *, events: Events | None = None) -> GraphTransaction:
+        return GraphTransaction(self, access, config, self._events if events is None else events)
+
+    def _check_free(self, otherwise: str) -> None:
+        transaction = self._current
+        if self._managed is not None or (transaction is not None and transaction.is_open):
+            raise TransactionError(f"{otherwise}, or use another session")
+
+    def _ending(self) -> Ending | None:
+        """Return the pause until a transaction is over that was asked to end."""
+        return None if self._current is None else Ending(self._current)
+
+    def _opening(self, config: TransactionConfig, access: str) -> Opening:
+        return Opening(access, self._bookmarks, config, self._impersonated_user)
+
+    def _next_tag(self) -> str:
+        self._count += 1
+        return f"{self._mark}-{self._count}"
+
+    def _saw(self, answer: Answer) -> None:
+        if answer.bookmarks:
+            self._bookmarks = tuple(answer.bookmarks)
+
+    def _ended(self, transaction: GraphTransaction) -> None:
+        if transaction is self._current:
+            self._current = None
+            self._end_work(transaction)
+        elif transaction is self._managed:
+            self._managed = None
+
+    def __repr__(self) -> str:
+        state = "open" if self._is_open else "closed"
+        return f"<GraphSession {self._database.name!r} {self._access} {state}, {self._gate.count} in flight>"

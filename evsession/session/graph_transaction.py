@@ -1,0 +1,345 @@
+"""One transaction on a graph: what may be done with it when, and that nothing of it stays behind on the server."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Generator
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import trio
+
+from evsession.config import GraphSessionOptions
+from evsession.errors import AuthenticationError, ProtocolError, SessionClosed, SessionError, TransactionError
+from evsession.neo4j.answers import Answer
+from evsession.neo4j.flows import Known, Opened, begin_flow, check_flow, commit_flow, rollback_flow, run_flow
+from evsession.neo4j.results import Result
+from evsession.neo4j.statements import GraphDatabase, Opening, Statement
+from evsession.neo4j.transactions import TransactionConfig
+from evsession.session.callbacks import Callback, shift
+from evsession.session.events import Events
+from evsession.session.gate import Gate, Turns
+from evsession.session.graph_guard import Guard
+from evsession.session.graph_keep_alive import KeepingAlive
+from evsession.session.graph_release import release
+from evsession.session.operation import Notice, Operation, Pause, Steps
+from evsession.session.runtime import Runtime
+from evsession.wire.flow import Flow
+from evsession.wire.message import Request, Response
+from evsession.wire.transport import Trail, Transport
+
+__all__ = ["GraphTransaction", "Phase", "TransactionHome"]
+
+T = TypeVar("T")
+
+
+class Phase(enum.Enum):
+    """ACTIVE -> COMMITTED | ROLLED_BACK | TERMINATED, and TERMINATED -> ROLLED_BACK."""
+
+    ACTIVE = "open"
+    COMMITTED = "been committed"
+    ROLLED_BACK = "been rolled back"
+    TERMINATED = "been rolled back because of an error or a reset"
+
+
+_REFUSALS = {
+    "run": "Cannot run more queries in this transaction, it has {}",
+    "commit": "Can't commit, transaction has {}",
+    "rollback": "Can't rollback, transaction has {}",
+}
+
+
+class TransactionHome(Protocol):
+    """The session of a transaction."""
+
+    _database: GraphDatabase
+    _server: Known
+    _gate: Gate
+
+    @property
+    def options(self) -> GraphSessionOptions:
+        """The session's settings."""
+
+    def _running(self) -> tuple[Runtime, Transport]:
+        """Return what runs, or raise SessionClosed."""
+
+    def _store_running(self) -> tuple[Runtime, Transport]:
+        """Return what runs, whether the session is open or not, or raise SessionClosed."""
+
+    def _opening(self, config: TransactionConfig, access: str) -> Opening:
+        """Return how a transaction begins now."""
+
+    def _next_tag(self) -> str:
+        """Return a mark for a statement."""
+
+    def _saw(self, answer: Answer) -> None:
+        """Take the bookmark of what was committed."""
+
+    def _ended(self, transaction: GraphTransaction) -> None:
+        """Know that it holds nothing any more and another one may begin."""
+
+
+class GraphTransaction:
+    """A transaction that is begun, used and ended by the program; `GraphSession.begin_transaction` gives it.
+
+    ``async with transaction:`` commits when the block ends, and rolls back when it ends by an exception. Its operations take
+    turns in call order. Any failure of a statement ends it on the server; then `commit` raises, and `rollback` and `close` send
+    nothing. An idle one expires on the server after a minute (its next operation raises `TransactionError`), unless
+    ``options.keep_alive`` is set.
+
+    Attributes:
+        session: Its session.
+        options: The session's options.
+    """
+
+    def __init__(self, session: TransactionHome, access: str, config: TransactionConfig, events: Events) -> None:
+        self.options = session.options
+        self.session = session
+        self._session = session
+        self._is_assigned = self._is_own = False
+        self._events = events
+        self._gate = session._gate
+        self._access = access
+        self._config = config
+        self._turns = Turns()
+        self._asked = self._phase = Phase.ACTIVE
+        self._opened: Opened | None = None
+        self._is_uncertain = False
+        self._tag = ""
+        self._cause: BaseException | None = None
+        self._left = trio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be ended: neither committed nor rolled back, nor asked to be.
+
+        One in which something has failed is open until it is closed, as in the Java driver; only `rollback` and `close` work.
+        """
+        return self._asked in (Phase.ACTIVE, Phase.TERMINATED)
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the server gives it up unless it is used before, in UTC by the server's clock; None before it has begun."""
+        opened = self._opened
+        return None if opened is None or opened.answer.transaction is None else opened.answer.transaction.expires
+
+    def run(self, query: str, params: Any = None, callback: Callback | None = None) -> Operation[Result]:
+        """Run a statement in the transaction; as `GraphSession.run`, but settings belong to the transaction.
+
+        Raises:
+            TransactionError: the transaction has ended, or something in it has failed (which is the cause).
+        """
+        callback, params = shift(callback, params)
+        return Operation(self, "run", self._run(query, params), callback, 1)
+
+    def commit(self, callback: Callback | None = None) -> Operation[None]:
+        """Make everything that was done in the transaction last.
+
+        If no answer comes back, it is asked whether the transaction is still there: then it is rolled back, else the error is
+        `uncertain`.
+
+        Raises:
+            TransactionError: it has ended already, or something in it has failed (which is the cause).
+        """
+        return Operation(self, "commit", self._commit(), callback, 0)
+
+    def rollback(self, callback: Callback | None = None) -> Operation[None]:
+        """Undo everything that was done in the transaction.
+
+        Raises:
+            TransactionError: it was committed or rolled back already.
+        """
+        return Operation(self, "rollback", self._roll_back("rollback"), callback, 0)
+
+    def close(self, callback: Callback | None = None) -> Operation[None]:
+        """Roll back unless the transaction has ended, in whatever way."""
+        return Operation(self, "close", self._close(), callback, 0)
+
+    async def __aenter__(self) -> GraphTransaction:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            await self._abandon(error)  # noqa: ASYNC102 - what must be shielded there is
+        elif self.is_open:
+            try:
+                await self.commit()  # noqa: ASYNC102 - what must be shielded there is
+            finally:
+                await self._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
+
+    def __repr__(self) -> str:
+        return f"<GraphTransaction {self._access} {self._phase.name.lower()}>"
+
+    # The steps of the operations look at what was asked for when they are called, and at what became of it when it is their turn.
+
+    def _run(self, query: str, params: Any) -> Steps:
+        statement = Statement.of(query, params)
+        self._check("run", self._asked)
+        turn = self._turns.take()
+        try:
+            if not self._turns.is_next(turn):
+                yield turn
+                self._check("run", self._phase)
+            yield from check_flow(self._session._server, statement, self._config)
+            answer = yield from self._guarded(self._run_or_begin(statement))
+            return (Result(answer, statement.text, statement.parameters, self._session._database.name),)
+        finally:
+            turn.release()
+
+    def _run_or_begin(self, statement: Statement) -> Flow[Answer]:
+        self._tag = self._session._next_tag()
+        opened = self._opened
+        if opened is None:
+            begun = yield from begin_flow(self._session._database, self._begin_now(), statement, self._tag)
+            self._begun(begun)
+            return begun.answer
+        answer = yield from run_flow(self._session._database, opened, statement, self._tag)
+        self._opened = Opened(opened.id, opened.affinity, answer)
+        return answer
+
+    def _begin(self) -> Steps:
+        """Begin without a statement, in a request of its own, so that what hinders it is known at once."""
+        yield from check_flow(self._session._server, None, self._config)
+        yield from self._guarded(self._begin_flow())
+        return (self,)
+
+    def _begin_flow(self) -> Flow[None]:
+        self._begun((yield from begin_flow(self._session._database, self._begin_now(), None, "")))
+
+    def _begin_now(self) -> Opening:
+        return self._session._opening(self._config, self._access)
+
+    def _begun(self, opened: Opened) -> None:
+        self._opened = opened
+        if self.options.keep_alive:
+            runtime, transport = self._session._running()
+            runtime.attend(KeepingAlive(self, transport).run)
+
+    def _commit(self) -> Steps:
+        self._check("commit", self._asked)
+        self._asked = Phase.COMMITTED
+        turn = self._turns.take()
+        try:
+            if not self._turns.is_next(turn):
+                yield turn
+                self._check("commit", self._phase)
+            if self._opened is not None:
+                answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
+                self._session._saw(answer)
+            self._move(Phase.COMMITTED)
+            return ()
+        finally:
+            turn.release()
+
+    def _roll_back(self, verb: str) -> Steps:
+        if self._asked is not Phase.TERMINATED:
+            self._check(verb, self._asked)
+        self._asked = Phase.ROLLED_BACK
+        turn = self._turns.take()
+        try:
+            if not self._turns.is_next(turn):
+                yield turn
+            if self._phase is Phase.ACTIVE and self._opened is not None:
+                yield from self._guarded(rollback_flow(self._session._database, self._opened))
+            self._move(Phase.ROLLED_BACK)
+            return ()
+        finally:
+            turn.release()
+
+    def _close(self) -> Steps:
+        if self.is_open:
+            yield from self._roll_back("rollback")
+        return ()
+
+    def _check(self, verb: str, phase: Phase) -> None:
+        if phase is Phase.ACTIVE:
+            return
+        if phase is Phase.TERMINATED and verb == "commit":
+            text = "Transaction can't be committed. It has been rolled back either because of an error or explicit termination"
+        else:
+            text = _REFUSALS[verb].format(phase.value)
+        raise TransactionError(text) from self._cause
+
+    def _guarded(self, flow: Flow[T], *, commits: bool = False) -> Generator[Request | Pause | Notice, Response | None, T]:
+        """Know that a refusal has ended the transaction, and end it where the server may not have done so."""
+        try:
+            return (yield from flow)
+        except SessionError as error:
+            opened = self._opened
+            self._fail(error)
+            # Who is refused before the transaction is looked at, or by somebody in between, leaves it open.
+            if opened is not None and (error.code is None or isinstance(error, AuthenticationError)):
+                release = _Releasing(self, opened)
+                yield release
+                error.uncertain = error.uncertain and not release.has_undone
+            # The operation will say so of nonsense, too: it alone knows what was sent.
+            self._is_uncertain = commits and (error.uncertain or isinstance(error, ProtocolError))
+            raise
+
+    def _fail(self, cause: BaseException) -> None:
+        """Know that the transaction is lost."""
+        if self._phase is Phase.ACTIVE:
+            self._cause = cause
+            self._move(Phase.TERMINATED)
+
+    def _move(self, phase: Phase) -> None:
+        self._asked = self._phase = phase
+        self._left.set()
+        if phase is not Phase.TERMINATED:
+            self._session._ended(self)
+
+    def _running(self) -> tuple[Runtime, Transport]:
+        runtime, transport = self._session._running()
+        return runtime, Guard(self, transport)
+
+    def _give_up(self) -> None:
+        """Know that it was never begun."""
+        self._move(Phase.ROLLED_BACK)
+
+    async def _abandon(self, cause: BaseException | None) -> None:
+        """Roll back whatever is there, also in a task that is cancelled; a failure of it is nobody's concern."""
+        opened, phase = self._opened, self._phase
+        if phase is Phase.ACTIVE:
+            self._cause = cause
+            self._move(Phase.ROLLED_BACK)
+            if opened is not None:
+                await self._release(opened, Trail("rollback"))
+        elif phase is Phase.TERMINATED:
+            self._move(Phase.ROLLED_BACK)
+
+    async def _release(self, opened: Opened, trail: Trail) -> bool:
+        with suppress(SessionClosed):
+            transport = self._session._store_running()[1]
+            return await release(transport, self._session._database, opened, self._tag, trail)
+        return False
+
+    async def _break(self, cause: BaseException) -> None:
+        """End it because what was to be done in it is half done; it stays to be closed."""
+        opened, was_active = self._opened, self._phase is Phase.ACTIVE
+        self._fail(cause)
+        if was_active and opened is not None:
+            await self._release(opened, Trail("rollback"))
+
+    async def _reset(self) -> None:
+        """End it whatever runs in it; it stays to be closed."""
+        opened = self._opened
+        self._fail(TransactionError("the session was reset"))
+        if opened is not None:
+            await self._release(opened, Trail("reset"))
+
+
+class _Releasing:
+    """A pause in which a transaction is rolled back that may have survived a failure."""
+
+    def __init__(self, transaction: GraphTransaction, opened: Opened) -> None:
+        self.has_undone = False
+        self._transaction = transaction
+        self._opened = opened
+
+    async def wait(self) -> None:
+        """Roll back."""
+        self.has_undone = await self._transaction._release(self._opened, Trail("rollback"))

@@ -1,0 +1,266 @@
+"""The unit of work of nodes, for sessions on graphs. The verbs that every database has are `Working`'s."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Mapping
+from typing import Any, TypeVar
+
+from evsession.config import GraphSessionOptions
+from evsession.errors import DirtyEntity
+from evsession.neo4j import cypher
+from evsession.neo4j.nodes import info_of
+from evsession.neo4j.results import Result
+from evsession.neo4j.statements import GraphDatabase
+from evsession.session.callbacks import Callback, shift, split
+from evsession.session.graph_commit import Doing, GraphBatches, Whole
+from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
+from evsession.session.graph_nodes import KnownNodes
+from evsession.session.graph_reading import NodeReader
+from evsession.session.graph_transaction import GraphTransaction, Phase
+from evsession.session.operation import Operation, Steps
+from evsession.session.plan import Plan
+from evsession.session.transaction import Capabilities
+from evsession.session.working import Working
+from evsession.unitofwork.unit import UnitOfWork
+
+__all__ = ["GraphWork"]
+
+E = TypeVar("E")
+
+
+class GraphWork(Working[NodePicture]):
+    """The unit of work of a graph session."""
+
+    capabilities = Capabilities(interactive_transactions=True, reads_own_writes=True)
+
+    _current: GraphTransaction | None
+    _database: GraphDatabase
+    _mark: str
+
+    options: GraphSessionOptions
+
+    def _start_nodes(self, *, tracks: bool) -> None:
+        self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=str)
+        self._nodes = KnownNodes(self._unit, tracks=tracks)
+        self._reader = NodeReader(self._unit, self._nodes, self._run_here)
+        self._start_working()
+
+    @abstractmethod
+    def _new_work_transaction(self) -> GraphTransaction:
+        """Return a transaction that begins with its first statement."""
+
+    @abstractmethod
+    def _run_here(self, cypher: cypher.Cypher) -> Generator[Any, Any, Result]:
+        """Run a statement in the open transaction, or in one of its own."""
+
+    def _backend(self) -> GraphBatches:
+        return GraphBatches(self)
+
+    def _work_transaction(self) -> GraphTransaction:
+        if self._unit.journal is None or self._current is None:
+            self._open_work(_is_own=True)
+        assert self._current is not None
+        return self._current
+
+    def _open_work(self, *, _is_own: bool) -> None:
+        self._unit.journal = {}
+        self._current = self._new_work_transaction()
+        self._current._is_assigned = True
+        self._current._is_own = _is_own
+
+    def use_transaction(self) -> Any:
+        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
+
+        The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
+        into it, and `run` of the session runs in it and sees that.
+        """
+        self._check_open()
+        if self._unit.journal is None:
+            self._open_work(_is_own=False)
+        return self._current
+
+    @property
+    def assigned_transaction(self) -> Any:
+        """The open transaction, or None."""
+        return None if self._unit.journal is None else self._current
+
+    def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
+        whole = Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
+        try:
+            yield whole
+            return whole.results
+        finally:
+            whole.close()
+
+    async def _undo_work(self, error: BaseException) -> None:
+        """End a transaction that was opened for the commit that fails, or that the failure has ended."""
+        transaction = self._current
+        if transaction is not None and (transaction._is_own or transaction._phase is not Phase.ACTIVE):
+            await transaction._abandon(error)
+
+    def _roll_back(self) -> Generator[Any, Any, None]:
+        assert self._current is not None  # there is one while there is a journal
+        yield Doing(self._current.close)
+
+    def _end_work(self, transaction: GraphTransaction) -> None:
+        """Know what became of what the transaction has staged."""
+        unit, staged = self._unit, [undo.known for undo in (self._unit.journal or {}).values()]
+        if transaction._phase is not Phase.COMMITTED:
+            for known in staged if transaction._is_uncertain else ():
+                known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
+            unit.roll_back()
+            return
+        for known in staged:
+            known.is_written, known.unsure = True, None
+            if known.is_flushed:
+                unit.forget(known)
+        unit.journal = None
+
+    def _check_entity(self, entity: Any) -> None:
+        if isinstance(entity, type):
+            raise TypeError(f"{entity!r} is a class, not a node")
+        need_info(entity)
+
+    def _track(self, entity: Any) -> None:
+        self._nodes.track(entity)
+
+    def _untrack(self, entity: Any) -> None:
+        self._check_entity(entity)
+        self._nodes.untrack(entity)
+
+    def _known(self, entity: Any) -> KnownNode:
+        return self._nodes.of(entity)
+
+    def _find(self, key: str) -> Any:
+        known = self._unit.map.get(key)
+        return None if known is None else known.entity
+
+    def get_reference(self, type: type[E], key: Any) -> E:
+        """Return the entity with this primary key if it is known, or else an object that stands for it and holds only the key.
+
+        Sends nothing, and does not ask whether the node exists. Reading another property raises `NotLoaded`; one that is set is
+        written by the next commit, alone. A commit that would write to a missing node fails with status 404 and writes nothing.
+        `hydrate`, `load`, `find` or `refresh` make the object that node.
+
+        Args:
+            type: A class marked with `node`, or a model.
+            key: The primary key.
+        """
+        self._check_open()
+        entity: E = self._nodes.refer(need_info(type), key)
+        return entity
+
+    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[E | None]:
+        """Load a node by its primary key; the result is the entity, or None. A known one is given without a request.
+
+        Args:
+            type: A class marked with `node`, or a model.
+            key: The primary key.
+            callback: Called with the error and the entity.
+        """
+        steps = self._reader.load(need_info(type), key, cache=self.options.cache)
+        return Operation(self._loader(), "load", steps, callback, 1)
+
+    def find(
+        self,
+        type: type[E],
+        where: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
+        *,
+        order: Any = None,
+        skip: int | None = None,
+        limit: int | None = None,
+    ) -> Operation[list[E]]:
+        """Find nodes; the result is the list of entities, which the session then knows.
+
+        Args:
+            type: A class marked with `node`, or a model.
+            where: Conditions, as `Model` has them.
+            callback: Called with the error and the list.
+            order: As in `Model.find_many`.
+            skip: How many to leave out at the start.
+            limit: How many at most.
+        """
+        callback, where = shift(callback, where)
+        built = cypher.find(need_info(type).labels, where, order=order, skip=skip, limit=limit)
+        return Operation(self._loader(), "find", self._reader.find(need_info(type), built), callback, 1)
+
+    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
+        """Load what references stand for, in one request for all; properties that were set stay set.
+
+        Entities that are loaded stay as they are.
+
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            callback: Called with the error.
+
+        Raises:
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, there is no such node; its `key` names the first. Those that exist are loaded.
+        """
+        callback, *given = split(entities, callback, _is_entity)
+        known = [self._nodes.of(entity) for entity in given]
+        steps = self._reader.renew([one for one in known if one.is_reference])
+        return Operation(self._loader(), "hydrate", steps, callback, 0)
+
+    def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
+        """Load entities again, in one request; they stay the same objects.
+
+        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written,
+        any other as not written. Of an increment on a node that somebody else has changed since, nobody can tell.
+
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            force: Whether unsaved edits are given up; otherwise an entity that has some is refused.
+            callback: Called with the error.
+
+        Raises:
+            DirtyEntity: an entity has unsaved edits, or is new. Nothing was sent.
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, a node is not there any more; its `key` names the first. Or `uncertain`: what became of an
+                increment cannot be told; what is pending stays so.
+        """
+        callback, *given = split(entities, callback, _is_entity)
+        known = [self._nodes.of(entity) for entity in given]
+        return Operation(self._loader(), "refresh", self._refresh(known, force=force), callback, 0)
+
+    def _refresh(self, known: list[KnownNode], *, force: bool) -> Steps:
+        for one in known:
+            if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
+                what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
+                raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
+        return (yield from self._reader.renew(known, force=force))
+
+    def revert(self, *entities: Any) -> None:
+        """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
+
+        Raises:
+            ConfigurationError: an entity is new, or not known to this session.
+        """
+        for known in [self._nodes.of(entity) for entity in entities]:
+            self._nodes.revert(known)
+
+    def plan(self) -> Plan:
+        """Return what `commit` would send now, without sending it and without calling hooks.
+
+        Statements and parameters are exact; the id of a transaction that has not begun is shown as ``new``.
+
+        Raises:
+            InvalidDocument: an entity cannot be stored.
+            KeyConflict: two entities have one key.
+        """
+        staged = self._unit.freeze()
+        try:
+            batch = self._unit.due(staged)
+            return Plan(batch, list(GraphBatches(self).requests(batch)))
+        finally:
+            self._unit.release(staged)
+
+    @abstractmethod
+    def _loader(self) -> Any:
+        """Return the owner of operations that load."""
+
+
+def _is_entity(thing: Any) -> bool:
+    return info_of(type(thing)) is not None

@@ -1,0 +1,126 @@
+"""Results of any size, one item at a time, whoever makes the items. Nothing is remembered."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import trio
+
+from evsession.errors import SessionClosed, SessionError
+from evsession.session.callbacks import Callback
+from evsession.session.operation import Operation, Owner, Steps
+from evsession.session.streaming import Streaming
+
+__all__ = ["Rows"]
+
+E = TypeVar("E")
+R = TypeVar("R", bound="Rows[Any]")
+
+
+class Rows(Streaming, Generic[E]):
+    """An asynchronous iterator over an answer that is read in pieces; what inherits knows how to ask and how to read."""
+
+    name = "stream"
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._items: deque[E] = deque()
+        self._made = 0
+        self._is_ended = False
+        self._broken: SessionError | None = None
+
+    @property
+    def count(self) -> int:
+        """How many were given so far."""
+        return self._made - len(self._items)
+
+    def __aiter__(self: R) -> R:
+        return self
+
+    async def __anext__(self) -> E:
+        try:
+            # Nearly every item is there already: one coroutine and one call in C for each.
+            return self._items.popleft() if self._items else await self.take()
+        except SessionError as error:
+            self._tell(error)
+            raise
+
+    async def take(self) -> E:
+        """Return the next item, or raise StopAsyncIteration; handlers are not told of a failure."""
+        while not self._items:
+            if self._broken is not None:
+                await trio.lowlevel.checkpoint()
+                raise self._broken
+            if self._is_ended:
+                await trio.lowlevel.checkpoint()
+                raise StopAsyncIteration
+            try:
+                async with self._guarded():
+                    await self._fill()
+            except BaseException as error:
+                # Never an end that looks like the end of the items.
+                cut_off = SessionClosed("the stream was cut off while it waited for the server", operation=self.name)
+                self._broken = error if isinstance(error, SessionError) else cut_off
+                raise
+        return self._items.popleft()
+
+    async def _fill(self) -> None:
+        """Wait for more items, or for the end; what inherits does it."""
+
+    def _add(self, items: Iterable[E]) -> None:
+        """Keep more items, when all before have been given; those that were made before a failure count."""
+        try:
+            self._items.extend(items)
+        finally:
+            self._made += len(self._items)
+
+    def _end(self) -> None:
+        """Know that everything was read."""
+        super().close()
+        self._is_ended = True
+
+    def close(self) -> None:
+        """End the stream; what had come and was not given is dropped. Never waits."""
+        self._is_ended = True
+        self._made -= len(self._items)
+        self._items.clear()
+        super().close()
+
+    def __del__(self) -> None:
+        # Leaving "async for" early drops the stream without a word; that is no mistake worth a warning.
+        if getattr(self, "_exchange", None) is not None:
+            self.close()
+
+    def consume(self, on_item: Callable[[Any], object] | None, callback: Callback | None) -> Operation[int]:
+        """Return the operation that reads the whole stream."""
+        return Operation(self._owner, self.name, self._consume(_Consumption(self, on_item)), callback, 1, timed=False)
+
+    def _consume(self, consumption: _Consumption) -> Steps:
+        yield consumption
+        return (self.count,)
+
+
+class _Consumption:
+    """The pause of an operation while its stream is read."""
+
+    def __init__(self, stream: Rows[Any], on_item: Callable[[Any], object] | None) -> None:
+        self._stream = stream
+        self._on_item = on_item
+
+    async def wait(self) -> None:
+        """Read to the end."""
+        stream = self._stream
+        try:
+            while True:
+                try:
+                    item = await stream.take()
+                except StopAsyncIteration:
+                    return
+                result = None if self._on_item is None else self._on_item(item)
+                if inspect.iscoroutine(result):
+                    await result
+        finally:
+            stream.close()

@@ -1,0 +1,102 @@
+"""Faults of the wire under graph sessions: lost, cut and foreign answers, and servers that go and come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+import evsession
+from evsession.testing import ScriptedServer, Step, answer, close, read_request, reset, send
+from tests.unit.neo4j.typed import GONE, ROLLED_BACK, committed, opened, rows
+
+COMMITTED = committed().body
+HEAD = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/vnd.neo4j.query\r\nContent-Length: %d\r\n\r\n" % len(COMMITTED)
+WHOLE = HEAD + COMMITTED
+
+
+async def commit_cut(end: Sequence[Step], then: evsession.Response) -> tuple[evsession.SessionError, int, ScriptedServer]:
+    """Commit on a server that takes the request and then does this; return the error and how often the work was done."""
+    calls = 0
+    begun = [answer(opened("t1", 1)), read_request(), *end]
+    async with ScriptedServer(begun, [answer(then), answer(rows(1))]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+
+            async def work(tx: evsession.GraphTransaction) -> None:
+                nonlocal calls
+                calls += 1
+                await tx.run("MATCH (n:Counter) SET n.n = n.n + 1")
+
+            with pytest.raises(evsession.SessionError) as caught:
+                await session.write_transaction(work)
+            assert session.last_bookmark() is None
+            assert (await session.run("RETURN 1")).value() == 1
+        return caught.value, calls, server
+
+
+@pytest.mark.parametrize("end", [*range(0, len(WHOLE), 9), len(WHOLE) - 1])
+async def test_a_commit_whose_answer_is_cut_anywhere_is_uncertain_and_done_once(end: int) -> None:
+    error, calls, server = await commit_cut([send(WHOLE[:end])] if end else [], GONE)
+    assert (error.uncertain, error.is_retryable(), calls) == (True, False, 1)
+    assert [(seen.method, seen.target.rpartition("/")[2]) for seen in server.requests] == [
+        ("POST", "tx"),
+        ("POST", "commit"),
+        ("DELETE", "t1"),
+        ("POST", "v2"),
+    ]
+
+
+async def test_a_commit_that_is_reset_is_uncertain() -> None:
+    error, calls, _ = await commit_cut([reset()], GONE)
+    assert (error.uncertain, calls) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "then", "uncertain"), [(502, GONE, True), (502, ROLLED_BACK, False), (200, GONE, True), (404, GONE, False)]
+)
+async def test_a_proxy_that_answers_html(status: int, then: evsession.Response, uncertain: bool) -> None:
+    html = evsession.Response(status, ((b"Content-Type", b"text/html"),), b"<html>Bad gateway</html>")
+    async with ScriptedServer([answer(opened("t1", 1)), answer(html), answer(then)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            tx = await session.begin_transaction()
+            with pytest.raises(evsession.SessionError, match="Bad gateway") as caught:
+                await tx.commit()
+            assert (caught.value.status_code, caught.value.uncertain) == (status, uncertain)
+            await tx.close()
+
+
+async def test_a_server_that_goes_and_comes() -> None:
+    async with ScriptedServer([answer(rows(1)), close()], [answer(rows(2))]) as server:
+        port = server.port
+        async with evsession.GraphStore(server.url) as graph, graph.open_session("read") as session:
+            assert (await session.run("RETURN 1")).value() == 1
+            assert (await session.run("RETURN 1")).value() == 2
+            server_url = server.url
+        assert server_url.endswith(str(port))
+    async with evsession.GraphStore(server_url) as graph, graph.open_session() as session:
+        with pytest.raises(evsession.ConnectionFailed) as caught:
+            await session.run("CREATE ()")
+        assert (caught.value.uncertain, caught.value.is_retryable()) == (False, True)
+        async with ScriptedServer([answer(rows(3))], port=port):
+            assert (await session.run("CREATE ()")).value() == 3
+
+
+async def test_a_statement_outside_of_a_transaction_is_never_sent_twice() -> None:
+    async with ScriptedServer([answer(rows(1)), read_request()], [answer(rows(2))]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            await session.run("CREATE ()")
+            with pytest.raises(evsession.ConnectionFailed) as caught:
+                await session.run("CREATE ()")
+            assert caught.value.uncertain
+        assert len(server.requests) == 2
+
+
+async def test_credentials_are_in_no_error() -> None:
+    async with ScriptedServer([read_request(), reset()]) as server:
+        async with evsession.GraphStore(server.url, auth=("neo4j", "secret-word")) as graph, graph.open_session() as session:
+            with pytest.raises(evsession.ConnectionFailed) as caught:
+                await session.run("CREATE ()")
+        shown = repr(caught.value) + str(caught.value) + repr(graph) + repr(session)
+        assert server.requests[0].headers["authorization"].startswith("Basic ")
+        for secret in ("secret-word", server.requests[0].headers["authorization"].removeprefix("Basic ")):
+            assert secret not in shown

@@ -1,0 +1,126 @@
+"""Whoever is cancelled leaves nothing behind: a second writer gets at the same node at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+
+import evsession
+from tests.graph_conformance.tools import LONG, is_running, soon, wait_running
+
+LOCK = "MERGE (n:{label} {{a: 1}}) SET n.b = 1"
+
+
+async def cancelled_while(graph: evsession.GraphStore, text: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run ``work(task_status)`` and cancel it as soon as a statement with this text runs."""
+    async with graph.open_session() as watcher, trio.open_nursery() as nursery:
+        nursery.start_soon(work)
+        await wait_running(watcher, text)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_statement_of_its_own(graph: evsession.GraphStore, label: str) -> None:
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session:
+
+        async def work() -> None:
+            await session.run(f"{text} WITH n {LONG}")
+
+        await cancelled_while(graph, label, work)
+        await soon(session, text)
+        assert not await is_running(session, LONG[:20])
+
+
+async def test_a_statement_in_a_transaction(graph: evsession.GraphStore, label: str) -> None:
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session, graph.open_session() as other:
+        tx = await session.begin_transaction()
+        await tx.run(text)
+
+        async def work() -> None:
+            await tx.run(f"/* {label} */ {LONG}")
+
+        await cancelled_while(graph, f"/* {label} */", work)
+        await soon(other, text)
+        assert "terminated" in repr(tx)
+        await tx.close()
+        await soon(session, text)
+
+
+async def test_between_statements_of_a_transaction(graph: evsession.GraphStore, label: str) -> None:
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session, graph.open_session() as other:
+        with trio.CancelScope() as scope:
+            async with await session.begin_transaction() as tx:
+                await tx.run(text)
+                scope.cancel()
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
+        await soon(other, text)
+
+
+@pytest.mark.parametrize("verb", ["read_transaction", "write_transaction"])
+async def test_the_first_statement_of_a_managed_transaction(graph: evsession.GraphStore, label: str, verb: str) -> None:
+    async with graph.open_session() as session:
+
+        async def work() -> None:
+            await getattr(session, verb)(lambda tx: tx.run(f"/* {label} */ {LONG}"))
+
+        await cancelled_while(graph, f"/* {label} */", work)
+        assert not await is_running(session, LONG[:20])
+
+
+async def test_the_work_of_a_managed_transaction(graph: evsession.GraphStore, label: str) -> None:
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session:
+        with trio.CancelScope() as scope:
+
+            async def work(tx: evsession.GraphTransaction) -> None:
+                await tx.run(text)
+                scope.cancel()
+                await trio.sleep_forever()
+
+            await session.write_transaction(work)
+        assert scope.cancelled_caught
+        await soon(session, text)
+
+
+async def test_at_any_moment(graph: evsession.GraphStore, label: str) -> None:
+    # Without knowing when: the moments are spread over what the whole takes.
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session, graph.open_session() as other:
+
+        async def work(tx: evsession.GraphTransaction) -> None:
+            await tx.run(text)
+            await tx.run(f"MATCH (n:{label}) SET n.c = 1")
+
+        await session.write_transaction(work)
+        begun = trio.current_time()
+        await session.write_transaction(work)
+        whole = trio.current_time() - begun
+        for step in range(20):
+            with trio.move_on_after(whole * step / 16):
+                await session.write_transaction(work)
+            await soon(other, text)
+
+
+async def test_cancelled_operations_tell_whether_something_may_have_happened(graph: evsession.GraphStore, label: str) -> None:
+    async with graph.open_session() as session, graph.open_session() as watcher:
+        tx = await session.begin_transaction()
+        running = tx.run(f"/* {label} */ {LONG}")
+        await wait_running(watcher, f"/* {label} */")
+        running.cancel()
+        with pytest.raises(evsession.OperationCancelled) as caught:
+            await running
+        assert not caught.value.uncertain  # what was not committed has not happened
+
+
+async def test_a_timeout_of_the_client_frees_the_locks(graph: evsession.GraphStore, label: str) -> None:
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session, graph.open_session() as other:
+        session.options.timeout = 0.5
+        with pytest.raises(evsession.OperationTimeout):
+            await session.write_transaction(lambda tx: tx.run(f"{text} WITH n {LONG}"))
+        await soon(other, text)

@@ -1,0 +1,148 @@
+"""Models and the query runner, in sessions, in transactions and on their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import evsession
+
+AWKWARD = ["with space", "back`tick", "``", "line\nbreak", "\u00fcml\u00e4ut \U0001f600", "`) DETACH DELETE n //", "1a", "a.b"]
+
+
+@pytest.fixture
+def users(graph: evsession.GraphStore, label: str) -> type[evsession.Model]:
+    """A model with a relationship to itself."""
+    return graph.model(
+        label,
+        properties={"id": str, "name": "string", "age": int, "tags": list[str]},
+        primary_key="id",
+        relationships={"friends": {"model": "self", "name": "FRIEND OF", "direction": "out", "properties": {"since": int}}},
+    )
+
+
+async def test_create_and_find(users: type[evsession.Model]) -> None:
+    john = await users.create_one({"id": "1", "name": "John", "age": 30})
+    assert (john.id, john.name, john.age, john.exists, john.changed) == ("1", "John", 30, True, {})
+    many = await users.create_many([{"id": "2", "name": "Ann", "age": 20}, users(id="3", name="Bo", tags=["x"])])
+    assert [one.id for one in many] == ["2", "3"]
+    assert await users.create_many([]) == []
+    assert await users.find_one({"id": "1"}) == john
+    assert await users.find_one({"id": "nobody"}) is None
+    with pytest.raises(evsession.SessionError) as caught:
+        await users.find_one({"id": "nobody"}, must_exist=True)
+    assert caught.value.status_code == 404
+    assert [one.id for one in await users.find_many(order="-id")] == ["3", "2", "1"]
+    assert [one.id for one in await users.find_all(order=[("id", "ASC")], skip=1, limit=1)] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ({"age": 30}, ["1"]),
+        ({"age": {"gt": 20, "lte": 30}}, ["1"]),
+        ({"age": None}, ["3"]),
+        ({"age": {"ne": None}}, ["1", "2"]),
+        ({"age": {"is_null": True}}, ["3"]),
+        ({"id": {"in": ["1", "3", "9"]}}, ["1", "3"]),
+        ({"id": {"not_in": ["1"]}}, ["2", "3"]),
+        ({"tags": {"has": "x"}}, ["3"]),
+        ({"tags": ["x"]}, ["3"]),
+        ({"name": {"contains": "n"}}, ["1", "2"]),
+        ({"name": {"starts_with": "J"}}, ["1"]),
+        ({"name": {"ends_with": "o"}}, ["3"]),
+        ({"age": {"lt": 30}}, ["2"]),
+        ({"age": {"gte": 30}}, ["1"]),
+        ({"name": {"eq": "Ann"}, "age": 20}, ["2"]),
+        ({"name": "' OR 1=1 //"}, []),
+    ],
+    ids=repr,
+)
+async def test_conditions(users: type[evsession.Model], where: dict[str, Any], found: list[str]) -> None:
+    await users.create_many(
+        [{"id": "1", "name": "John", "age": 30}, {"id": "2", "name": "Ann", "age": 20}, {"id": "3", "name": "Bo", "tags": ["x"]}]
+    )
+    assert [one.id for one in await users.find_many(where, order="id")] == found
+
+
+async def test_update_delete_and_save(users: type[evsession.Model]) -> None:
+    await users.create_many([{"id": "1", "age": 1}, {"id": "2", "age": 1}])
+    changed, summary = await users.update({"age": 5, "name": None}, {"id": "1"})
+    assert ([one.age for one in changed], summary is not None) == ([5], True)
+    assert await users.update({}) == ([], None)
+    two = await users.find_one({"id": "2"})
+    assert two is not None
+    two.name, two.age = "Two", None
+    assert two.changed == {"name": "Two", "age": None}
+    await two.save()
+    assert two.data == {"id": "2", "name": "Two"}
+    del two.name
+    await two.save()
+    assert (await users.find_one({"id": "2"}, must_exist=True)) == two
+    assert await users.delete(two) == 1
+    with pytest.raises(evsession.SessionError) as caught:
+        two.age = 9
+        await two.save()
+    assert caught.value.status_code == 404
+    assert await users.delete(None) == 1
+
+
+async def test_merge_changes_what_is_there(users: type[evsession.Model]) -> None:
+    await users.create_one({"id": "1", "age": 1, "name": "A"})
+    await users.create_one({"id": "1", "age": 2}, merge=True)
+    assert [one.data for one in await users.find_many()] == [{"id": "1", "age": 2, "name": "A"}]
+
+
+async def test_relationships(users: type[evsession.Model], graph_session: evsession.GraphSession) -> None:
+    a, b, c = await users.create_many([{"id": "a"}, {"id": "b"}, {"id": "c"}])
+    assert await users.relate_to("friends", {"source": a, "target": {"id": {"in": ["b", "c"]}}}, {"since": 2012}) == 2
+    assert await users.relate_to("friends", {"source": a, "target": b}, {"since": 2013}, merge=True) == 1
+    found = await users.find_relationships("friends", {"source": a, "relationship": {"since": {"gt": 2012}}})
+    assert [(one.id, dict(r), other.id) for one, r, other in found] == [("a", {"since": 2013}, "b")]
+    with pytest.raises(evsession.ConstraintError):
+        await users.delete(a)
+    with pytest.raises(evsession.SessionError, match="2 relationships"):
+        await users.relate_to("friends", {"source": b, "target": {"id": {"ne": "b"}}}, expected=5)
+    assert await users.relate_to("friends", {"source": b, "target": c}, expected=1, session=graph_session) == 1
+    assert len(await users.find_relationships("friends", limit=9)) == 3
+    assert await users.delete_relationships("friends", {"source": a}) == 2
+    assert await users.delete(b, detach=True) == 1
+
+
+async def test_everything_runs_where_it_is_told(
+    users: type[evsession.Model], graph: evsession.GraphStore, graph_session: evsession.GraphSession
+) -> None:
+    tx = await graph_session.begin_transaction()
+    await users.create_one({"id": "1"}, session=tx)
+    assert len(await users.find_many(session=tx)) == 1
+    assert await users.find_many() == []
+    result = await graph.query_runner.run(f"MATCH (n:{users._schema.labels[0]}) RETURN count(n)", {}, tx)
+    assert result.value() == 1
+    await tx.rollback()
+    assert await users.find_many(session=graph_session) == []
+    assert (await graph.query_runner.run("RETURN $x", {"x": 1}, graph_session)).value() == 1
+    told: list[Any] = []
+    await graph.query_runner.run("RETURN 2", lambda error, result: told.append(result.value()))
+    assert told == [2]
+
+
+@pytest.mark.parametrize("name", AWKWARD, ids=repr)
+async def test_names_of_any_kind(graph: evsession.GraphStore, label: str, name: str) -> None:
+    things = graph.model([label, name], properties={name: int, "id": str}, relationships={"r": {"model": "self", "name": name}})
+    await things.create_one({"id": "1", name: 7})
+    found = await things.find_one({name: {"gte": 7}}, order=f"-{name}")
+    assert found is not None
+    assert found.data == {"id": "1", name: 7}
+    assert await things.relate_to("r", {"source": {"id": "1"}, "target": {"id": "1"}}) == 1
+    [(_, relationship, _)] = await things.find_relationships("r")
+    assert relationship.type == name
+    node = (await graph.query_runner.run(f"MATCH (n:{label}) RETURN n")).value()
+    assert node.labels == {label, name}
+
+
+async def test_a_backslash_in_a_name_is_what_it_looks_like(graph: evsession.GraphStore, label: str) -> None:
+    name = "a\\`b\\n"
+    things = graph.model([label, name])
+    await things.create_one({"id": "1"})
+    assert (await graph.query_runner.run(f"MATCH (n:{label}) RETURN n")).value().labels == {label, name}

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import evsession
+from evsession.testing.scripted import Answer, ScriptedTransport
+from tests.unit.neo4j.typed import GONE, ROLLED_BACK, answer, body, committed, opened, refused, rows, typed
+from tests.unit.session.graphs import lost, sent
+
+
+def node(label: str = "User", **properties: str) -> dict[str, Any]:
+    content = {name: typed("String", value) for name, value in properties.items()}
+    return typed("Node", {"_element_id": "4:x:" + properties.get("id", ""), "_labels": [label], "_properties": content})
+
+
+def nodes(*found: dict[str, Any], **more: Any) -> evsession.Response:
+    return answer(body(["n"], [[one] for one in found], bookmarks=["FB:1"], **more))
+
+
+class Place:
+    """A store with a script, and a model on it."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.transport = ScriptedTransport(*answers)
+        self.graph = evsession.GraphStore(transport=self.transport)
+        self.users = self.graph.model(
+            "User",
+            properties={"id": str, "name": str},
+            relationships={"friends": {"model": "self", "name": "KNOWS"}, "odd": {"model": 5, "name": "ODD"}},
+        )
+
+
+async def test_one_is_created_and_takes_what_the_database_made_of_it() -> None:
+    place = Place(nodes(node(id="1", name="JOHN")))
+    async with place.graph:
+        john = place.users(id="1", name="John")
+        assert (john.exists, john.changed, repr(john)) == (False, {"id": "1", "name": "John"}, "User(id='1', name='John')")
+        assert await place.users.create_one(john) is john
+        assert (john.exists, john.changed, john.name, john.labels) == (True, {}, "JOHN", ("User",))
+        assert len(place.transport.requests) == 1
+
+
+@pytest.mark.parametrize("data", [{"name": "x"}, {"id": 1}, {"id": "1", "age": 3}, None, 5, {1: 2}])
+async def test_what_fits_no_model_is_refused_before(data: Any) -> None:
+    place = Place()
+    async with place.graph:
+        with pytest.raises(evsession.InvalidDocument):
+            place.users.create_one(data)
+        with pytest.raises(evsession.InvalidDocument):
+            place.users.create_many([data])
+        told: list[Any] = []
+        await_failed = place.users.create_one(data, told.append)
+        with pytest.raises(evsession.InvalidDocument):
+            await await_failed
+        assert isinstance(told[0], evsession.InvalidDocument)
+        assert place.transport.requests == []
+
+
+async def test_models_compare_by_their_properties() -> None:
+    place = Place()
+    one = place.users(id="1")
+    one.validate()
+    assert one == place.users(id="1") != place.users(id="2")
+    assert one != 5
+    with pytest.raises(TypeError):
+        hash(one)
+    with pytest.raises(evsession.InvalidDocument):
+        place.users(name="x").validate()
+
+
+async def test_finding() -> None:
+    place = Place(nodes(node(id="1"), node(id="2")), nodes(), nodes(), nodes(), nodes(node(id="3")))
+    async with place.graph, place.graph.open_session() as session:
+        assert [one.id for one in await place.users.find_many({"name": "x"})] == ["1", "2"]
+        assert await place.users.find_one() is None
+        for find in (place.users.find_one, place.users.find_all):
+            with pytest.raises(evsession.SessionError, match="no User") as caught:
+                await find({"id": "9"}, must_exist=True)
+            assert caught.value.status_code == 404
+        found = await place.users.find_one(session=session)
+        assert found is not None
+        assert [one.get("accessMode") for one in place.transport.bodies()] == ["READ", "READ", "READ", "READ", None]
+
+
+async def test_saving() -> None:
+    place = Place(nodes(node(id="1")), nodes(node(id="1", name="x")), nodes(), nodes())
+    async with place.graph:
+        one = place.users(id="1")
+        await one.save()
+        await one.save()
+        one.name = "x"
+        assert (await one.save()).changed == {}
+        assert place.transport.bodies()[1]["parameters"]["p1"]["_value"] == {"name": typed("String", "x")}
+        del one.name
+        assert one.changed == {"name": None}
+        with pytest.raises(evsession.SessionError) as caught:
+            await one.save()
+        assert caught.value.status_code == 404
+        one.id = None
+        with pytest.raises(evsession.InvalidDocument):
+            one.save()
+
+
+async def test_updating_and_deleting() -> None:
+    counters = {"nodesDeleted": 2, "relationshipsDeleted": 3}
+    place = Place(nodes(node(id="1", name="y")), nodes(), *[answer({"counters": counters})] * 3)
+    async with place.graph:
+        changed, summary = await place.users.update({"name": "y"}, {"id": "1"})
+        assert ([one.name for one in changed], summary is None) == (["y"], False)
+        assert await place.users.update({}) == ([], None)
+        assert (await place.users.update({"id": "2"}))[0] == []
+        with pytest.raises(evsession.InvalidDocument, match="cannot be removed"):
+            place.users.update({"id": None})
+        assert await place.users.delete({"id": "1"}) == 2
+        assert await place.users.delete(place.users(id="1")) == 2
+        assert await place.users.delete_relationships("friends", {"source": place.users(id="1")}) == 3
+        with pytest.raises(evsession.ConfigurationError, match="no id"):
+            place.users.delete(place.users(name="x"))
+
+
+async def test_relationships() -> None:
+    relationship = typed(
+        "Relationship",
+        {"_element_id": "5", "_start_node_element_id": "1", "_end_node_element_id": "2", "_type": "KNOWS", "_properties": {}},
+    )
+    place = Place(rows(2), answer(body(["s", "r", "t"], [[node(id="1"), relationship, node(id="2")]])))
+    async with place.graph:
+        assert await place.users.relate_to("friends", {"source": {"id": "1"}, "target": None}, {"since": 1, "x": None}) == 2
+        assert place.transport.bodies()[0]["parameters"]["p1"]["_value"] == {"since": typed("Integer", "1")}
+        [(one, found, other)] = await place.users.find_relationships("friends")
+        assert (one.id, found.type, other.id) == ("1", "KNOWS", "2")
+        where: Any
+        for alias, where in (("odd", {}), ("no", {}), ("friends", 5)):
+            with pytest.raises(evsession.ConfigurationError):
+                place.users.relate_to(alias, where)
+
+
+@pytest.mark.parametrize("given", ["nothing", "session", "transaction"])
+async def test_a_count_that_is_expected(given: str) -> None:
+    script = {
+        "nothing": (opened("t1", 2), ROLLED_BACK, opened("t2", 1), committed()),
+        "session": (rows(9), opened("t1", 2), ROLLED_BACK, opened("t2", 1), committed()),
+        "transaction": (opened("t1"), opened("t1", 2), opened("t1", 1), ROLLED_BACK),
+    }[given]
+    place = Place(*script)
+    async with place.graph, place.graph.open_session() as session:
+        where: Any = None
+        if given == "session":
+            where = session
+            session.run("RETURN 1")
+        elif given == "transaction":
+            where = await session.begin_transaction()
+        with pytest.raises(evsession.SessionError, match="2 relationships"):
+            await place.users.relate_to("friends", {}, expected=1, session=where)
+        assert await place.users.relate_to("friends", {}, expected=1, session=where) == 1
+        if given == "transaction":
+            with pytest.raises(evsession.TransactionError, match="give the transaction"):
+                place.users.relate_to("friends", {}, expected=1, session=session)
+    assert "DELETE /tx/t1" in sent(place.transport)
+    assert ("commit" in sent(place.transport)[-1]) == (given != "transaction")
+
+
+async def test_a_failure_in_a_transaction_of_its_own() -> None:
+    place = Place(refused("Neo.ClientError.Statement.SyntaxError"), opened("t1", 1), lost, GONE)
+    async with place.graph:
+        with pytest.raises(evsession.QueryError):
+            await place.users.relate_to("friends", {}, expected=1)
+        with pytest.raises(evsession.ConnectionFailed) as caught:
+            await place.users.relate_to("friends", {}, expected=1)
+        assert caught.value.uncertain
+
+
+async def test_sessions_of_its_own_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(nodes())
+    opened_sessions: list[evsession.GraphSession] = []
+    real = place.graph.open_session
+
+    def opening(*args: Any, **more: Any) -> evsession.GraphSession:
+        opened_sessions.append(real(*args, **more))
+        return opened_sessions[-1]
+
+    monkeypatch.setattr(place.graph, "open_session", opening)
+    async with place.graph:
+        await place.users.find_many()
+        with pytest.raises(evsession.ConfigurationError):
+            place.users.find_many(5)  # type: ignore[arg-type]
+    assert [session._is_open for session in opened_sessions] == [False, False]
+
+
+async def test_the_query_runner() -> None:
+    place = Place(rows(1), rows(2), rows(3), opened("t1"), opened("t1", 4), ROLLED_BACK)
+    told: list[Any] = []
+    async with place.graph, place.graph.open_session() as session:
+        runner = place.graph.query_runner
+        assert (await runner.run("RETURN 1")).value() == 1
+        await runner.run("RETURN $a", {"a": 1}, lambda error, result: told.append(result.value()))
+        assert (await runner.run("RETURN 1", {}, session)).value() == 3
+        tx = await session.begin_transaction()
+        await runner.run("RETURN 1", None, tx, lambda error, result: told.append(result.value()))
+        assert told == [2, 4]
+        with pytest.raises(TypeError, match="GraphSession"):
+            runner.run("RETURN 1", {}, 5)  # type: ignore[arg-type]
+
+
+def test_properties_with_the_names_of_methods_are_refused() -> None:
+    graph = evsession.GraphStore("http://a")
+    with pytest.raises(evsession.ConfigurationError, match="save"):
+        graph.model("A", {"id": str, "save": str})
+    assert graph.model(["A", "B"]).__name__ == "AB"
