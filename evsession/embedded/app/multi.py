@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeAlias
+from urllib.parse import unquote
 
 from evsession.embedded.app.answers import Streamed, raw_answer
 from evsession.embedded.app.call import Call, parse_object
@@ -29,9 +30,16 @@ def multi_get(call: Call, dispatch: Dispatch) -> Response:
     return raw_answer(b'{"Results":[%b]}' % b",".join([_one(request, dispatch) for request in requests]))
 
 
+def _is_nobodys(url: str) -> bool:
+    """Return whether the path is one that is not to be asked like this: with a query in it, or of several requests in one."""
+    return "?" in url or unquote(url).rstrip("/").lower().endswith("/multi_get")
+
+
 def _one(asked: dict[str, JSON], dispatch: Dispatch) -> bytes:
     method, url, query, headers = (asked.get(name) for name in ("Method", "Url", "Query", "Headers"))
-    if not isinstance(url, str) or method not in (None, *_METHODS) or url.rstrip("/").lower().endswith("/multi_get"):
+    if isinstance(query, str) and query and query[0] != "?":
+        raise invalid_argument("The leading '?' must be included for a non-empty query. (Parameter 'value')")
+    if not isinstance(url, str) or method not in (None, *_METHODS) or _is_nobodys(url):
         return b"{}"
     content = asked.get("Content")
     pairs = headers.items() if isinstance(headers, dict) else ()

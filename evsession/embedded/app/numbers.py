@@ -9,7 +9,7 @@ from evsession.embedded.app.call import Call, Routes
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.embedded.storage import Transaction
 from evsession.embedded.storage.database import NODE_TAG
-from evsession.embedded.storage.transaction import timestamp
+from evsession.embedded.storage.transaction import timestamp, wrapped
 from evsession.raven.vocabulary import COLLECTION
 from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Response
@@ -45,12 +45,13 @@ def next_range(call: Call) -> Response:
     last = call.number("lastMax", 0) or 0
     with call.tenant.storage.write(call.tenant.database) as transaction:
         document, highest = _read(transaction, tag)
-        low = max(highest, last) + 1
-        _write(transaction, tag, document, low + size - 1)
+        low = wrapped(max(highest, last) + 1)
+        high = wrapped(low + size - 1)
+        _write(transaction, tag, document, high)
     answer = {
         "Prefix": f"{tag}{separator}",
         "Low": low,
-        "High": low + size - 1,
+        "High": high,
         "LastSize": size,
         "ServerTag": NODE_TAG,
         "LastRangeAt": timestamp(),

@@ -5,7 +5,10 @@ term between them. ``!=`` is the opposite of ``=``, but as a part of ``or`` it f
 startsWith`` and ``not endsWith`` ask for a text that is different. All seen on 7.1.
 
 Different here: a range whose ends are the wrong way around finds nothing (7.1 forgets the upper end), one of a whole number and
-a fraction is one of fractions, two ends in the same direction are two conditions, and ``exact(id() = x)`` is ``id() = x``.
+a fraction is one of fractions, two ends in the same direction are two conditions, and ``exact(id() = x)`` is ``id() = x``. Where
+another part of an ``and`` finds few documents, RavenDB looks at these one by one, and lets some into a range of numbers that have
+no number, or several of which none is in it; here a range means the same wherever it stands. ``all in`` an empty list fails
+always; on RavenDB it finds nothing in an index without documents.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined, negated
 from evsession.embedded.query.terms import MAX_INTEGER, fold, numbers_of, stored, text_of, ticks_of, words
 from evsession.embedded.query.values import Values, kind_of, named
 from evsession.embedded.rql import tree
+from evsession.embedded.storage.documents import successor
 from evsession.wire.json import JSON, encode
 
 __all__ = ["Conditions", "FieldNames", "is_id"]
@@ -138,11 +142,14 @@ class Conditions:
         return list(parts)
 
     def _alternative(self, part: tree.Expression) -> Piece:
-        """Compile a part of ``or``: there ``!=`` finds no document without the field (seen on 7.1)."""
+        """Compile a part of ``or``: there ``!=`` finds none without the field, unless something is boosted (seen on 7.1)."""
         piece = self.compile(part)
-        if isinstance(part, tree.Compare) and part.operator == "!=" and not is_id(part.left):
-            return joined([self._has(self._field(part.left), TRUE), piece], "AND")
-        return piece
+        inner = part.arguments[0] if isinstance(part, tree.Method) and part.name == "exact" else part
+        if not isinstance(inner, tree.Compare) or inner.operator != "!=" or is_id(inner.left):
+            return piece
+        if tree.boosts(self._values.query.where):
+            return piece
+        return joined([self._has(self._field(inner.left), TRUE), piece], "AND")
 
     def _field(self, operand: tree.Expression, analyzer: str = "fold") -> FieldPlan:
         return self._source.field(self._names(operand), "exact" if self._exact and analyzer == "fold" else analyzer)
@@ -341,7 +348,9 @@ def _is_fraction(value: JSON) -> bool:
 
 
 def _number(sign: str, value: JSON) -> Piece:
-    whole, fraction = numbers_of(value)  # type: ignore[misc]  # asked before
+    numbers = numbers_of(value)
+    assert numbers  # asked before
+    whole, fraction = numbers
     return Piece(f"x.d {sign} ?", (fraction,)) if _is_fraction(value) else Piece(f"x.l {sign} ?", (whole,))
 
 
@@ -361,7 +370,7 @@ def _listed(plan: FieldPlan, values: list[JSON]) -> Piece:
 def _prefix(column: str, prefix: str) -> Piece:
     if not prefix:
         return Piece(f"{column} = ?", ("",))
-    end = _successor(prefix)
+    end = successor(prefix)
     if end is None:
         return Piece(f"{column} >= ?", (prefix,))
     return Piece(f"({column} >= ? AND {column} < ?)", (prefix, end))
@@ -369,15 +378,6 @@ def _prefix(column: str, prefix: str) -> Piece:
 
 def _suffix(column: str, suffix: str) -> Piece:
     return Piece(f"ev_suffix({column}, ?)", (suffix,))
-
-
-def _successor(prefix: str) -> str | None:
-    """Return the first text after all texts that start so, or None if there is none."""
-    for length in range(len(prefix), 0, -1):
-        code = ord(prefix[length - 1])
-        if code < 0x10FFFF:
-            return prefix[: length - 1] + chr(0xE000 if code == 0xD7FF else code + 1)
-    return None
 
 
 def _searched(part: str) -> list[Piece]:

@@ -19,6 +19,9 @@ from evsession.wire.json import encode
 __all__ = ["Found", "Plan", "count"]
 
 _ROW_COLUMNS = "d.id, CAST(d.body AS BLOB), CAST(d.metadata AS BLOB), d.change_vector, d.modified"
+_PLAIN_COLUMNS = "d.id, CAST(d.body AS BLOB), CAST(d.metadata AS BLOB), CAST(d.change_vector AS BLOB), CAST(d.modified AS BLOB)"
+"""The same, all but the key as bytes: what only goes into JSON need not become text."""
+
 _MADE_COLUMNS = "NULL, CAST(d.body AS BLOB), NULL, NULL, NULL"
 
 
@@ -71,19 +74,34 @@ class Found:
 
     def documents(self) -> list[bytes]:
         """Return all rows, if they are plain."""
+        join = b"".join
         return [
             # As `document_json` does it, which is for those that have no fields or no metadata, too.
-            b'%b,"@metadata":%b,"@change-vector":"%b","@id":%b,"@last-modified":"%b"}}'
-            % (body[:-1], metadata[:-1], change_vector.encode(), encode(key), modified.encode())
+            join(
+                (
+                    body[:-1],
+                    b',"@metadata":',
+                    metadata[:-1],
+                    b',"@change-vector":"',
+                    version,
+                    b'","@id":',
+                    encode(key),
+                    b',"@last-modified":"',
+                    time,
+                    b'"}}',
+                )
+            )
             if len(body) > 2 and len(metadata) > 2
-            else document_json((key, body, metadata, change_vector, modified))
-            for key, body, metadata, change_vector, modified in self.raw_rows().fetchall()
+            else document_json((key, body, metadata, version.decode(), time.decode()))
+            for key, body, metadata, version, time in self._read(_PLAIN_COLUMNS).fetchall()
         ]
 
     def raw_rows(self) -> sqlite3.Cursor:
         """Read the rows."""
+        return self._read(_ROW_COLUMNS if self._plan.source.has_ids else _MADE_COLUMNS)
+
+    def _read(self, columns: str) -> sqlite3.Cursor:
         plan, table = self._plan, self._plan.source.table
-        columns = _ROW_COLUMNS if plan.source.has_ids else _MADE_COLUMNS
         statement = f"SELECT {columns} FROM {table.text} WHERE {plan.where.text} ORDER BY {plan.order.text}"
         values = table.values + plan.where.values + plan.order.values
         if not plan.query.distinct and (plan.size is not None or plan.start):

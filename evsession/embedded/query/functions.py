@@ -1,4 +1,8 @@
-"""SQL functions that read documents as indexes do. Every connection that asks or writes needs them; see `prepare`."""
+"""SQL functions that read documents as indexes do. Every connection that asks or writes needs them; see `prepare`.
+
+Regular expressions are those of the package ``regex``, which differ from .NET's in rare things: classes that subtract
+(``[a-z-[m]]``), groups that balance, and the options ``RightToLeft`` and ``ECMAScript``.
+"""
 
 from __future__ import annotations
 
@@ -108,9 +112,19 @@ def _bad_pattern(message: str) -> RavenFailure:
 
 
 def _compile(pattern: str) -> Any:
-    r"""Compile a pattern of .NET; what differs are rare classes and options. ``\z`` is the very end, ``\Z`` may be a line's."""
-    ours = re.sub(r"\\(.)", lambda found: {"z": r"\Z", "Z": r"(?=\n?\Z)"}.get(found[1], found[0]), pattern, flags=re.DOTALL)
-    return regex.compile(ours, regex.IGNORECASE | regex.VERSION0)
+    r"""Compile a pattern of .NET. ``\z`` is the very end, ``\Z`` may be a line's, ``\k<name>`` is what the group matched."""
+    return regex.compile(_ESCAPE.sub(_translated, pattern), regex.IGNORECASE | regex.VERSION0)
+
+
+_ESCAPE = re.compile(r"\\(?:k(?:<(?P<name>\w+)>|'(?P<quoted>\w+)')|(?P<one>.))", re.DOTALL)
+_ENDS = {"z": r"\Z", "Z": r"(?=\n?\Z)"}
+
+
+def _translated(escape: re.Match[str]) -> str:
+    name = escape["name"] or escape["quoted"]
+    if name:
+        return f"\\{name}" if name.isdecimal() else f"(?P={name})"
+    return _ENDS.get(escape["one"], escape[0])
 
 
 def _matches(pattern: str, text: str | None) -> bool:

@@ -42,11 +42,12 @@ class Grouping:
             self(method)
 
     def _key(self, operand: tree.Operand) -> str:
+        field: tree.Expression = operand
         if isinstance(operand, tree.Method) and operand.name == "array" and len(operand.arguments) == 1:
-            operand = operand.arguments[0]  # type: ignore[assignment]
-        if not isinstance(operand, tree.Field):
+            (field,) = operand.arguments
+        if not isinstance(field, tree.Field):
             raise self._values.fail("Group by takes fields")
-        return self._path(operand)
+        return self._path(field)
 
     def _path(self, field: tree.Field) -> str:
         alias = self._values.query.alias

@@ -78,6 +78,8 @@ def fields_of(expression: tree.Expression | None, alias: str | None) -> set[str]
 
 def needs_no_index(expression: tree.Expression | None) -> bool:
     """Return whether RavenDB answers the condition from the documents themselves: all of them, or some by key."""
+    if isinstance(expression, tree.Compare) and isinstance(expression.left, tree.Field):
+        return False  # first, for it is what most queries ask
     match expression:
         case None | tree.All():
             return True

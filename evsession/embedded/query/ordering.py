@@ -22,6 +22,8 @@ from evsession.embedded.rql import tree
 __all__ = ["order_by"]
 
 _WRITTEN = "d.etag"
+_AS_WRITTEN = Piece(f"{_WRITTEN} ASC")
+_BY_KEY = Piece("d.key")
 
 
 def order_by(source: Source, values: Values, names: FieldNames) -> Piece:
@@ -31,8 +33,9 @@ def order_by(source: Source, values: Values, names: FieldNames) -> Piece:
         RavenFailure: it cannot be sorted like this.
     """
     keys = values.query.order
-    if not keys and needs_no_index(values.query.where) and isinstance(values.query.where, tree.Method) and source.has_ids:
-        return Piece("d.key")  # documents by the beginning of their keys come in the order of keys
+    if not keys:
+        is_prefix = isinstance(values.query.where, tree.Method) and needs_no_index(values.query.where) and source.has_ids
+        return _BY_KEY if is_prefix else _AS_WRITTEN  # documents by the beginning of their keys come in the order of keys
     alone = len(keys) == 1
     pieces: list[Piece] = []
     backwards = False
@@ -50,7 +53,7 @@ def _column(source: Source, values: Values, names: FieldNames, key: tree.SortKey
     if is_id(operand):
         if not source.has_ids:
             source.field("id()", "fold")
-        return [Piece("d.key")]
+        return [_BY_KEY]
     if isinstance(operand, tree.Method):
         if operand.name == "score":
             return []

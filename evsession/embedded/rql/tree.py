@@ -178,3 +178,15 @@ class Query(Node, frozen=True):
     skip: Operand | None = None
     take: Operand | None = None
     update: str | None = None
+
+
+def boosts(expression: Expression | None) -> bool:
+    """Return whether a part of the condition is boosted."""
+    match expression:
+        case And(parts) | Or(parts):
+            return any(map(boosts, parts))
+        case Not(part):
+            return boosts(part)
+        case Method(name, arguments):
+            return name == "boost" or any(map(boosts, arguments))
+    return False

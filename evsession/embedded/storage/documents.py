@@ -19,6 +19,7 @@ __all__ = [
     "prefixed_rows",
     "row_by_key",
     "rows_by_key",
+    "successor",
 ]
 
 DOCUMENT_COLUMNS = "id, CAST(body AS BLOB), CAST(metadata AS BLOB), change_vector, modified"
@@ -79,13 +80,13 @@ def prefixed_rows(connection: sqlite3.Connection, tables: Tables, prefix: str, a
     """
     if after and not after.startswith(prefix):
         return
-    end = _successor(prefix)
+    end = successor(prefix)
     where = "key >= ? AND key > ?" + (" AND key < ?" if end else "")
     values = (prefix, after, *([end] if end else []))
     yield from connection.execute(f"SELECT {DOCUMENT_COLUMNS} FROM {tables.documents} WHERE {where} ORDER BY key", values)
 
 
-def _successor(prefix: str) -> str | None:
+def successor(prefix: str) -> str | None:
     """Return the first text after all texts that start so, or None if there is none."""
     for length in range(len(prefix), 0, -1):
         code = ord(prefix[length - 1])

@@ -14,7 +14,7 @@ from evsession.embedded.storage.database import NODE_TAG, Database
 from evsession.embedded.storage.documents import Row, prefixed_rows, row_by_key
 from evsession.embedded.storage.keys import check_key, fold_key
 
-__all__ = ["EMPTY_COLLECTION", "Transaction", "Written", "timestamp"]
+__all__ = ["EMPTY_COLLECTION", "Transaction", "Written", "timestamp", "wrapped"]
 
 EMPTY_COLLECTION = "@empty"
 
@@ -25,6 +25,11 @@ def timestamp() -> str:
     """Return the time as RavenDB writes it, with seven digits after the second."""
     seconds, ticks = divmod(time_ns() // 100, _TICKS)
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{ticks:07d}Z"
+
+
+def wrapped(number: int) -> int:
+    """Return the number as 64 bits hold it, as RavenDB counts (seen on 7.1)."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class Written(NamedTuple):
@@ -130,14 +135,12 @@ class Transaction:
         return asked
 
     def next_identity(self, name: str, step: int = 1) -> int:
-        """Move the identity on and return its value; it starts at 1."""
-        table = self.database.tables.identities
-        found = self.connection.execute(
-            f"INSERT INTO {table} VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = value + excluded.value RETURNING value",
-            (_identity(name), step),
-        ).fetchall()
-        value: int = found[0][0]
-        self._identities[_identity(name)] = value
+        """Move the identity on and return its value. It starts at 1; after the largest number of 64 bits comes the smallest."""
+        table, key = self.database.tables.identities, _identity(name)
+        found = self.connection.execute(f"SELECT value FROM {table} WHERE key = ?", (key,)).fetchone()
+        value = wrapped((found[0] if found else 0) + step)
+        self.connection.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (key, value))
+        self._identities[key] = value
         return value
 
     def seed_identity(self, name: str, value: int, *, force: bool) -> int:
@@ -154,7 +157,7 @@ class Transaction:
         """Return the collection's name as it was first written."""
         known = self._known(name)
         if known is None:
-            key = fold_key(name)
+            key = check_key(name)  # its name may be as long as a key, and no longer (seen on 7.1)
             self.connection.execute(f"INSERT INTO {self.database.tables.collections} VALUES (?, ?)", (key, name))
             self._collections[key] = known = name
         return known

@@ -105,6 +105,16 @@ class TestNumbers:
         assert server.ask("POST", "identity/next")[0] == 500
         assert server.ask("POST", "identity/seed?name=cats")[0] == 500
 
+    def test_identities_go_around_after_the_largest_number(self, server: Server) -> None:
+        assert server.ask("POST", f"identity/seed?name=cats&value={2**63 - 1}") == (200, {"NewSeedValue": 2**63 - 1})
+        assert server.ask("POST", "identity/next?name=cats") == (200, {"NewIdentityValue": -(2**63)})
+        assert server.ask("POST", "identity/next?name=cats") == (200, {"NewIdentityValue": 1 - 2**63})
+        assert server.ask("GET", "debug/identities") == (200, {"cats|": 1 - 2**63})
+
+    def test_ranges_go_around_after_the_largest_number(self, server: Server) -> None:
+        assert self.range(server, f"tag=Dogs&lastMax={2**63 - 1}") == (-(2**63), 31 - 2**63)
+        assert self.range(server, "tag=Dogs") == (1, 32)
+
     def range(self, server: Server, query: str) -> tuple[int, int]:
         status, answer = server.ask("GET", f"hilo/next?{query}")
         assert status == 201, answer
@@ -342,6 +352,9 @@ class TestSeveralInOne:
             {"Url": "/databases/db/nope"},
             {"Url": "/databases/db/docs", "Method": "PUT"},
             {"Url": "/databases/db/multi_get", "Method": "POST", "Content": {"Requests": []}},
+            {"Url": "/databases/db/multi%5fget/", "Method": "POST", "Content": {"Requests": []}},
+            {"Url": "/databases/db/multi_get?", "Method": "POST", "Content": {"Requests": []}},
+            {"Url": "/databases/db/docs?id=a"},
             {"Url": "/databases/db/streams/docs"},
         ],
     )
@@ -349,7 +362,9 @@ class TestSeveralInOne:
         assert self.multi(server, request_) == [{}]
         server.put("a")
 
-    @pytest.mark.parametrize("asked", [{}, {"Requests": 5}, {"Requests": [5]}])
+    @pytest.mark.parametrize(
+        "asked", [{}, {"Requests": 5}, {"Requests": [5]}, {"Requests": [{"Url": "/databases/db/docs", "Query": "id=a"}]}]
+    )
     def test_come_in_a_list(self, server: Server, asked: object) -> None:
         assert server.ask("POST", "multi_get", asked)[0] == 500
 

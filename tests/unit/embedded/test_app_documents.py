@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evsession.embedded.app import documents
+from evsession.embedded.app import App, documents
 from evsession.embedded.app.call import MAX_DEPTH
 from evsession.embedded.failures import RavenFailure
 from evsession.wire.message import Request
@@ -149,6 +151,28 @@ class TestStreams:
         assert b"T: broken" in answer.body or json.loads(answer.body)["Message"] == "broken"
         monkeypatch.undo()
         assert results(server.ask("GET", "streams/docs")) == ["a"]
+
+    @pytest.mark.parametrize("path", ["streams/docs?format=jsonl", "streams/queries?format=jsonl&query=from+Dogs+where+n>=0"])
+    def test_take_no_more_memory_for_more_documents(self, tmp_path: Path, path: str) -> None:
+        app = App(tmp_path / "data.db")
+        server = Server(app)
+        peaks = []
+        for first, last in ((0, 500), (500, 5_000)):
+            dogs = {f"dogs/{n}": {"n": n, "text": "x" * 1000, "@metadata": {"@collection": "Dogs"}} for n in range(first, last)}
+            server.batch(*({"Type": "PUT", "Id": key, "Document": dog} for key, dog in dogs.items()))
+            server.ask("POST", "queries", {"Query": "from Dogs where n >= 0 limit 1"})  # keeps the field
+            conversation = app.open(Request("GET", f"/databases/db/{path}"))
+            conversation.finish()
+            tracemalloc.start()
+            try:
+                length = sum(map(len, iter(conversation.receive, b"")))
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+                conversation.close()
+            assert length > 1000 * last
+        app.close()
+        assert peaks[1] < peaks[0] * 1.5
 
     def test_left_early(self, server: Server) -> None:
         for number in range(300):

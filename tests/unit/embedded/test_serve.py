@@ -127,6 +127,10 @@ def chunked(*pieces: bytes) -> bytes:
     return b"POST /queries HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + framed
 
 
+CHUNKS_OF_5 = chunked(b"12345").replace(b"POST /queries", b"PUT /b")
+FOLDED = b"Transfer-Encoding:\r\n chunked"
+
+
 class TestAnswers:
     async def test_one_after_the_other(self, autojump_clock: MockClock, server: InlineServer, app: Answering) -> None:
         answers = await ask(
@@ -141,6 +145,22 @@ class TestAnswers:
     async def test_in_single_bytes(self, autojump_clock: MockClock, server: InlineServer) -> None:
         whole = request(b"/a") + chunked(b"12", b"3")
         assert bodies(await ask(server, *(whole[n : n + 1] for n in range(len(whole))))) == [b"GET /a 0", b"POST /queries 3"]
+
+    @pytest.mark.parametrize(
+        "framed",
+        [
+            pytest.param(request(b"/b", None, b"Content-Length:\r\n  5", method=b"PUT") + b"12345", id="folded length"),
+            pytest.param(request(b"/b", None, b"Content-Length: 5", b"Content-Length: 5", method=b"PUT") + b"12345", id="twice"),
+            pytest.param(request(b"/b", b"12345", method=b"PUT").replace(b"\r\n", b"\n"), id="bare LF"),
+            pytest.param(CHUNKS_OF_5.replace(b": chunked", b":\r\n\tCHUNKED"), id="folded"),
+            pytest.param(CHUNKS_OF_5.replace(b"\n5\r\n", b"\n5;a=b\r\n"), id="extension"),
+        ],
+    )  # fmt: skip
+    async def test_of_the_length_that_everybody_reads(
+        self, autojump_clock: MockClock, server: InlineServer, framed: bytes
+    ) -> None:
+        answers = await ask(server, framed + request(b"/c"))
+        assert bodies(answers) == [b"PUT /b 5", b"GET /c 0"]
 
     async def test_in_pieces(self, autojump_clock: MockClock, server: InlineServer) -> None:
         answers = await ask(server, request(b"/pieces/1") + request(b"/pieces/4"))
@@ -212,6 +232,10 @@ class TestRefusals:
             pytest.param("GET /é HTTP/1.1\r\n".encode() + HOST + b"\r\n", 400, id="raw UTF-8"),
             pytest.param(b"GET / HTTP/1.1\r\nX : 1\r\n" + HOST + b"\r\n", 400, id="space before colon"),
             pytest.param(b"GET / HTTP/1.1\r\nX: a\0b\r\n" + HOST + b"\r\n", 400, id="NUL"),
+            pytest.param(b"GET / HTTP/1.1\r\nX: a\rY: b\r\n" + HOST + b"\r\n", 400, id="bare CR"),
+            pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b" X: 1\r\n\r\n", 403, id="folded host"),
+            pytest.param(request(b"/", None, FOLDED, b"Content-Length: 1", method=b"PUT"), 400, id="folded TE.CL"),
+            pytest.param(b"PUT / HTTP/1.0\r\n" + HOST + CHUNKED + b"\r\n\r\n", 400, id="chunks of 1.0"),
             pytest.param(request(b"/", None, b"Content-Length: 1", CHUNKED, method=b"PUT"), 400, id="CL.TE"),
             pytest.param(request(b"/", None, CHUNKED, b"Content-Length: 1", method=b"PUT"), 400, id="TE.CL"),
             pytest.param(request(b"/", None, b"Content-Length: 1", b"Content-Length: 2", method=b"PUT"), 400, id="two lengths"),
@@ -250,6 +274,8 @@ class TestRefusals:
             pytest.param(chunked(b"x").replace(b"1\r\n", b"-1\r\n"), 400, id="negative size"),
             pytest.param(chunked(b"x").replace(b"1\r\n", b"f" * 30 + b"\r\n"), 400, id="size of 30 digits"),
             pytest.param(chunked(b"xyz").replace(b"3\r\n", b"1\r\n"), 400, id="wrong size"),
+            pytest.param(chunked(b"xyz").replace(b"xyz\r\n", b"xyzXX"), 400, id="no end of a chunk"),
+            pytest.param(chunked(b"xyz").replace(b"3\r\n", b"3\n"), 400, id="bare LF after a size"),
             pytest.param(chunked(b"x").replace(b"1\r\n", b"1;" + b"e" * 120_000), 431, id="endless extension"),
             pytest.param(chunked().replace(b"0\r\n\r\n", b"0\r\nX: " + b"e" * 120_000), 431, id="endless trailer"),
             pytest.param(request(b"/", b"no gzip", b"Content-Encoding: gzip", method=b"PUT"), 400, id="no gzip"),

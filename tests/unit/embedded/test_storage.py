@@ -34,11 +34,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data.db"
 
 
-def put(storage: Storage, key: str, body: str = '{"a":1}', name: str = "db") -> str:
+def put(storage: Storage, key: str, body: str = '{"a":1}', name: str = "db", collection: str = "Dogs") -> str:
     database = storage.database(name)
     assert database is not None
     with storage.write(database) as transaction:
-        return transaction.put(key, body, "{}", "Dogs").change_vector
+        return transaction.put(key, body, "{}", collection).change_vector
 
 
 def keys(storage: Storage, name: str = "db") -> list[str]:
@@ -69,6 +69,12 @@ class TestKeys:
         put(storage, "é" * 256)
         with pytest.raises(RavenFailure, match="cannot exceed 512 bytes, but the ID was 514 bytes"):
             put(storage, "é" * 257)
+
+    def test_of_collections_may_have_as_many(self, storage: Storage) -> None:
+        put(storage, "a", collection="é" * 256)
+        with pytest.raises(RavenFailure, match="cannot exceed 512 bytes"):
+            put(storage, "b", collection="é" * 257)
+        assert keys(storage) == ["a"]
 
     def test_by_prefix_come_in_order(self, storage: Storage) -> None:
         for key in ("b", "A/2", "a/1", "a", "a/\U0010ffff", "a0", "\ud7ff", "\ue000"):
