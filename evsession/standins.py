@@ -14,7 +14,7 @@ import msgspec
 
 from evsession.errors import NotLoaded
 
-__all__ = ["UNSET", "base_of", "forget", "is_reference", "keep_key", "make_class", "peek", "refuse", "show"]
+__all__ = ["UNSET", "NotLoadedField", "base_of", "forget", "is_reference", "keep_key", "make_class", "peek", "refuse", "show"]
 
 _BASE = "__evsession_base__"
 _KEY = "__evsession_key__"
@@ -24,8 +24,8 @@ UNSET: Any = msgspec.UNSET
 """What a stand-in holds for a field that was not set."""
 
 
-class _Unset:
-    """What a field holds until it is set, if the class has no other place for the key."""
+class NotLoadedField:
+    """What a field holds until it is set: the key, and what makes encoders refuse the whole, which would be stored in part."""
 
     __slots__ = ("key",)
 
@@ -72,7 +72,7 @@ def make_class(cls: Any, names: Iterable[str], *, key: str = "id", is_open: bool
 def peek(entity: Any, name: str) -> Any:
     """Return the value that the object holds for a field, past what the stand-in's class says of it."""
     held = _look(entity, name)
-    return UNSET if type(held) is _Unset else held
+    return UNSET if type(held) is NotLoadedField else held
 
 
 def _look(entity: Any, name: str) -> Any:
@@ -89,14 +89,17 @@ def _look(entity: Any, name: str) -> Any:
 
 
 def keep_key(entity: Any, names: Iterable[str], key: str) -> None:
-    """Let a stand-in keep its key in the fields that are unset, since its class has no other place for it."""
+    """Let a stand-in keep its key in the fields that are unset; its class may have no other place for it."""
+    held = NotLoadedField(key)
     for name in names:
-        _fill(entity, name, _Unset(key))
+        _fill(entity, name, held)
 
 
 def _fill(entity: Any, name: str, value: Any) -> None:
     if isinstance(entity, msgspec.Struct):
         msgspec.structs.force_setattr(entity, name, value)
+    elif hasattr(entity, "__dict__"):
+        vars(entity)[name] = value
     else:
         getattr(base_of(type(entity)), name).__set__(entity, value)
 
@@ -105,17 +108,19 @@ def forget(entity: Any, names: Iterable[str]) -> None:
     """Let these fields of a stand-in be unset again."""
     base, kept = base_of(type(entity)), _kept_key(entity)
     for name in names:
-        if name in getattr(entity, "__dict__", ()):
+        if kept is not None:
+            _fill(entity, name, NotLoadedField(kept))
+        elif name in getattr(entity, "__dict__", ()):
             del vars(entity)[name]
-        elif isinstance(entity, msgspec.Struct) or kept is not None:
-            _fill(entity, name, UNSET if kept is None else _Unset(kept))
+        elif isinstance(entity, msgspec.Struct):
+            _fill(entity, name, UNSET)
         elif peek(entity, name) is not UNSET:
             getattr(base, name).__delete__(entity)
 
 
 def _kept_key(entity: Any) -> str | None:
     held = [_look(entity, name) for name in getattr(type(entity), _NAMES)]
-    return next((value.key for value in held if type(value) is _Unset), None)
+    return next((value.key for value in held if type(value) is NotLoadedField), None)
 
 
 def _key_of(entity: Any) -> Any:

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Makes .venv, installs the test extra, and runs everything that must pass: formatting, linting, types, layers, tests, coverage.
 # Everything about documents runs on the embedded server, and on a real one, too, if EVSESSION_TEST_RAVENDB names one
-# (http://127.0.0.1:8080). What is about graphs needs the real server named by EVSESSION_TEST_NEO4J (http://127.0.0.1:7474); without
-# it those tests are skipped, loudly.
+# (http://127.0.0.1:8080). What is about graphs needs the real server named by EVSESSION_TEST_NEO4J (http://127.0.0.1:7474), and where
+# servers are stopped and killed, the program named by EVSESSION_NEO4J_SERVER, which starts one (see tests/graph_conformance/own.py);
+# without them those tests are skipped, loudly.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -36,4 +37,7 @@ if [ -z "${EVSESSION_TEST_RAVENDB:-}" ]; then
 fi
 if [ -z "${EVSESSION_TEST_NEO4J:-}" ]; then
     echo "SKIPPED: everything on a real Neo4j, for EVSESSION_TEST_NEO4J names none" >&2
+fi
+if [ -z "${EVSESSION_NEO4J_SERVER:-}" ]; then
+    echo "SKIPPED: stopping and killing a Neo4j, for EVSESSION_NEO4J_SERVER names no program that starts one" >&2
 fi

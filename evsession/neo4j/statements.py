@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from evsession.errors import ConfigurationError, QueryError, UnsupportedFeature
 from evsession.neo4j.encoding import PLAIN, UUIDS, VECTORS, Encoder
 from evsession.neo4j.features import Features
@@ -81,8 +83,7 @@ class GraphDatabase:
         return self.base + path(*segments)
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """A statement and its parameters, checked and encoded at the call.
 
     Attributes:
@@ -109,10 +110,11 @@ class Statement:
             raise ConfigurationError(f"a statement is a text, not {type(text).__name__}")
         if not text.strip():
             raise QueryError("the statement is empty")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise QueryError(f"the statement has half a surrogate pair at {error.start}") from None
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise QueryError(f"the statement has half a surrogate pair at {error.start}") from None
         encoder = Encoder()
         typed = encoder.parameters(parameters if parameters is not None else {})
         if TAG in typed:
@@ -121,12 +123,11 @@ class Statement:
 
     def body(self, tag: str) -> dict[str, Any]:
         """Return the body of a request; the order counts, ``statement`` comes first."""
-        marked = {**self.typed, TAG: {"$type": "String", "_value": tag}}
-        return {"statement": self.text, "parameters": marked, "includeCounters": True}
+        parameters = {**self.typed, TAG: {"$type": "String", "_value": tag}}
+        return {"statement": self.text, "parameters": parameters, "includeCounters": True}
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True):
     """How a transaction begins: mode of access, what it must see, settings."""
 
     access: str

@@ -7,8 +7,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from evsession.errors import ConfigurationError
-from evsession.neo4j.encoding import Encoder
+from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.neo4j.encoding import PLAIN, Encoder
 
 __all__ = ["BasicAuth", "BearerAuth", "TransactionConfig", "auth_header", "check_access", "config_of"]
 
@@ -38,7 +38,10 @@ class TransactionConfig:
         if timeout is not None and not _is_duration(timeout):
             raise ConfigurationError(f"a transaction's timeout is a positive number of seconds or None, not {timeout!r}")
         if metadata is not None:
-            Encoder().parameters(metadata, "metadata")
+            encoder = Encoder()
+            encoder.parameters(metadata, "metadata")
+            if encoder.level != PLAIN:
+                raise InvalidDocument("metadata hold neither vectors nor UUIDs; give str(uuid)")
         self._timeout = timeout
         self._metadata = None if metadata is None else dict(metadata)
 

@@ -17,6 +17,7 @@ from evsession.raven.merge import merge_bodies
 from evsession.raven.shapes import MARK, Kind, Shape, is_default, kind_of, public_attributes, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
 from evsession.raven.vocabulary import METADATA
+from evsession.standins import NotLoadedField
 from evsession.wire.json import (
     JSON,
     check,
@@ -153,6 +154,8 @@ def _plain(fields: dict[str, Any], shape: Shape) -> dict[str, JSON]:
 def _hook(value: Any) -> Any:
     """Let msgspec see marked plain objects as what they hold."""
     cls = type(value)
+    if type(value) is NotLoadedField:
+        raise TypeError(f"an entity that is not loaded ({value.key!r}) cannot be stored in another one; store its key")
     if getattr(cls, MARK, None) is not None and kind_of(cls) is Kind.PLAIN:
         return take_apart(value, shape_of(cls))
     return plain_scalar(value)

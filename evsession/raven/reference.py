@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import assign, key_of, set_key, set_stored, typed_fields
+from evsession.raven.codec import assign, set_key, set_stored, typed_fields
 from evsession.raven.document import Document, make
 from evsession.raven.shapes import Kind, defaults_of, shape_of
 from evsession.standins import UNSET, base_of, forget, is_reference, keep_key, make_class, peek, refuse, show
@@ -41,7 +41,7 @@ def make_reference(cls: type[T], key: str) -> T:
     else:
         entity = object.__new__(own)
     set_key(entity, key)
-    if key_of(entity) is None:
+    if not issubclass(cls, dict) and shape_of(cls).kind is not Kind.PLAIN:
         keep_key(entity, shape_of(cls).names, key)
     made: T = entity
     return made
@@ -84,6 +84,8 @@ def become_loaded(entity: Any, fresh: Any) -> None:
     for name in unset:
         if hasattr(fresh, name):
             assign(entity, name, getattr(fresh, name))
+        else:
+            object.__delattr__(entity, name)
 
 
 def forget_written(entity: Any) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from evsession.session.operation import Steps
 
-__all__ = ["call_steps"]
+__all__ = ["Call", "call_steps"]
 
 
-class _Call:
+class Call:
     """An asynchronous function that the steps wait for."""
 
     __slots__ = ("_function", "value")
@@ -26,6 +26,6 @@ class _Call:
 
 def call_steps(function: Callable[[], Awaitable[Any]]) -> Steps:
     """Return the steps of an operation that is an asynchronous function; its value is the one result."""
-    call = _Call(function)
+    call = Call(function)
     yield call
     return (call.value,)

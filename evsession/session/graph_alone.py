@@ -28,10 +28,13 @@ class Alone:
         self._events = session._events
         self._gate = session._gate
         self.options = session.options
+        self._guard: SingleGuard | None = None
 
     def _running(self) -> tuple[Runtime, Transport]:
         runtime, transport = self._session._running()
-        return runtime, SingleGuard(self._session, transport)
+        if self._guard is None or self._guard.transport is not transport:
+            self._guard = SingleGuard(self._session, transport)
+        return runtime, self._guard
 
 
 class Ending:

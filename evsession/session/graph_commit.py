@@ -14,6 +14,7 @@ from evsession.neo4j.flows import Opened
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase, Statement, begin_request, commit_request, run_request
+from evsession.session.calls import Call
 from evsession.session.graph_mapper import Item, NodePicture, need_info
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Steps
@@ -22,23 +23,7 @@ from evsession.unitofwork.tracking import Kind
 from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.message import Request
 
-__all__ = ["Doing", "GraphBatches", "Whole"]
-
-
-class Doing:
-    """The pause while something asynchronous is done.
-
-    Attributes:
-        value: What it gave.
-    """
-
-    def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
-        self._function = function
-        self.value: Any = None
-
-    async def wait(self) -> None:
-        """Do it."""
-        self.value = await self._function()
+__all__ = ["GraphBatches", "Whole"]
 
 
 class Whole:
@@ -102,14 +87,14 @@ class GraphBatches:
         if not batch:
             return []
         transaction = self._session._work_transaction()
-        yield Doing(lambda: self._send(transaction, batch))
+        yield Call(lambda: self._send(transaction, batch))
         self._unit.stage(batch)
         return list(batch)
 
     def end(self) -> Generator[Any, Any, None]:
         """Commit the transaction if there is one."""
         if self._unit.journal is not None:
-            yield Doing(self._session._work_transaction().commit)
+            yield Call(self._session._work_transaction().commit)
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
         try:

@@ -23,11 +23,11 @@ class _Passing:
     """A transport by way of another one, which is the store's and stays open."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self.transport = transport
 
     async def open(self, request: Request, trail: Trail, *, streams_body: bool = False) -> Exchange:
         """Open an exchange; a stream lets go by itself."""
-        return await self._transport.open(request, trail, streams_body=streams_body)
+        return await self.transport.open(request, trail, streams_body=streams_body)
 
     async def aclose(self) -> None:
         """Do nothing."""
@@ -43,10 +43,10 @@ class SingleGuard(_Passing):
     async def send(self, request: Request, trail: Trail) -> Response:
         """Send the request; cancelled, terminate its statement."""
         try:
-            return await self._transport.send(request, trail)
+            return await self.transport.send(request, trail)
         except trio.Cancelled:
             if trail.sent and request.method == "POST":
-                await terminate(self._transport, self._session._database, self._session._tag, trail)  # noqa: ASYNC102 - what must be shielded there is
+                await terminate(self.transport, self._session._database, self._session._tag, trail)  # noqa: ASYNC102 - what must be shielded there is
             raise
 
 
@@ -63,7 +63,7 @@ class Guard(_Passing):
         if transaction._opened is None and transaction._tag and request.method == "POST":
             return await self._begin(request, trail)
         try:
-            return await self._transport.send(request, trail)
+            return await self.transport.send(request, trail)
         except BaseException as error:
             opened = transaction._opened
             transaction._fail(error)
@@ -84,7 +84,7 @@ class Guard(_Passing):
         database = transaction._session._database
         response: Response | None = None
         try:
-            response = await send_kept(self._transport, database, request, transaction._tag, trail)
+            response = await send_kept(self.transport, database, request, transaction._tag, trail)
             await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException as error:
             transaction._fail(error)

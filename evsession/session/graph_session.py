@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, overload
 from uuid import uuid4
 
 from evsession.config import GraphSessionOptions, Held
@@ -11,12 +11,12 @@ from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.bookmarks import Bookmark
 from evsession.neo4j.cypher import Cypher
-from evsession.neo4j.features import Features
 from evsession.neo4j.flows import Known, check_flow, statement_flow
-from evsession.neo4j.results import Result
+from evsession.neo4j.results import Record, Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig, config_of
 from evsession.session.callbacks import Callback, shift
+from evsession.session.calls import call_steps
 from evsession.session.conversation import Running
 from evsession.session.events import Events
 from evsession.session.gate import Gate
@@ -72,6 +72,7 @@ class GraphSession(GraphWork):
         self._mark = uuid4().hex
         self._count = 0
         self._tag = ""
+        self._single = Alone(self)
         self._start_nodes(tracks=with_identity_map)
 
     def run(
@@ -126,7 +127,9 @@ class GraphSession(GraphWork):
                 yield turn
             features = yield from check_flow(self._server, statement, config)
             if config.timeout is not None and features is not None and not features.has_timeouts:
-                return (yield from self._run_explicitly(statement, config, features))
+                one = One(self._new_transaction(self._access, config), statement)
+                yield one
+                return (one.result,)
             self._tag = self._next_tag()
             answer = yield from statement_flow(self._database, statement, self._opening(config, self._access), self._tag)
             self._saw(answer)
@@ -134,13 +137,19 @@ class GraphSession(GraphWork):
         finally:
             turn.release()
 
-    def _run_explicitly(self, statement: Statement, config: TransactionConfig, features: Features) -> Steps:
-        """Give a statement a transaction, for the sake of its timeout."""
-        transaction = self._new_transaction(self._access, config)
-        one = One(transaction, statement)
-        yield one
-        return (one.result,)
-
+    @overload
+    def stream(
+        self,
+        query: str,
+        params: Any = None,
+        config: Any = None,
+        callback: Callback | None = None,
+        *,
+        on_record: Any,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[int]: ...
+    @overload
     def stream(
         self,
         query: str,
@@ -149,14 +158,39 @@ class GraphSession(GraphWork):
         *,
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> GraphStream:
+    ) -> GraphStream: ...
+    def stream(
+        self,
+        query: str,
+        params: Any = None,
+        config: Any = None,
+        callback: Callback | None = None,
+        *,
+        on_record: Callable[[Record], object] | None = None,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Read a result of any size in constant memory: ``async for record in session.stream("MATCH (n) RETURN n")``.
 
-        The statement runs in a transaction of its own when the first record is asked for. Arguments and errors are those of
-        `run`, but a timeout needs Neo4j 2026.04.
+        The statement runs in a transaction of its own when the first record is asked for. With `on_record` it is an `Operation`
+        instead, which calls ``on_record(record)`` for each and ends with the callback, whose result is their number. Arguments
+        and errors are those of `run`, but a timeout needs Neo4j 2026.04.
+
+        Args:
+            query: One statement of Cypher.
+            params: Its parameters.
+            config: `TransactionConfig`.
+            callback: Called with the error and the number of records; only with `on_record`.
+            on_record: A function of one record, plain or async; an async one holds the stream until it is done.
+            timeout: In place of a config.
+            metadata: In place of a config.
         """
+        callback, params, config = shift(callback, params, config)
+        if callback is not None and on_record is None:
+            raise TypeError("a stream with a callback needs on_record, a function of one record")
         self._check_free("a stream has a transaction of its own, and this session has one open")
-        return GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+        stream = GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+        return stream if on_record is None else stream.consume(on_record, callback)
 
     def begin_transaction(
         self,
@@ -255,9 +289,7 @@ class GraphSession(GraphWork):
             return self._managed
 
         def tell(error: SessionError, attempt: int, delay: float) -> None:
-            event = WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error)
-            for handler in self._events.pick("retry"):
-                self._running()[0].call(self._gate, self._events, handler, event)
+            self._observe(WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error))
 
         return Operation(self, name, self._managing(Managed(begin, work, self.options, tell)), callback, 1)
 
@@ -287,11 +319,7 @@ class GraphSession(GraphWork):
 
         The operations concerned fail, a transaction is to be closed by the program. Does not wait for its turn.
         """
-        return Operation(self, "reset", self._reset(), callback, 0)
-
-    def _reset(self) -> Steps:
-        yield Resetting(self)
-        return ()
+        return Operation(self, "reset", call_steps(Resetting(self).wait), callback, 0)
 
     async def aclose(self) -> None:
         """Wait for what is in flight, roll back an open transaction, then close. Closing again does nothing."""
@@ -305,6 +333,11 @@ class GraphSession(GraphWork):
             finally:
                 self._is_open = False
                 self._let_go()
+
+    def _observe(self, event: WireEvent) -> None:
+        """Tell those that watch."""
+        for handler in self._events.pick(event.name):
+            self._store_running()[0].call(self._gate, self._events, handler, event)
 
     def _assigned(self) -> GraphTransaction | None:
         """Return the transaction in which statements of the session run: one of the unit of work."""
@@ -329,7 +362,7 @@ class GraphSession(GraphWork):
 
     def _alone(self) -> Alone:
         """Return the owner of operations that run statements in transactions of their own."""
-        return Alone(self)
+        return self._single
 
     def _new_transaction(self, access: str, config: TransactionConfig, *, events: Events | None = None) -> GraphTransaction:
         return GraphTransaction(self, access, config, self._events if events is None else events)

@@ -28,7 +28,7 @@ from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
-from evsession.wire.transport import Trail, Transport
+from evsession.wire.transport import Trail, Transport, WireEvent
 
 __all__ = ["GraphTransaction", "Phase", "TransactionHome"]
 
@@ -67,6 +67,9 @@ class TransactionHome(Protocol):
 
     def _store_running(self) -> tuple[Runtime, Transport]:
         """Return what runs, whether the session is open or not, or raise SessionClosed."""
+
+    def _observe(self, event: WireEvent) -> None:
+        """Tell those that watch."""
 
     def _opening(self, config: TransactionConfig, access: str) -> Opening:
         """Return how a transaction begins now."""
@@ -314,6 +317,7 @@ class GraphTransaction:
     async def _release(self, opened: Opened, trail: Trail) -> bool:
         with suppress(SessionClosed):
             transport = self._session._store_running()[1]
+            trail.observe = trail.observe or self._session._observe
             return await release(transport, self._session._database, opened, self._tag, trail)
         return False
 

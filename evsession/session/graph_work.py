@@ -13,7 +13,8 @@ from evsession.neo4j.nodes import info_of
 from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase
 from evsession.session.callbacks import Callback, shift, split
-from evsession.session.graph_commit import Doing, GraphBatches, Whole
+from evsession.session.calls import Call
+from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
 from evsession.session.graph_reading import NodeReader
@@ -101,7 +102,7 @@ class GraphWork(Working[NodePicture]):
 
     def _roll_back(self) -> Generator[Any, Any, None]:
         assert self._current is not None  # there is one while there is a journal
-        yield Doing(self._current.close)
+        yield Call(self._current.close)
 
     def _end_work(self, transaction: GraphTransaction) -> None:
         """Know what became of what the transaction has staged."""

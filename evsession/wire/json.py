@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from evsession.errors import InvalidDocument, ProtocolError
+from evsession.standins import is_reference
 
 __all__ = [
     "JSON",
@@ -260,6 +261,8 @@ def _spell(path: list[str | int]) -> str:
 
 
 def _check(value: Any, depth: int) -> None:
+    if is_reference(value):
+        raise _Unstorable("an entity that is not loaded cannot be stored in another one; store its key")
     if isinstance(value, dict):
         for name in value:
             if name.__class__ is not str or not name.isascii():
@@ -302,7 +305,7 @@ def _check_value(value: Any, cls: type, depth: int) -> None:
     elif cls is float:
         if not math.isfinite(value):
             raise _Unstorable(f"{value!r} has no form in JSON")
-    elif isinstance(value, (dict, list, tuple)):
+    elif isinstance(value, (dict, list, tuple)) or is_reference(value):
         _check(value, depth + 1)
     elif cls not in _PLAIN and not isinstance(value, (str, int, float, *_ENCODED)):
         _check_object(value, depth)

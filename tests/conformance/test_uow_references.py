@@ -510,3 +510,26 @@ async def test_copies_of_a_reference_do_not_pretend(session: evsession.Session) 
     assert twin not in session.identity_map
     with pytest.raises(evsession.NotLoaded):
         twin.name  # noqa: B018
+
+
+@evsession.document(collection="Owners")
+@dataclass
+class Owner:
+    name: str = ""
+    friend: Any = None
+    id: str | None = None
+
+
+@pytest.mark.parametrize("cls", [User, Calf, Owner, Dog])
+async def test_one_that_is_not_loaded_is_no_value_of_a_field(cls: Any, session: evsession.Session, wire: Wire) -> None:
+    """It would be stored in part; what refers is its key."""
+    evsession.document(Owner, collection="Owners")
+    reference = session.get_reference(cls, "x/1")
+    for holder in (Owner(friend=reference), Dog(friend=reference)):
+        session.add(holder)
+        with pytest.raises(evsession.InvalidDocument, match="an entity that is not loaded cannot be stored") as caught:
+            session.commit()
+        assert caught.value.path == "friend"
+        session.evict(holder)
+    assert not wire.take()
+    await session.add(Owner(friend=reference.id), Dog(friend=reference.id)).commit()

@@ -34,7 +34,7 @@ async def commit_cut(end: Sequence[Step], then: evsession.Response) -> tuple[evs
         return caught.value, calls, server
 
 
-@pytest.mark.parametrize("end", [*range(0, len(WHOLE), 9), len(WHOLE) - 1])
+@pytest.mark.parametrize("end", range(len(WHOLE)))
 async def test_a_commit_whose_answer_is_cut_anywhere_is_uncertain_and_done_once(end: int) -> None:
     error, calls, server = await commit_cut([send(WHOLE[:end])] if end else [], GONE)
     assert (error.uncertain, error.is_retryable(), calls) == (True, False, 1)
@@ -44,6 +44,46 @@ async def test_a_commit_whose_answer_is_cut_anywhere_is_uncertain_and_done_once(
         ("DELETE", "t1"),
         ("POST", "v2"),
     ]
+
+
+ANSWER = opened("t1", 1, 2).body
+BEGUN = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/vnd.neo4j.query\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(ANSWER),
+    ANSWER,
+)
+
+
+@pytest.mark.parametrize("end", range(len(BEGUN)))
+async def test_half_an_answer_to_a_statement_is_none(end: int) -> None:
+    async with ScriptedServer([read_request(), send(BEGUN[:end])], [answer(rows(5))]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            with pytest.raises(evsession.SessionError) as caught:
+                await session.run("CREATE (n) RETURN 1")
+            assert caught.value.uncertain
+            assert session.last_bookmark() is None
+            assert (await session.run("RETURN 5")).value() == 5
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("end", range(0, len(BEGUN), 7))
+async def test_half_an_answer_in_a_managed_transaction_is_tried_again(end: int) -> None:
+    first = [read_request(), send(BEGUN[:end])]
+    async with ScriptedServer(first, [answer(opened("t2", 7)), answer(committed())]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            session.options.retry_delay = 0.0
+            result = await session.write_transaction(lambda tx: tx.run("CREATE (n) RETURN 7"))
+            assert result.value() == 7
+
+
+@pytest.mark.parametrize(("status", "uncertain"), [(200, True), (202, True), (403, False), (502, True)])
+async def test_a_proxy_that_answers_html_to_a_statement(status: int, uncertain: bool) -> None:
+    html = evsession.Response(status, ((b"Content-Type", b"text/html"),), b"<html>Who are you?</html>")
+    async with ScriptedServer([answer(html), answer(rows(1))]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            with pytest.raises(evsession.SessionError, match="Who are you") as caught:
+                await session.run("CREATE ()")
+            assert (caught.value.status_code, caught.value.uncertain) == (status, uncertain)
+            assert (await session.run("RETURN 1")).value() == 1
 
 
 async def test_a_commit_that_is_reset_is_uncertain() -> None:

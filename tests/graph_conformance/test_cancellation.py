@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 import trio
@@ -124,3 +125,28 @@ async def test_a_timeout_of_the_client_frees_the_locks(graph: evsession.GraphSto
         with pytest.raises(evsession.OperationTimeout):
             await session.write_transaction(lambda tx: tx.run(f"{text} WITH n {LONG}"))
         await soon(other, text)
+
+
+async def test_refresh_tells_what_became_of_a_commit_that_was_cancelled_at_any_moment(
+    graph: evsession.GraphStore, label: str
+) -> None:
+    @evsession.node(label)
+    class Thing:
+        def __init__(self, id: int) -> None:
+            self.id = id
+
+    async with graph.open_session() as session:
+        begun = trio.current_time()
+        await session.add(Thing(-1)).commit()
+        whole = trio.current_time() - begun
+        for step in range(30):
+            thing = Thing(step)
+            session.add(thing)
+            with trio.move_on_after(whole * step / 25):
+                await session.commit()
+            if session.is_dirty(thing):
+                with suppress(evsession.DirtyEntity):  # certainly not written
+                    await session.refresh(thing)
+            assert (await session.commit()) in ([], [f"{label}/{step}"])
+            rows = await session.run(f"MATCH (n:{label} {{id: $id}}) RETURN count(n)", {"id": step})
+            assert rows.value() == 1

@@ -115,8 +115,9 @@ async def test_closing_the_session_rolls_back_once(graph: evsession.GraphStore, 
     await tx.run(f"CREATE (:{label} {{locked: 1}})")
     wire.take()
     await session.close()
+    assert wire.take() == ["DELETE /tx/{id}"]
     await session.close()
-    assert not tx.is_open
+    assert (wire.take(), tx.is_open) == ([], False)
     with pytest.raises(evsession.SessionClosed):
         session.run("RETURN 1")
     async with graph.open_session() as other:
@@ -134,6 +135,8 @@ async def test_idle_transactions_expire_unless_kept_alive(graph: evsession.Graph
         await trio.sleep(left + 8)
         with pytest.raises(evsession.TransactionError, match="has expired"):
             await forgotten.run("RETURN 1")
+        await forgotten.close()
+        assert (await lazy.run("RETURN 1")).value() == 1
         assert (await kept.run("RETURN 1")).value() == 1
         await kept.commit()
 

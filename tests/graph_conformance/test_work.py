@@ -264,6 +264,88 @@ async def test_entities_of_every_kind(graph: evsession.GraphStore, label: str) -
         assert [one.milk for one in await cow.find_many(session=session)] == [2.5]
 
 
+@pytest.mark.parametrize("name", ["back`tick", "line\nbreak", "\u00fc \U0001f600", "`}) DETACH DELETE n //"], ids=repr)
+async def test_labels_and_properties_of_any_name(graph_session: evsession.GraphSession, label: str, name: str) -> None:
+    @evsession.node([label, name], key=name)
+    class Odd:
+        def __init__(self, **properties: Any) -> None:
+            vars(self).update(properties)
+
+    odd: Any = Odd(**{name: "k", f"{name}2": 1})
+    await graph_session.add(odd).commit()
+    graph_session.increment(odd, f"{name}2", 2)
+    await graph_session.commit()
+    await graph_session.refresh(odd)
+    assert vars(odd) == {name: "k", f"{name}2": 3}
+    assert (await graph_session.run(f"MATCH (n:{label}) RETURN n")).value().labels == {label, name}
+    await graph_session.remove(odd).commit()
+    assert await count(graph_session, label) == 0
+
+
+async def test_helpers_three_levels_deep(graph: evsession.GraphStore, label: str) -> None:
+    async def mark(runnable: Any, level: int) -> None:
+        await runnable.run(f"CREATE (:{label} {{level: $level}})", {"level": level})
+
+    async def levels(first: Any, failing: int, catching: int) -> list[int]:
+        """Run three levels in one transaction, of which one raises and one may catch; return what lasts."""
+        error = ZeroDivisionError(failing)
+
+        async def third(tx: Any) -> None:
+            await mark(tx, 3)
+            if failing == 3:
+                raise error
+
+        async def second(tx: Any) -> None:
+            await mark(tx, 2)
+            try:
+                await graph.get_runnable(tx, third)
+            except ZeroDivisionError:
+                if catching != 2:
+                    raise
+            if failing == 2:
+                raise error
+
+        async def outermost(tx: Any) -> None:
+            await mark(tx, 1)
+            try:
+                await graph.get_transaction(tx, second)
+            except ZeroDivisionError:
+                if catching != 1:
+                    raise
+            assert tx.is_open
+
+        if failing > catching > 0 or not failing:
+            await graph.get_transaction(first, outermost)
+        else:
+            with pytest.raises(ZeroDivisionError) as caught:
+                await graph.get_transaction(first, outermost)
+            assert caught.value is error
+        async with graph.open_session() as other:
+            found = (
+                await other.run(
+                    f"MATCH (n:{label}) WITH n ORDER BY n.level WITH collect(n) AS ns, collect(n.level) AS levels "
+                    "FOREACH (n IN ns | DELETE n) RETURN levels"
+                )
+            ).value()
+        return list(found)
+
+    async with graph.open_session() as session:
+        for first in (None, session):
+            assert await levels(first, 0, 0) == [1, 2, 3]
+            assert await levels(first, 3, 0) == []
+            assert await levels(first, 2, 0) == []
+            assert await levels(first, 3, 1) == [1, 2, 3]  # what was caught was the program's; the transaction is unharmed
+            assert await levels(first, 3, 2) == [1, 2, 3]
+            assert not session.has_transaction()
+            assert session._is_open
+        tx = await session.begin_transaction()
+        assert await graph.get_session(tx, lambda given: given) is tx
+        await graph.get_transaction(tx, lambda given: mark(given, 1))
+        assert tx.is_open
+        await tx.rollback()
+        assert await count(session, label) == 0
+
+
 async def test_the_helpers(graph: evsession.GraphStore, dog: Any, label: str) -> None:
     async def add(runnable: Any) -> Any:
         await runnable.run(f"CREATE (:{label})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -188,3 +189,9 @@ def test_who_is_not_waited_for_any_more() -> None:
     assert begun.id == "t9"
     assert opened_by(answer({})) is None
     assert opened_by(answer("", 500)) is None
+
+
+@pytest.mark.parametrize("value", [UUID(int=1), [evsession.Vector("INT8", (1,))]])
+def test_metadata_are_plain(value: Any) -> None:
+    with pytest.raises(evsession.InvalidDocument, match="metadata"):
+        TransactionConfig(metadata={"a": value})

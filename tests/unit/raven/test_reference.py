@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 import evsession
-from evsession.errors import ConfigurationError, NotLoaded
-from evsession.raven.codec import decode_entity, id_of
+from evsession.errors import ConfigurationError, InvalidDocument, NotLoaded
+from evsession.raven.codec import decode_entity, encode_entity, id_of
 from evsession.raven.reference import (
     base_of,
     become_loaded,
@@ -405,3 +405,28 @@ def test_a_default_of_the_class_is_not_taken_for_the_value() -> None:
     assert written_fields(one) == {"limit": 4}
     become_loaded(one, fresh(Habit, {"name": "Max", "limit": 9, "shout": "no"}))
     assert (one.name, one.limit, one.shout()) == ("Max", 4, "MAX")
+
+
+@evsession.document
+@dataclass
+class Boss:
+    name: str = ""
+
+
+@evsession.document
+class Chief:
+    name: str = ""
+
+
+@evsession.document
+@dataclass
+class Worker:
+    boss: Boss | None = None
+    chief: Chief | None = None
+
+
+def test_it_cannot_be_stored_in_another_one_by_its_type() -> None:
+    with pytest.raises(InvalidDocument, match="an entity that is not loaded.* cannot be stored in another one; store its key"):
+        encode_entity(Worker(boss=make_reference(Boss, "things/1")))
+    with pytest.raises(NotLoaded, match=r"Chief.name of 'things/1' is not loaded"):
+        encode_entity(Worker(chief=make_reference(Chief, "things/1")))

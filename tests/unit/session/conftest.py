@@ -58,3 +58,12 @@ def scripted() -> Scripted:
             yield session, transport
 
     return open_scripted
+
+
+_Dog = evsession.DocumentType("Dog")
+
+
+@pytest.fixture(autouse=True)
+def _dogs_are_documents() -> None:
+    # The class declared last stands for a collection, and modules of tests declare theirs when they are imported.
+    evsession.document(_Dog, collection="Dogs")

@@ -112,3 +112,20 @@ async def test_none_beside_an_open_transaction() -> None:
         await session.begin_transaction()
         with pytest.raises(evsession.TransactionError):
             session.stream("RETURN 1")
+
+
+async def test_a_stream_of_callbacks() -> None:
+    async with scripted_graph(DISCOVERY_5, repeat=answer(body(["n"], [[0], [1], [2]], bookmarks=["FB:7"]))) as (session, _):
+        seen: list[int] = []
+        told: list[Any] = []
+
+        async def slowly(record: evsession.Record) -> None:
+            await trio.lowlevel.checkpoint()
+            seen.append(record["n"])
+
+        await session.stream("RETURN 1", lambda *results: told.append(results), on_record=slowly)
+        assert await session.stream("RETURN 1", on_record=lambda record: seen.append(record["n"])) == 3
+        assert (seen, told) == ([0, 1, 2] * 2, [(None, 3)])
+        stray: Any = told.append
+        with pytest.raises(TypeError, match="on_record"):
+            session.stream("RETURN 1", stray)

@@ -399,3 +399,11 @@ async def test_models_in_a_transaction_of_the_session() -> None:
         await tx.run("RETURN 1")
         assert [one.id for one in await dogs.find_many(session=session)] == ["1"]
         assert sent(transport) == ["POST /tx", "POST /tx/t1"]
+
+
+async def test_only_fields_can_be_incremented() -> None:
+    async with scripted_graph(found(dog_node(id="1"))) as (session, _):
+        [dog] = await session.find(Dog)
+        with pytest.raises(evsession.ConfigurationError, match="no field 'weight'"):
+            session.increment(session.get_reference(Dog, "2"), "weight", 1)
+        assert not session.is_dirty(dog)
