@@ -95,7 +95,7 @@ class OwnServer:
 
 
 def free_port() -> int:
-    """Return a port that is free, as is the one that Bolt then has; below those that the system gives to connections meanwhile."""
+    """Return a port that is free, as is the one that Bolt then has; none of those that the system gives to connections."""
     for _ in range(100):
         port = random.randrange(20_000, 32_000)
         with socket.socket() as http, socket.socket() as bolt, suppress(OSError):
