@@ -52,7 +52,7 @@ class Place:
             raise TypeError(f"session is a GraphSession, a GraphTransaction or None, not {existing!r}")
         self._is_temporary = existing is None
         self._session = store.open_session(access) if existing is None else existing
-        self._transaction = self._session._assigned()
+        self._transaction = self._session._here()
         if self._transaction is not None:
             return
         if transact:
@@ -71,10 +71,11 @@ class Place:
         try:
             if self._own is None:
                 return (yield from work(self))
-            session._check_free("this needs a transaction of its own, and the session has one open; give the transaction")
-            turn = session._turns.take()
+            session._check_free("relate_to", "this needs a transaction of its own, which cannot begin")
+            turns = session._queue()
+            turn = turns.take()
             try:
-                if not session._turns.is_next(turn):
+                if not turns.is_next(turn):
                     yield turn
                 return (yield from self._transact(self._own, work))
             finally:
@@ -97,7 +98,7 @@ class Place:
         if self._transaction is not None:
             (result,) = yield from self._transaction._run(*cypher)
         else:
-            (result,) = yield from self._session._run(*cypher, TransactionConfig())
+            (result,) = yield from self._session._run_alone(cypher)
         answer: Result = result
         return answer
 

@@ -160,6 +160,11 @@ class GraphTransaction:
         """Roll back unless the transaction has ended, in whatever way."""
         return Operation(self, "close", self._close(), callback, 0)
 
+    def _part(self, name: str, *arguments: Any) -> Operation[Any]:
+        """Return an operation that is part of another one, which tells the handlers of its failure."""
+        steps = self._run(*arguments) if name == "run" else self._commit() if name == "commit" else self._close()
+        return Operation(Part(self), name, steps, None, name == "run")
+
     async def __aenter__(self) -> GraphTransaction:
         return self
 
@@ -334,6 +339,16 @@ class GraphTransaction:
         self._fail(TransactionError("the session was reset"))
         if opened is not None:
             await self._release(opened, Trail("reset"))
+
+
+class Part:
+    """The owner of what is done in a transaction as a part of another operation."""
+
+    def __init__(self, transaction: GraphTransaction) -> None:
+        self._events = transaction._events.without_failures()
+        self._gate = transaction._gate
+        self.options = transaction.options
+        self._running = transaction._running
 
 
 class _Releasing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from evsession.config import GraphSessionOptions
@@ -14,6 +15,7 @@ from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase
 from evsession.session.callbacks import Callback, shift, split
 from evsession.session.calls import Call
+from evsession.session.gate import Turns
 from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
@@ -23,11 +25,15 @@ from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
 from evsession.session.working import Working
+from evsession.unitofwork.hooks import calling
 from evsession.unitofwork.unit import UnitOfWork
 
 __all__ = ["GraphWork"]
 
 E = TypeVar("E")
+
+ENDS = ("commit.post", "rollback.post")
+"""The hooks that are called when the transaction has ended."""
 
 
 class GraphWork(Working[NodePicture]):
@@ -35,6 +41,7 @@ class GraphWork(Working[NodePicture]):
 
     capabilities = Capabilities(interactive_transactions=True, reads_own_writes=True)
 
+    _coming: GraphTransaction | None
     _current: GraphTransaction | None
     _database: GraphDatabase
     _mark: str
@@ -52,8 +59,41 @@ class GraphWork(Working[NodePicture]):
         """Return a transaction that begins with its first statement."""
 
     @abstractmethod
+    def _run_alone(self, cypher: cypher.Cypher) -> Steps:
+        """Run a statement in a transaction of its own."""
+
+    @abstractmethod
+    def _alone(self) -> Any:
+        """Return the owner of operations that run statements in transactions of their own."""
+
+    def _here(self) -> GraphTransaction | None:
+        """Return the transaction in which statements of the session run: of the unit of work, or of the commit that calls a hook."""
+        transaction = self._current
+        if transaction is not None and transaction._is_assigned and transaction.is_open and not transaction._is_own:
+            return transaction
+        call = calling(self._unit)
+        return self._work_transaction() if call is not None and call.event not in ENDS else None
+
+    def _loading(self) -> GraphTransaction | None:
+        """Return the transaction in which the session loads: any that is open."""
+        transaction = self._current
+        is_open = transaction is not None and transaction.is_open and not transaction._is_own
+        return transaction if is_open else self._here()
+
+    def _loader(self) -> Any:
+        """Return the owner of operations that load."""
+        return self._loading() or self._alone()
+
     def _run_here(self, cypher: cypher.Cypher) -> Generator[Any, Any, Result]:
         """Run a statement in the open transaction, or in one of its own."""
+        transaction = self._loading()
+        (result,) = yield from (self._run_alone(cypher) if transaction is None else transaction._run(*cypher))
+        answer: Result = result
+        return answer
+
+    def _queue(self) -> Turns:
+        """Return where operations line up; those of a hook are part of the commit whose turn it is."""
+        return self._turns if calling(self._unit) is None else Turns()
 
     def _backend(self) -> GraphBatches:
         return GraphBatches(self)
@@ -75,11 +115,15 @@ class GraphWork(Working[NodePicture]):
 
         The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
         into it, and `run` of the session runs in it and sees that.
+
+        Raises:
+            TransactionError: called in the work of a managed transaction.
         """
         self._check_open()
-        if self._unit.journal is None:
+        self._check_turn("use_transaction")
+        if self._unit.journal is None and self._coming is None:
             self._open_work(_is_own=False)
-        return self._current
+        return self._coming or self._current
 
     @property
     def assigned_transaction(self) -> Any:
@@ -102,7 +146,7 @@ class GraphWork(Working[NodePicture]):
 
     def _roll_back(self) -> Generator[Any, Any, None]:
         assert self._current is not None  # there is one while there is a journal
-        yield Call(self._current.close)
+        yield Call(partial(self._current._part, "close"))
 
     def _end_work(self, transaction: GraphTransaction) -> None:
         """Know what became of what the transaction has staged."""
@@ -257,10 +301,6 @@ class GraphWork(Working[NodePicture]):
             return Plan(batch, list(GraphBatches(self).requests(batch)))
         finally:
             self._unit.release(staged)
-
-    @abstractmethod
-    def _loader(self) -> Any:
-        """Return the owner of operations that load."""
 
 
 def _is_entity(thing: Any) -> bool:

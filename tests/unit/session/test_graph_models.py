@@ -156,7 +156,7 @@ async def test_a_count_that_is_expected(given: str) -> None:
             await place.users.relate_to("friends", {}, expected=1, session=where)
         assert await place.users.relate_to("friends", {}, expected=1, session=where) == 1
         if given == "transaction":
-            with pytest.raises(evsession.TransactionError, match="give the transaction"):
+            with pytest.raises(evsession.TransactionError, match="use that one"):
                 place.users.relate_to("friends", {}, expected=1, session=session)
     assert "DELETE /tx/t1" in sent(place.transport)
     assert ("commit" in sent(place.transport)[-1]) == (given != "transaction")
