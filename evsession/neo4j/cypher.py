@@ -105,6 +105,8 @@ class _Conditions:
             raise ConfigurationError(f"where is a mapping of properties to values or operators, not {where!r}")
         for name, wanted in where.items():
             place = f"{variable}.{quote(name, 'a property')}"
+            if isinstance(wanted, Mapping) and not wanted:
+                raise ConfigurationError(f"the condition on {name!r} has no operator, so it would hold for everything")
             for operator, value in wanted.items() if isinstance(wanted, Mapping) else [("eq", wanted)]:
                 self._parts.append(self._compare(place, name, operator, value))
 

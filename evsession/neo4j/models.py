@@ -13,7 +13,7 @@ from evsession.neo4j.temporal import Date, DateTime, Duration, Time
 from evsession.neo4j.things import Point, Vector
 from evsession.wire.json import from_builtins
 
-__all__ = ["Alias", "Schema"]
+__all__ = ["Alias", "Schema", "check_names", "check_properties"]
 
 _DIRECTIONS = ("out", "in", "none")
 
@@ -126,14 +126,42 @@ class Schema:
             InvalidDocument: one is missing, unknown or of another type; its `path` says which.
         """
         checked = self.check(data)
-        for name in sorted(self.required):
-            if checked.get(name) is None:
-                _refuse(name, "it is missing")
+        self.check_complete(checked)
         return checked
+
+    def check_complete(self, data: Mapping[str, Any]) -> None:
+        """Raise InvalidDocument if a property is missing that a node must have."""
+        for name in sorted(self.required):
+            if data.get(name) is None:
+                _refuse(name, "it is missing")
+
+    def check_where(self, where: Any, order: object = None) -> Any:
+        """Return conditions, which are on properties that there are, as is an order.
+
+        Raises:
+            ConfigurationError: one is not.
+        """
+        for one in [order] if isinstance(order, str) else order if isinstance(order, (list, tuple)) else ():
+            name = one.removeprefix("-") if isinstance(one, str) else one[0] if isinstance(one, (list, tuple)) and one else None
+            check_names({name: None} if isinstance(name, str) else None, self.properties, "order")
+        return check_names(where, self.properties, "where")
 
     def check(self, data: object) -> dict[str, Any]:
         """Return properties of a node; raises as `check_new`, but takes some for all."""
         return check_properties(data, self.properties)
+
+
+def check_names(where: Any, types: Mapping[str, Any] | None, what: str) -> Any:
+    """Return conditions; those on a property that nothing has would hold for everything that lacks it.
+
+    Raises:
+        ConfigurationError: there is no such property.
+    """
+    if types is not None and isinstance(where, Mapping):
+        for name in where:
+            if name not in types:
+                raise ConfigurationError(f"{what}: there is no property {name!r}; there are: {', '.join(types)}")
+    return where
 
 
 def check_properties(data: object, types: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class GraphSession(GraphWork):
 
     def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
         statement = Statement.of(query, params)
-        self._check_free("run", "a statement cannot run by itself")
+        self._check_free("run", "Queries cannot be run directly")
         turns, pause = self._queue(), self._ending()
         turn = turns.take()
         try:
@@ -191,7 +191,7 @@ class GraphSession(GraphWork):
         callback, params, config = shift(callback, params, config)
         if callback is not None and on_record is None:
             raise TypeError("a stream with a callback needs on_record, a function of one record")
-        self._check_free("stream", "a stream cannot begin")
+        self._check_free("stream", "You cannot begin a stream")
         stream = GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
         return stream if on_record is None else stream.consume(on_record, callback)
 
@@ -216,7 +216,7 @@ class GraphSession(GraphWork):
 
     def _beginning(self, transaction: GraphTransaction) -> Steps:
         self._refuse_in_hook("begin_transaction", None)
-        self._check_free("begin_transaction", "a transaction cannot begin")
+        self._check_free("begin_transaction", "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
         self._coming = transaction
         has_begun = False
@@ -301,7 +301,7 @@ class GraphSession(GraphWork):
 
     def _managing(self, name: str, managed: Managed) -> Steps:
         self._refuse_in_hook(name, None)
-        self._check_free(name, "a transaction cannot begin")
+        self._check_free(name, "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
         try:
             if pause is not None:
@@ -364,7 +364,7 @@ class GraphSession(GraphWork):
         is_taken = current is not None and current.is_open and not current._is_own
         if is_taken or self._coming is not None or self._managed is not None:
             raise TransactionError(
-                f"{what} while a transaction of this session is open: use that one, end it, or take another session",
+                f"{what} on a session with an open transaction; use that one, end it, or take another session",
                 operation=name,
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -23,9 +23,11 @@ from evsession.session.events import Events
 from evsession.session.gate import Gate, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_keep_alive import KeepingAlive
+from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_release import release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
+from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport, WireEvent
@@ -57,6 +59,7 @@ class TransactionHome(Protocol):
     _database: GraphDatabase
     _server: Known
     _gate: Gate
+    _unit: UnitOfWork[NodePicture]
 
     @property
     def options(self) -> GraphSessionOptions:
@@ -113,6 +116,7 @@ class GraphTransaction:
         self._tag = ""
         self._cause: BaseException | None = None
         self._left = trio.Event()
+        self._regrets: list[Callable[[], None]] = []
 
     @property
     def is_open(self) -> bool:
@@ -297,6 +301,9 @@ class GraphTransaction:
     def _move(self, phase: Phase) -> None:
         self._asked = self._phase = phase
         self._left.set()
+        regrets, self._regrets = self._regrets, []
+        for regret in reversed(regrets if phase is not Phase.COMMITTED else ()):
+            regret()
         if phase is not Phase.TERMINATED:
             self._session._ended(self)
 

@@ -67,7 +67,7 @@ class GraphWork(Working[NodePicture]):
         """Return the owner of operations that run statements in transactions of their own."""
 
     def _here(self) -> GraphTransaction | None:
-        """Return the transaction in which statements of the session run: of the unit of work, or of the commit that calls a hook."""
+        """Return the transaction in which statements of the session run: one of the unit of work, or of the hook that asks."""
         transaction = self._current
         if transaction is not None and transaction._is_assigned and transaction.is_open and not transaction._is_own:
             return transaction

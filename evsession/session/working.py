@@ -13,7 +13,7 @@ from itertools import count
 from math import isfinite
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from evsession.errors import ConcurrencyError, ConfigurationError, NotLoaded, TransactionError
+from evsession.errors import ConcurrencyError, ConfigurationError, NotLoaded
 from evsession.session.callbacks import Callback
 from evsession.session.calls import call_steps
 from evsession.session.gate import Turns

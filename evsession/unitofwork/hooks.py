@@ -45,11 +45,11 @@ class CommitEvent:
     """What a hook is told: one event for all entities of one type that are to be written, or have been.
 
     Hooks may be plain or async; they are awaited one after the other. What they ask of the session is answered at once, on graphs
-    in the transaction of the commit; what would wait for the commit raises. A ``.pre`` hook may edit entities (the edits are saved),
-    add and remove others (they join the commit as a further round), and veto some with `prevent` (evicting them does not). An
-    exception that it raises ends the commit, nothing is written, and what hooks had queued is taken back. After a ``.post``
-    hook's exception the write stands. Edits made by a ``.post`` hook wait for the next commit; what it adds or removes is
-    written in a further round.
+    in the transaction of the commit; what would wait for the commit raises. A ``.pre`` hook may edit entities (the edits are
+    saved), add and remove others (they join the commit as a further round), and veto some with `prevent` (evicting them does
+    not). An exception that it raises ends the commit, nothing is written, and what hooks had queued is taken back. After a
+    ``.post`` hook's exception the write stands. Edits made by a ``.post`` hook wait for the next commit; what it adds or removes
+    is written in a further round.
 
     Attributes:
         name: The event, such as ``"insert.pre"``.
