@@ -37,7 +37,7 @@ class _Plan(msgspec.Struct, rename="camel"):
     operator_type: str
     arguments: dict[str, TypedValue] = {}
     identifiers: list[str] = []
-    children: list["_Plan"] = []
+    children: "list[_Plan]" = []
     db_hits: int | None = None
     records: int | None = None
     has_page_cache_stats: bool | None = None

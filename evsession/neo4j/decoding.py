@@ -4,7 +4,8 @@ Each struct has a `value`: a field where JSON says it already, a property where 
 look at each value and no question of types: 0.6 us for three scalars, of which msgspec takes half.
 """
 
-# Annotations are not postponed: msgspec looks the names of unions up where they are defined.
+# Annotations are not postponed: msgspec looks the names of unions up where they are defined. Those of what comes later are quoted
+# whole, since Python 3.10 does not look inside of list["..."].
 
 from datetime import date
 from typing import Any
@@ -133,7 +134,7 @@ class _Vector(_Typed, tag="Vector"):
 
 
 class _List(_Typed, tag="List"):
-    items: list["TypedValue"] = msgspec.field(name="_value")
+    items: "list[TypedValue]" = msgspec.field(name="_value")
 
     @property
     def value(self) -> list[Any]:
@@ -141,7 +142,7 @@ class _List(_Typed, tag="List"):
 
 
 class _Map(_Typed, tag="Map"):
-    items: dict[str, "TypedValue"] = msgspec.field(name="_value")
+    items: "dict[str, TypedValue]" = msgspec.field(name="_value")
 
     @property
     def value(self) -> dict[str, Any]:
@@ -151,7 +152,7 @@ class _Map(_Typed, tag="Map"):
 class _NodeContent(msgspec.Struct, gc=False):
     element_id: str = msgspec.field(name="_element_id")
     labels: list[str] = msgspec.field(name="_labels")
-    properties: dict[str, "TypedValue"] = msgspec.field(name="_properties")
+    properties: "dict[str, TypedValue]" = msgspec.field(name="_properties")
 
 
 class _Node(_Typed, tag="Node"):
@@ -168,7 +169,7 @@ class _RelationshipContent(msgspec.Struct, gc=False):
     start: str = msgspec.field(name="_start_node_element_id")
     end: str = msgspec.field(name="_end_node_element_id")
     type: str = msgspec.field(name="_type")
-    properties: dict[str, "TypedValue"] = msgspec.field(name="_properties")
+    properties: "dict[str, TypedValue]" = msgspec.field(name="_properties")
 
 
 class _Relationship(_Typed, tag="Relationship"):
@@ -182,7 +183,7 @@ class _Relationship(_Typed, tag="Relationship"):
 
 
 class _Path(_Typed, tag="Path"):
-    steps: list["_Node | _Relationship"] = msgspec.field(name="_value")
+    steps: "list[_Node | _Relationship]" = msgspec.field(name="_value")
 
     @property
     def value(self) -> Path:

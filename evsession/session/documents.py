@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument
-from evsession.raven.codec import Snapshot, encode_entity, encode_fields, id_of, is_as_it_was, merge
+from evsession.raven.codec import Glance, Snapshot, encode_entity, encode_fields, id_of, merge
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import Kind, shape_of
@@ -55,18 +55,20 @@ class DocumentMapper:
     def changed(self, known: Known) -> bytes | None:
         """Return the document's fields as JSON if they differ from the snapshot."""
         assert known.snapshot is not None
-        if not known.is_reference and is_as_it_was(known.entity, known.key, known.snapshot.known):
+        if not known.is_reference and Glance().is_as_it_was(known.entity, known.key, known.snapshot):
             return None
         content = self.content(known)
         return content if _differs(content, known.snapshot.known) else None
 
     def scan(self, entities: Iterable[Known]) -> Iterator[tuple[Known, bytes | None]]:
         """Yield what has changed, or counts as changed; see `Mapper`."""
+        is_as_it_was = Glance().is_as_it_was
         for known in entities:
-            before = known.snapshot.known  # type: ignore[union-attr]  # `scan` is for entities that have one
+            before: Any = known.snapshot  # `scan` is for entities that have one
             # A stand-in has more to it than its fields.
-            as_it_was = not known.is_reference and is_as_it_was(known.entity, known.key, before)
-            if not as_it_was and _differs(content := self.content(known), before):
+            if (known.is_reference or not is_as_it_was(known.entity, known.key, before)) and _differs(
+                content := self.content(known), before.known
+            ):
                 yield known, content
             elif known.writes or known.increments:
                 yield known, None

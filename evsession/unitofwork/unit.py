@@ -139,15 +139,15 @@ class UnitOfWork(Generic[S]):
             KeyConflict: two new entities claim one key, or one claims that of another; nothing is changed.
         """
         mapper = self.mapper
-        removed, kept, new = [], [], []
-        for known in self.map if only is None else only:
+        every = list(self.map if only is None else only)
+        kept = [known for known in every if known.snapshot is not None and not known.is_removed]
+        removed, new = [], []
+        for known in every if len(kept) < len(every) else ():  # hardly ever many
             if known.is_removed:
                 if not known.is_flushed:
                     removed.append(Staged(known, Kind.DELETE, b""))
             elif known.snapshot is None:
                 new.append(Staged(known, Kind.INSERT, mapper.content(known), mapper.claim(known)))
-            else:
-                kept.append(known)
         added = [] if self.detects else [known for known in kept if not known.is_reference]
         looked_at = kept if self.detects else [known for known in kept if known.is_reference]
         found = chain(mapper.scan(looked_at), ((known, mapper.content(known)) for known in added))

@@ -30,8 +30,8 @@ __all__ = [
     "decode_lines",
     "decode_object",
     "encode",
-    "encode_as_is",
     "encode_exact",
+    "encode_into",
     "encode_to_keep",
     "from_builtins",
     "is_storable",
@@ -67,6 +67,9 @@ _ENCODER = msgspec.json.Encoder(enc_hook=plain_scalar)
 _DECODER = msgspec.json.Decoder()
 _encode, _decode = _ENCODER.encode, _DECODER.decode  # looked up once: every document passes here
 
+encode_into = _ENCODER.encode_into
+"""Fills a bytearray with a value's UTF-8 JSON; raises TypeError, ValueError, RecursionError or OverflowError, as msgspec does."""
+
 
 def encode(value: JSON) -> bytes:
     """Return the value as UTF-8 JSON.
@@ -93,15 +96,6 @@ def encode_to_keep(value: JSON, room: bytearray) -> bytes:
     """
     _ENCODER.encode_into(value, room)
     return bytes(room)
-
-
-def encode_as_is(value: JSON) -> bytes:
-    """Return the value as UTF-8 JSON; what cannot be encoded raises as msgspec does.
-
-    Raises:
-        TypeError, ValueError, RecursionError, OverflowError: it cannot be encoded.
-    """
-    return _encode(value)
 
 
 def decode(data: bytes | memoryview) -> JSON:

@@ -135,6 +135,11 @@ class TestDatabases:
         finally:
             await store.delete_database(name)
 
+    async def test_a_name_that_is_too_long(self, store: evsession.Store) -> None:
+        with pytest.raises(evsession.SessionError, match="exceeds '128' characters") as caught:
+            await store.create_database("x" * 129)
+        assert caught.value.status_code == 400
+
     @pytest.mark.parametrize("name", ["a/b", "a?b", "a b", "", "a%b", "a#b", "..\n", "a\\b", "a:b", 5, None, "a\u2028"])
     async def test_what_can_be_no_name_is_refused(self, pack: evsession.Session, backend: Backend, name: Any) -> None:
         async with backend.connect(None) as store:

@@ -34,9 +34,15 @@ def _collects_quickly() -> Iterator[None]:
     gc.unfreeze()
 
 
+class Weak:
+    """What ``weakref_slot=True`` is for; Python 3.10 does not know that yet."""
+
+    __slots__ = ("__weakref__",)
+
+
 @evsession.document(collection="Mortals")
-@dataclass(slots=True, weakref_slot=True)
-class SlotMortal:
+@dataclass(slots=True)
+class SlotMortal(Weak):
     name: str
     id: str | None = None
 

@@ -21,6 +21,7 @@ import evsession
 from evsession.cli import main
 from evsession.cli.commands import commands
 from evsession.embedded.serve import serve
+from evsession.embedded.storage import Storage
 
 ROOT = Path(__file__).parents[2]
 NEEDS_SIGNALS = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send signals to itself")
@@ -105,6 +106,15 @@ class TestListening:
         (tmp_path / "file").write_text("not ours" * 1000)
         with pytest.raises(evsession.ConfigurationError, match="file"):
             await serve(tmp_path / "file", port=0)
+
+    async def test_a_file_that_another_process_has(self, tmp_path: Path) -> None:
+        path = tmp_path / "dogs.db"
+        with serving("--data", path) as (process, _):
+            with pytest.raises(evsession.ConfigurationError, match="is open already, in this process or another"):
+                await serve(path, port=0)
+            process.kill()
+            process.wait()
+        Storage(path).close()  # nothing is left of the lock of one that was killed
 
     @NEEDS_SIGNALS
     @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")

@@ -9,7 +9,7 @@ from evsession.embedded.failures import RavenFailure, conflict, invalid_argument
 from evsession.embedded.query import drop
 from evsession.embedded.storage import Database
 from evsession.embedded.storage.database import NODE_TAG
-from evsession.embedded.storage.keys import is_database_name
+from evsession.embedded.storage.keys import MAX_NAME_LENGTH, is_database_name
 from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Response
 
@@ -114,6 +114,10 @@ def create_database(call: Call) -> Response:
             400,
             "Raven.Client.Exceptions.BadRequestException",
             f"The name '{name}' is not permitted. Only letters, digits and characters ('_', '-', '.') are allowed.",
+        )
+    if len(name) > MAX_NAME_LENGTH:
+        raise RavenFailure(
+            400, "Raven.Client.Exceptions.BadRequestException", f"The name '{name}' exceeds '{MAX_NAME_LENGTH}' characters!"
         )
     record = {**body, "DatabaseName": name}
     database = call.tenants.storage.create_database(name, encode(record).decode())

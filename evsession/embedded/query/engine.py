@@ -9,6 +9,7 @@ Answers are always of the moment: nothing is ever stale. What is different from 
 * ``select true`` is true, not null; ``limit 1, 0`` of distinct rows gives none, not all; times in rows are as they were written.
 * An index that sums up, and ``group by``, read all documents for each query.
 * A query that is nested about 20 levels deep is refused: SQLite reads no deeper.
+* RavenDB 6.2.4 answers a few queries differently from 7.1 itself; those seen have a range and ``not`` within ``and``.
 """
 
 from __future__ import annotations

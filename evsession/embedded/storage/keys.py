@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from evsession.embedded.failures import invalid_argument
 
-__all__ = ["check_key", "fold_key", "is_database_name"]
+__all__ = ["MAX_NAME_LENGTH", "check_key", "fold_key", "is_database_name"]
 
 MAX_KEY_SIZE = 512
 """Bytes that a key may have in UTF-8; RavenDB's own limit (seen on 7.1)."""
+
+
+MAX_NAME_LENGTH = 128
+"""Characters that the name of a database may have; RavenDB's own limit (seen on 7.1)."""
 
 
 def fold_key(key: str) -> str:

@@ -28,7 +28,7 @@ from evsession import (
     SessionError,
     TransactionError,
 )
-from tests.unit.session.conftest import Scripted
+from tests.unit.session.conftest import Scripted, loaded, row
 from tests.unit.session.tiny import TinyRaven
 
 Dog = evsession.DocumentType("Dog")
@@ -1128,3 +1128,42 @@ class TestHooks:
             session.add(Dog())
             await session.commit()
             assert tiny.rows["dogs/a"] == {"n": 6}
+
+
+@evsession.document(collection="Weights")
+@dataclass
+class Weight:
+    name: str = ""
+    kilos: float | None = None
+    more: Any = None
+    id: str | None = None
+
+
+class TestNullsThatAreNone:
+    """A NaN is written as a null, too: what was None must not hide it."""
+
+    @pytest.mark.parametrize("cls", [Weight, evsession.DocumentType("Weight")])
+    @pytest.mark.parametrize("looks", [0, 1, 2])
+    async def test_a_nan_in_the_place_of_a_none_is_found(self, scripted: Scripted, cls: Any, looks: int) -> None:
+        evsession.document(cls, collection="Weights")
+        rows: list[dict[str, Any]] = [
+            {"name": "a", "kilos": None, "more": None},
+            {"name": "b", "kilos": None, "more": [None, {"deep": None}]},
+            {"name": "null", "kilos": 1.5, "more": "null"},
+        ]
+        answers = [row(f"weights/{place}", **fields) for place, fields in enumerate(rows)]
+        async with scripted(loaded(*answers)) as (session, transport):
+            one, two, three = await session.load([f"weights/{place}" for place in range(3)], type=cls)
+            for _ in range(looks):
+                assert await session.commit() == []
+            for entity, field, old in ((one, "kilos", None), (one, "more", None), (three, "kilos", 1.5)):
+                setattr(entity, field, float("nan"))
+                with pytest.raises(InvalidDocument, match="nan has no form in JSON"):
+                    session.commit()
+                setattr(entity, field, old)
+            two.more[1]["deep"] = float("nan")
+            with pytest.raises(InvalidDocument, match="nan has no form in JSON"):
+                session.commit()
+            two.more[1]["deep"] = None
+            assert await session.commit() == []
+            assert len(transport.requests) == 1

@@ -56,6 +56,7 @@ EVERYONE = sorted(DOGS)
         ("boost(name = $p, 5)", "max", ["max"]),
         ("boost(name = 'x', 2) or not (name != $p) or age != 7", "max", ["anna", "billy", "ghost", "max", "zoe"]),
         ("boost(name = $p, 2) or name != 'jess'", "max", ["anna", "billy", "ghost", "max", "zoe"]),
+        ("true and not (boost(name = $p, 2)) or age != 7", "max", ["anna", "billy", "ghost", "jess", "max", "zoe"]),
         ("exact(name != $p) or age = 12345", "Max", ["anna", "billy", "jess", "zoe"]),
         ("name = $p", None, ["anna"]),
         ("name != $p", "max", ["anna", "billy", "ghost", "jess", "zoe"]),
