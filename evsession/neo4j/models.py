@@ -8,12 +8,13 @@ from typing import Any
 
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.neo4j.cypher import labels_of
+from evsession.neo4j.encoding import check_property
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
 from evsession.neo4j.things import Point, Vector
 from evsession.wire.json import from_builtins
 
-__all__ = ["Alias", "Schema", "check_names", "check_properties"]
+__all__ = ["Alias", "Schema", "check_names", "check_properties", "names_in"]
 
 _DIRECTIONS = ("out", "in", "none")
 
@@ -141,9 +142,7 @@ class Schema:
         Raises:
             ConfigurationError: one is not.
         """
-        for one in [order] if isinstance(order, str) else order if isinstance(order, (list, tuple)) else ():
-            name = one.removeprefix("-") if isinstance(one, str) else one[0] if isinstance(one, (list, tuple)) and one else None
-            check_names({name: None} if isinstance(name, str) else None, self.properties, "order")
+        check_names(names_in(order), self.properties, "order")
         return check_names(where, self.properties, "where")
 
     def check(self, data: object) -> dict[str, Any]:
@@ -151,7 +150,18 @@ class Schema:
         return check_properties(data, self.properties)
 
 
-def check_names(where: Any, types: Mapping[str, Any] | None, what: str) -> Any:
+def names_in(order: Any) -> dict[str, None]:
+    """Return the properties that an order names; whether it is an order at all is found out elsewhere."""
+    several = [order] if isinstance(order, str) else order if isinstance(order, (list, tuple)) else []
+    names = [
+        one.removeprefix("-") if isinstance(one, str) else one[0]
+        for one in several
+        if isinstance(one, (str, list, tuple)) and one
+    ]
+    return {name: None for name in names if isinstance(name, str)}
+
+
+def check_names(where: Any, types: Iterable[str] | None, what: str) -> Any:
     """Return conditions; those on a property that nothing has would hold for everything that lacks it.
 
     Raises:
@@ -174,6 +184,7 @@ def check_properties(data: object, types: Mapping[str, Any] | None) -> dict[str,
         raise InvalidDocument(f"properties are a mapping of names to values, not {data!r}")
     for name, value in data.items():
         quote(name, "a property")
+        check_property(name, value)
         if types is None or value is None:
             continue
         if name not in types:

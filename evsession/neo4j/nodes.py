@@ -108,6 +108,11 @@ class NodeInfo:
     def check(self, properties: Mapping[str, Any]) -> None:
         """Raise InvalidDocument for properties that its nodes cannot have."""
 
+    @property
+    def names(self) -> list[str] | None:
+        """The properties that its class declares; None takes any."""
+        return self._fields
+
     def attach(self, entity: Any, known: Any) -> None:
         """Let an entity know what the session knows of it, if it is one that cares."""
 

@@ -132,6 +132,12 @@ class InstanceInfo(NodeInfo):
         """Let it be what was read."""
         entity._become(properties)
 
+    @property
+    def names(self) -> list[str] | None:
+        """The properties that the model declares; None takes any."""
+        declared = self.cls._schema.properties
+        return None if declared is None else list(declared)
+
     def attach(self, entity: Instance, known: KnownNode) -> None:
         """Let it share what the session knows of it."""
         vars(entity).pop("_held", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from evsession.errors import ConfigurationError
+from evsession.errors import ConfigurationError, KeyConflict
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
@@ -95,7 +95,17 @@ class KnownNodes:
         return entity
 
     def admit(self, info: NodeInfo, nodes: Iterable[Node], *, renews: bool = False) -> list[Any]:
-        """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits."""
+        """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits.
+
+        Raises:
+            KeyConflict: two of the nodes have one key. Nothing is remembered.
+        """
+        nodes, seen = list(nodes), dict[str, str]()
+        for node in nodes if len(nodes) > 1 else ():
+            key = node.get(info.key)
+            address = info.address(key)
+            if key is not None and seen.setdefault(address, node.element_id) != node.element_id:
+                raise KeyConflict(f"two nodes have the key {address!r}; a constraint would keep keys unique", key=address)
         return [self._admit(info, node, renews=renews) for node in nodes]
 
     def _admit(self, info: NodeInfo, node: Node, *, renews: bool) -> Any:

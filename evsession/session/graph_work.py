@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from evsession.config import GraphSessionOptions
 from evsession.errors import DirtyEntity
 from evsession.neo4j import cypher
-from evsession.neo4j.nodes import info_of
+from evsession.neo4j.models import check_names, names_in
+from evsession.neo4j.nodes import NodeInfo, info_of
 from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase
 from evsession.session.callbacks import Callback, shift, split
@@ -196,16 +197,27 @@ class GraphWork(Working[NodePicture]):
         entity: E = self._nodes.refer(need_info(type), key)
         return entity
 
-    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[E | None]:
+    @overload
+    def load(self, type: type[E], key: list[Any] | tuple[Any, ...], callback: Callback | None = None) -> Operation[list[E]]: ...
+    @overload
+    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[E | None]: ...
+    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[Any]:
         """Load a node by its primary key; the result is the entity, or None. A known one is given without a request.
 
         Args:
             type: A class marked with `node`, or a model.
-            key: The primary key.
+            key: The primary key; or a list of them: then the result is the list of those that there are, in the order asked,
+                loaded in one request.
             callback: Called with the error and the entity.
+
+        Raises:
+            ConfigurationError: a key can be none.
+            KeyConflict: of several keys, one is that of two nodes. Of a single one the first node is given.
         """
-        steps = self._reader.load(need_info(type), key, cache=self.options.cache)
-        return Operation(self._loader(), "load", steps, callback, 1)
+        info, cache = need_info(type), self.options.cache
+        if isinstance(key, (list, tuple)):
+            return Operation(self._loader(), "load", self._reader.load_many(info, key, cache=cache), callback, 1)
+        return Operation(self._loader(), "load", self._reader.load(info, key, cache=cache), callback, 1)
 
     def find(
         self,
@@ -226,10 +238,20 @@ class GraphWork(Working[NodePicture]):
             order: As in `Model.find_many`.
             skip: How many to leave out at the start.
             limit: How many at most.
+
+        Raises:
+            KeyConflict: two of the nodes have the same primary key, so they cannot be told apart.
+            ConfigurationError: a condition or the order is none, or on a property that a model or class does not have.
         """
         callback, where = shift(callback, where)
-        built = cypher.find(need_info(type).labels, where, order=order, skip=skip, limit=limit)
-        return Operation(self._loader(), "find", self._reader.find(need_info(type), built), callback, 1)
+        steps = self._find_steps(need_info(type), where, order, skip, limit)
+        return Operation(self._loader(), "find", steps, callback, 1)
+
+    def _find_steps(self, info: NodeInfo, where: Any, order: Any, skip: int | None, limit: int | None) -> Steps:
+        checked = check_names(where, info.names, "where")
+        check_names(names_in(order), info.names, "order")
+        built = cypher.find(info.labels, checked, order=order, skip=skip, limit=limit)
+        return (yield from self._reader.find(info, built))
 
     def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
         """Load what references stand for, in one request for all; properties that were set stay set.
