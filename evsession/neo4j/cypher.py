@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evsession.errors import ConfigurationError
+from evsession.neo4j.encoding import Encoder
 from evsession.neo4j.names import quote
 
 __all__ = [
@@ -105,6 +106,8 @@ class _Conditions:
             raise ConfigurationError(f"where is a mapping of properties to values or operators, not {where!r}")
         for name, wanted in where.items():
             place = f"{variable}.{quote(name, 'a property')}"
+            if isinstance(wanted, Mapping) and not wanted:
+                raise ConfigurationError(f"the condition on {name!r} has no operator, so it would hold for everything")
             for operator, value in wanted.items() if isinstance(wanted, Mapping) else [("eq", wanted)]:
                 self._parts.append(self._compare(place, name, operator, value))
 
@@ -121,6 +124,7 @@ class _Conditions:
             return _EMPTINESS[operator == "eq"].format(place)
         if operator in ("in", "not_in") and not isinstance(value, (list, tuple)):
             raise ConfigurationError(f"{operator} of {name!r} takes a list, not {value!r}")
+        Encoder().parameters({name: value}, "conditions")  # so that an error has the property's name, not the parameter's
         return _COMPARISONS[str(operator)].format(place, self.bind(value))
 
     def text(self) -> str:
@@ -169,6 +173,7 @@ def update(labels: Sequence[str], where: object, data: Mapping[str, Any]) -> Cyp
     """Change properties; None removes one."""
     conditions = _Conditions()
     conditions.add("n", where)
+    Encoder().parameters(data, "properties")
     changes = conditions.bind(dict(data))
     return Cypher(f"MATCH (n{spell_labels(labels)}){conditions.text()} SET n += {changes} RETURN n", conditions.params)
 
@@ -185,6 +190,7 @@ def relate(pattern: Pattern, where: object, properties: Mapping[str, Any], *, me
     """Create a relationship between every source and every target, or only where there is none of this type."""
     conditions = _ends(where)
     arrow = pattern.arrow() if pattern.direction != "none" else pattern._replace(direction="out").arrow()
+    Encoder().parameters(properties, "properties")
     settings = conditions.bind(dict(properties))
     verb = "MERGE" if merges else "CREATE"
     text = f"MATCH (s{pattern.source}), (t{pattern.target}){conditions.text()} {verb} (s){arrow}(t) SET r += {settings}"

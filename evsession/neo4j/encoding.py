@@ -19,7 +19,7 @@ from evsession.neo4j.temporal import MAX_INT, MIN_INT, Date, DateTime, Duration,
 from evsession.neo4j.things import Node, Path, Point, Relationship, Vector
 from evsession.wire.json import MAX_DEPTH, Raw
 
-__all__ = ["PLAIN", "UUIDS", "VECTORS", "Encoder", "TypedMap"]
+__all__ = ["PLAIN", "UUIDS", "VECTORS", "Encoder", "TypedMap", "check_property"]
 
 PLAIN, VECTORS, UUIDS = 0, 1, 2
 """What the typed media type must know: its version 1.0, 1.1 or 1.2."""
@@ -139,6 +139,31 @@ class Encoder:
         if isinstance(value, (Mapping, list, tuple)):
             return self._compound(value)
         raise _Unfit(f"a value of type {type(value).__name__} is none that Neo4j knows")
+
+
+_SIMPLE = frozenset({str, int, float, bool, bytes, type(None)})
+
+
+def check_property(name: str, value: Any) -> None:
+    """Refuse what no property of a node can be: a map, and a list that holds a map, a list or None.
+
+    Raises:
+        InvalidDocument: with the `path` of it.
+    """
+    if type(value) in _SIMPLE or not isinstance(value, (Mapping, list, tuple)):
+        return
+    if isinstance(value, Mapping):
+        _refuse_property(name, "a map")
+    for index, item in enumerate(value):
+        if item is None or isinstance(item, (Mapping, list, tuple)):
+            what = "None" if item is None else "a map" if isinstance(item, Mapping) else "a list"
+            _refuse_property(f"{name}[{index}]", f"{what} in a list")
+
+
+def _refuse_property(path: str, what: str) -> None:
+    error = InvalidDocument(f"{path}: {what} is none of the values that properties have in Neo4j")
+    error.path = path
+    raise error
 
 
 def _temporal(value: Any) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.neo4j.cypher import labels_of
+from evsession.neo4j.encoding import check_property
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
 from evsession.neo4j.things import Point, Vector
 from evsession.wire.json import from_builtins
 
-__all__ = ["Alias", "Schema"]
+__all__ = ["Alias", "Schema", "check_names", "check_properties", "names_in"]
 
 _DIRECTIONS = ("out", "in", "none")
 
@@ -126,14 +127,51 @@ class Schema:
             InvalidDocument: one is missing, unknown or of another type; its `path` says which.
         """
         checked = self.check(data)
-        for name in sorted(self.required):
-            if checked.get(name) is None:
-                _refuse(name, "it is missing")
+        self.check_complete(checked)
         return checked
+
+    def check_complete(self, data: Mapping[str, Any]) -> None:
+        """Raise InvalidDocument if a property is missing that a node must have."""
+        for name in sorted(self.required):
+            if data.get(name) is None:
+                _refuse(name, "it is missing")
+
+    def check_where(self, where: Any, order: object = None) -> Any:
+        """Return conditions, which are on properties that there are, as is an order.
+
+        Raises:
+            ConfigurationError: one is not.
+        """
+        check_names(names_in(order), self.properties, "order")
+        return check_names(where, self.properties, "where")
 
     def check(self, data: object) -> dict[str, Any]:
         """Return properties of a node; raises as `check_new`, but takes some for all."""
         return check_properties(data, self.properties)
+
+
+def names_in(order: Any) -> dict[str, None]:
+    """Return the properties that an order names; whether it is an order at all is found out elsewhere."""
+    several = [order] if isinstance(order, str) else order if isinstance(order, (list, tuple)) else []
+    names = [
+        one.removeprefix("-") if isinstance(one, str) else one[0]
+        for one in several
+        if isinstance(one, (str, list, tuple)) and one
+    ]
+    return {name: None for name in names if isinstance(name, str)}
+
+
+def check_names(where: Any, types: Iterable[str] | None, what: str) -> Any:
+    """Return conditions; those on a property that nothing has would hold for everything that lacks it.
+
+    Raises:
+        ConfigurationError: there is no such property.
+    """
+    if types is not None and isinstance(where, Mapping):
+        for name in where:
+            if name not in types:
+                raise ConfigurationError(f"{what}: there is no property {name!r}; there are: {', '.join(types)}")
+    return where
 
 
 def check_properties(data: object, types: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -146,6 +184,7 @@ def check_properties(data: object, types: Mapping[str, Any] | None) -> dict[str,
         raise InvalidDocument(f"properties are a mapping of names to values, not {data!r}")
     for name, value in data.items():
         quote(name, "a property")
+        check_property(name, value)
         if types is None or value is None:
             continue
         if name not in types:

@@ -108,6 +108,18 @@ class NodeInfo:
     def check(self, properties: Mapping[str, Any]) -> None:
         """Raise InvalidDocument for properties that its nodes cannot have."""
 
+    @property
+    def names(self) -> list[str] | None:
+        """The properties that its class declares; None takes any."""
+        return self._fields
+
+    def attach(self, entity: Any, known: Any) -> None:
+        """Let an entity know what the session knows of it, if it is one that cares."""
+
+    def stored(self, entity: Any) -> dict[str, Any] | None:
+        """Return what the entity itself knows to be in the database; None is nothing."""
+        return None
+
     def forget_written(self, entity: Any) -> None:
         """Let an object that stands for a node know nothing but its key again."""
         forget(entity, self.written(entity))

@@ -41,18 +41,37 @@ class Conversation(Listening):
         """Wait until the session has nothing in flight: no operation, callback or handler.
 
         Called in a callback, it waits for everything but that callback. Cancelling it only stops the waiting.
+
+        Raises:
+            TransactionError: a hook, or the work of a transaction, would wait for what waits for it.
         """
+        self._refuse_end("drain", None)
         await self._gate.wait()
 
     def close(self, callback: Callback | None = None) -> Operation[None]:
-        """Wait for what is in flight, then close; `aclose` as an operation, for programs of callbacks."""
+        """Wait for what is in flight, then close; `aclose` as an operation, for programs of callbacks.
+
+        With a callback a hook may call it: then the session closes after the commit that calls the hook.
+        """
         return _Closing(self).start(callback)
 
     async def aclose(self) -> None:
-        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten."""
+        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten.
+
+        Raises:
+            TransactionError: a hook, or the work of a transaction, would wait for what waits for it. The session stays open.
+        """
+        self._refuse_end("aclose", None)
+        await self._end()
+
+    def _refuse_end(self, name: str, callback: Callback | None) -> None:
+        """Raise TransactionError where waiting for the session's end would be waiting for oneself."""
+
+    async def _end(self) -> None:
+        """Wait for what is in flight, then close."""
         try:
             if self._is_open:
-                await self.drain()
+                await self._gate.wait()
         finally:
             self._is_open = False
             self._let_go()
@@ -92,14 +111,15 @@ class _Closing:
 
     def start(self, callback: Callback | None) -> Operation[None]:
         """Return the operation."""
-        self._operation = Operation(self, "close", self._steps(), callback, 0, timed=False)
+        self._operation = Operation(self, "close", self._steps(callback), callback, 0, timed=False)
         return self._operation
 
-    def _steps(self) -> Steps:
+    def _steps(self, callback: Callback | None) -> Steps:
+        self._session._refuse_end("close", callback)
         yield self
         return ()
 
     async def wait(self) -> None:
         """Close the session when nothing else is under way."""
         self._operation.stop_counting()
-        await self._session.aclose()
+        await self._session._end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from evsession.errors import SessionError
@@ -94,12 +95,12 @@ class GraphBatches:
     def end(self) -> Generator[Any, Any, None]:
         """Commit the transaction if there is one."""
         if self._unit.journal is not None:
-            yield Call(self._session._work_transaction().commit)
+            yield Call(partial(self._session._work_transaction()._part, "commit"))
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
         try:
             for cypher, items, rows in self.statements(batch):
-                result = await transaction.run(*cypher)
+                result = await transaction._part("run", *cypher)
                 if rows:
                     self._check_found(items, result)
                     self._settle(items, rows, result)

@@ -13,6 +13,7 @@ from evsession.config import GraphSessionOptions
 from evsession.errors import SessionError
 from evsession.session.callbacks import shape_of
 from evsession.session.graph_transaction import GraphTransaction
+from evsession.session.waiting import Work
 
 __all__ = ["Managed", "call_work"]
 
@@ -33,6 +34,7 @@ class Managed:
         work: Callable[..., Any],
         options: GraphSessionOptions,
         tell: Callable[[SessionError, int, float], None],
+        mark: Work,
     ) -> None:
         self.value: Any = None
         self._begin = begin
@@ -40,6 +42,7 @@ class Managed:
         self._takes_done = takes_done(work)
         self._options = options
         self._tell = tell
+        self._mark = mark
 
     async def wait(self) -> None:
         """Work until it is committed, or fails for good, or the time for trying again is over.
@@ -71,7 +74,7 @@ class Managed:
     async def _attempt(self) -> Any:
         transaction = self._begin()
         try:
-            value = await call_work(self._work, transaction, takes_done=self._takes_done)
+            value = await self._mark.run(lambda: call_work(self._work, transaction, takes_done=self._takes_done))
             if transaction.is_open:
                 await transaction.commit()
         except BaseException as error:

@@ -9,7 +9,7 @@ import msgspec
 
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.neo4j.decoding import TypedValue
-from evsession.neo4j.encoding import Encoder
+from evsession.neo4j.encoding import Encoder, check_property
 from evsession.neo4j.nodes import NodeInfo, info_of
 from evsession.standins import base_of
 from evsession.unitofwork.tracking import Staged, Tracked
@@ -55,6 +55,8 @@ class NodeMapper:
         if known.snapshot is not None and self.address(known) != known.key:
             raise ConfigurationError(f"the key of {known.key!r} cannot change; add a new node and remove this one", key=known.key)
         try:
+            for name, value in properties.items():
+                check_property(name, value)
             return self.compose(properties)
         except InvalidDocument as error:
             error.key = known.key
@@ -90,7 +92,7 @@ class NodeMapper:
 
     def compose(self, fields: Mapping[str, Any]) -> bytes:
         """Return the properties, typed and in order, so that equal ones give equal bytes."""
-        return encode(Encoder().parameters(dict(sorted(fields.items()))))
+        return encode(Encoder().parameters(dict(sorted(fields.items())), "properties"))
 
     def picture(self, content: bytes, before: NodePicture | None) -> NodePicture:
         """Return the snapshot of a node with this content."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 from evsession.errors import ConfigurationError, InvalidDocument, SessionError
 from evsession.neo4j import cypher
-from evsession.neo4j.cypher import Pattern
-from evsession.neo4j.models import Alias, Schema, check_properties
-from evsession.neo4j.names import quote
+from evsession.neo4j.models import Schema
 from evsession.neo4j.nodes import MARK
-from evsession.neo4j.results import Result
 from evsession.neo4j.summaries import Summary
-from evsession.neo4j.things import Node, Relationship
-from evsession.session.callbacks import Callback
-from evsession.session.graph_instance import Instance, InstanceInfo, without_none
+from evsession.session.callbacks import Callback, shift
+from evsession.session.graph_instance import InstanceInfo, without_none
+from evsession.session.graph_relations import Related, conditions_of
 from evsession.session.graph_runnables import Answering, Place, Runnable, SessionSource, operate
 from evsession.session.operation import Operation, Steps
 
@@ -24,7 +21,41 @@ __all__ = ["Model", "make_model"]
 M = TypeVar("M", bound="Model")
 
 
-class Model(Instance):
+class DeleteMany(Protocol):
+    """`Model.delete` of a class."""
+
+    def __call__(
+        self,
+        where: Mapping[str, Any] | Model | None,
+        callback: Callback | None = None,
+        *,
+        detach: bool = False,
+        session: Runnable | None = None,
+    ) -> Operation[int]:
+        """Delete nodes."""
+
+
+class DeleteOne(Protocol):
+    """`Model.delete` of an instance."""
+
+    def __call__(
+        self, callback: Callback | None = None, *, detach: bool = False, session: Runnable | None = None
+    ) -> Operation[int]:
+        """Delete the node."""
+
+
+class _Delete:
+    """What deletes by conditions in a class, and its own node in an instance, where conditions are never meant."""
+
+    @overload
+    def __get__(self, instance: None, cls: type[Model]) -> DeleteMany: ...
+    @overload
+    def __get__(self, instance: Model, cls: type[Model]) -> DeleteOne: ...
+    def __get__(self, instance: Model | None, cls: type[Model]) -> Any:
+        return cls._delete_many if instance is None else instance._delete_one
+
+
+class Model(Related):
     """A node, and as a class all nodes of a label; `GraphStore.model` makes subclasses of it.
 
     Properties are attributes: ``user = Users(id="1", name="John"); user.age = 7``. Every operation takes ``session=``: a
@@ -35,12 +66,10 @@ class Model(Instance):
     ``starts_with``, ``ends_with``, ``is_null``; None is a property that is missing.
     """
 
-    _store: ClassVar[SessionSource]
-
     @classmethod
     def create_one(
         cls: type[M],
-        data: Mapping[str, Any] | M | None = None,
+        data: Mapping[str, Any] | M | Callback | None = None,
         callback: Callback | None = None,
         *,
         merge: bool = False,
@@ -58,9 +87,11 @@ class Model(Instance):
             InvalidDocument: a property is missing, unknown or of another type. Nothing was sent.
             ConstraintError: the database has such a node already.
         """
+        given: Any = data
+        callback, given = shift(callback, given)
 
         def steps(place: Place) -> Steps:
-            return ((yield from cls._create(place, [data if data is not None else {}], merge=merge))[0],)
+            return ((yield from cls._create(place, [{} if given is None else given], merge=merge))[0],)
 
         return operate(cls._store, "create_one", session, steps, callback, 1)
 
@@ -83,19 +114,33 @@ class Model(Instance):
 
     @classmethod
     def _create(cls: type[M], place: Place, rows: list[Any], *, merge: bool) -> Answering[list[M]]:
-        made = [row if isinstance(row, cls) else cls(**_properties(row)) for row in rows]
-        data = [without_none(cls._schema.check_new(one.data)) for one in made]
+        made = [cls._made(row, index if len(rows) > 1 else None) for index, row in enumerate(rows)]
+        data = [without_none(one.data) for one in made]
         labels = cls._schema.labels
         built = cypher.merge(labels, cls._schema.primary_key, data) if merge else cypher.create(labels, data)
         result = yield from place.run(built)
         for one, node in zip(made, result.values(0), strict=True):
-            one._take(node)
+            place.settle(one, node.properties)
+        return made
+
+    @classmethod
+    def _made(cls: type[M], row: Any, index: int | None) -> M:
+        """Return the instance that a row is or describes, checked; errors name the row by its index."""
+        try:
+            made = row if isinstance(row, cls) else cls(**_properties(row))
+            made.validate()
+        except InvalidDocument as error:
+            if index is None:
+                raise
+            named = InvalidDocument(f"[{index}] {error.message}")
+            named.path = f"[{index}]" + (f".{error.path}" if error.path else "")
+            raise named from error
         return made
 
     @classmethod
     def find_one(
         cls: type[M],
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Callback | None = None,
         callback: Callback | None = None,
         *,
         order: Any = None,
@@ -113,13 +158,17 @@ class Model(Instance):
 
         Raises:
             SessionError: status 404, there is none, and there must be one.
+            ConfigurationError: a condition is none, or on a property that the model does not have. Nothing was sent.
         """
+        given: Any = where
+        callback, given = shift(callback, given)
 
         def steps(place: Place) -> Steps:
-            result = yield from place.run(cypher.find(cls._schema.labels, where, order=order, limit=1))
+            checked = cls._schema.check_where(given, order)
+            result = yield from place.run(cypher.find(cls._schema.labels, checked, order=order, limit=1))
             found = cls._instances(result)
             if must_exist and not found:
-                raise cls._missing(where)
+                raise cls._missing(given)
             return (found[0] if found else None,)
 
         return operate(cls._store, "find_one", session, steps, callback, 1, access="read")
@@ -127,7 +176,7 @@ class Model(Instance):
     @classmethod
     def find_many(
         cls: type[M],
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Callback | None = None,
         callback: Callback | None = None,
         *,
         order: Any = None,
@@ -149,13 +198,17 @@ class Model(Instance):
 
         Raises:
             SessionError: status 404, there is none, and there must be one.
+            ConfigurationError: a condition is none, or on a property that the model does not have. Nothing was sent.
         """
+        given: Any = where
+        callback, given = shift(callback, given)
 
         def steps(place: Place) -> Steps:
-            result = yield from place.run(cypher.find(cls._schema.labels, where, order=order, skip=skip, limit=limit))
+            checked = cls._schema.check_where(given, order)
+            result = yield from place.run(cypher.find(cls._schema.labels, checked, order=order, skip=skip, limit=limit))
             found = cls._instances(result)
             if must_exist and not found:
-                raise cls._missing(where)
+                raise cls._missing(given)
             return (found,)
 
         return operate(cls._store, "find_many", session, steps, callback, 1, access="read")
@@ -166,7 +219,7 @@ class Model(Instance):
     def update(
         cls: type[M],
         data: Mapping[str, Any],
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Callback | None = None,
         callback: Callback | None = None,
         *,
         session: Runnable | None = None,
@@ -181,22 +234,26 @@ class Model(Instance):
 
         Raises:
             InvalidDocument: a property is unknown or of another type.
+            ConfigurationError: as in `find_many`.
         """
+        given: Any = where
+        callback, given = shift(callback, given)
 
         def steps(place: Place) -> Steps:
+            checked = cls._schema.check_where(given)
             changes = cls._schema.check(data)
             for name in cls._schema.required & changes.keys():
                 if changes[name] is None:
                     raise InvalidDocument(f"{name}: it cannot be removed")
             if not changes:
                 return ([], None)
-            result = yield from place.run(cypher.update(cls._schema.labels, where, changes))
+            result = yield from place.run(cypher.update(cls._schema.labels, checked, changes))
             return (cls._instances(result), result.summary)
 
         return operate(cls._store, "update", session, steps, callback, 2)
 
     @classmethod
-    def delete(
+    def _delete_many(
         cls,
         where: Mapping[str, Any] | Model | None,
         callback: Callback | None = None,
@@ -206,6 +263,8 @@ class Model(Instance):
     ) -> Operation[int]:
         """Delete all nodes that the conditions hold for; the result is their number.
 
+        Of an instance, ``user.delete()`` deletes its own node, and takes no conditions; deleting what is not there is no error.
+
         Args:
             where: Conditions, or an instance; None is all nodes of the label.
             callback: Called with the error and the number.
@@ -214,96 +273,24 @@ class Model(Instance):
 
         Raises:
             ConstraintError: a node has relationships. Nothing was deleted.
+            ConfigurationError: as in `find_many`, or an instance has no primary key.
         """
 
         def steps(place: Place) -> Steps:
-            built = cypher.delete(cls._schema.labels, _conditions(where), detach=detach)
-            result = yield from place.run(built)
+            checked = cls._schema.check_where(conditions_of(where))
+            result = yield from place.run(cypher.delete(cls._schema.labels, checked, detach=detach))
+            if isinstance(where, Model):
+                place.settle(where, None)
             return (result.summary.counters.nodes_deleted,)
 
         return operate(cls._store, "delete", session, steps, callback, 1)
 
-    @classmethod
-    def relate_to(
-        cls,
-        alias: str,
-        where: Mapping[str, Any],
-        properties: Mapping[str, Any] | None = None,
-        callback: Callback | None = None,
-        *,
-        merge: bool = False,
-        expected: int | None = None,
-        session: Runnable | None = None,
+    def _delete_one(
+        self, callback: Callback | None = None, *, detach: bool = False, session: Runnable | None = None
     ) -> Operation[int]:
-        """Create a relationship from every source to every target; the result is their number.
+        return self._delete_many(self, callback, detach=detach, session=session)
 
-        Args:
-            alias: Which of the model's relationships.
-            where: ``{"source": ..., "target": ...}``, each conditions or an instance.
-            properties: Of the relationships.
-            callback: Called with the error and the number.
-            merge: Whether ends that have such a relationship already keep it.
-            expected: How many there must be. With another number everything is undone, if no transaction was given; one that was
-                given is left to its owner.
-            session: Where it runs.
-
-        Raises:
-            SessionError: status 404, there are not as many as expected.
-            ConfigurationError: no such alias.
-        """
-
-        def steps(place: Place) -> Steps:
-            known = cls._schema.alias(alias)
-            checked = check_properties(properties or {}, known.properties)
-            ends = _ends(where)
-            result = yield from place.run(cypher.relate(cls._pattern(known), ends, without_none(checked), merges=merge))
-            count: int = result.value()
-            if expected is not None and count != expected:
-                raise SessionError(f"{count} relationships {known.name} were made, not {expected}", status_code=404)
-            return (count,)
-
-        return operate(cls._store, "relate_to", session, steps, callback, 1, transact=expected is not None)
-
-    @classmethod
-    def find_relationships(
-        cls: type[M],
-        alias: str,
-        where: Mapping[str, Any] | None = None,
-        callback: Callback | None = None,
-        *,
-        limit: int | None = None,
-        session: Runnable | None = None,
-    ) -> Operation[list[tuple[M, Relationship, Any]]]:
-        """Find relationships; the result is a list of (source, relationship, target).
-
-        Args:
-            alias: Which of the model's relationships.
-            where: ``{"source": ..., "target": ..., "relationship": ...}``, each optional.
-            callback: Called with the error and the list.
-            limit: How many at most.
-            session: Where it runs.
-        """
-
-        def steps(place: Place) -> Steps:
-            known = cls._schema.alias(alias)
-            result = yield from place.run(cypher.related(cls._pattern(known), _ends(where or {}), limit))
-            target = cls._target(known)
-            return ([(cls._of(source), found, target._of(end)) for source, found, end in result.values()],)
-
-        return operate(cls._store, "find_relationships", session, steps, callback, 1, access="read")
-
-    @classmethod
-    def delete_relationships(
-        cls, alias: str, where: Mapping[str, Any], callback: Callback | None = None, *, session: Runnable | None = None
-    ) -> Operation[int]:
-        """Delete relationships; the result is their number. Arguments as in `find_relationships`."""
-
-        def steps(place: Place) -> Steps:
-            known = cls._schema.alias(alias)
-            result = yield from place.run(cypher.unrelate(cls._pattern(known), _ends(where)))
-            return (result.summary.counters.relationships_deleted,)
-
-        return operate(cls._store, "delete_relationships", session, steps, callback, 1)
+    delete = _Delete()
 
     def save(self: M, callback: Callback | None = None, *, session: Runnable | None = None) -> Operation[M]:
         """Write a new node, or what changed in one that exists; the result is the instance.
@@ -314,47 +301,24 @@ class Model(Instance):
         """
 
         def steps(place: Place) -> Steps:
-            if self._saved is None:
+            if not self.exists:
                 yield from self._create(place, [self], merge=False)
                 return (self,)
             changes = self._schema.check(self.changed)
-            self._schema.check_new(self.data)
+            self._schema.check_complete(self.data)
             if changes:
-                key = self._schema.primary_key
-                where = {key: self._saved[key]}
+                where = conditions_of(self)
                 result = yield from place.run(cypher.update(self._schema.labels, where, changes))
                 if len(result) == 0:
                     raise self._missing(where)
-                self._take(result[0][0])
+                place.settle(self, result[0][0].properties)
             return (self,)
 
         return operate(self._store, "save", session, steps, callback, 1)
 
     @classmethod
-    def _of(cls: type[M], node: Node) -> M:
-        made = cls.__new__(cls)
-        made._take(node)
-        return made
-
-    @classmethod
-    def _instances(cls: type[M], result: Result) -> list[M]:
-        return [cls._of(node) for node in result.values(0)]
-
-    @classmethod
     def _missing(cls, where: object) -> SessionError:
         return SessionError(f"there is no {':'.join(cls._schema.labels)} with {where!r}", status_code=404)
-
-    @classmethod
-    def _target(cls, alias: Alias) -> type[Model]:
-        target = cls if alias.model == "self" else alias.model
-        if not isinstance(target, type) or not issubclass(target, Model):
-            raise ConfigurationError(f"the model of the relationship {alias.name!r} is a model or 'self', not {target!r}")
-        return target
-
-    @classmethod
-    def _pattern(cls, alias: Alias) -> Pattern:
-        ends = [cypher.spell_labels(model._schema.labels) for model in (cls, cls._target(alias))]
-        return Pattern(ends[0], quote(alias.name), alias.direction, ends[1])
 
 
 def make_model(store: SessionSource, schema: Schema) -> type[Model]:
@@ -376,17 +340,3 @@ def _properties(row: object) -> dict[str, Any]:
     if not isinstance(row, Mapping) or not all(isinstance(name, str) for name in row):
         raise InvalidDocument(f"a node is made of a mapping of properties, or of an instance of its model, not of {row!r}")
     return dict(row)
-
-
-def _conditions(where: Any) -> Any:
-    if not isinstance(where, Model):
-        return where
-    key = where._schema.primary_key
-    value = (where._saved or where.data).get(key)
-    if value is None:
-        raise ConfigurationError(f"{where!r} has no {key}, so it cannot be found in the database")
-    return {key: value}
-
-
-def _ends(where: Any) -> Any:
-    return {end: _conditions(one) for end, one in where.items()} if isinstance(where, Mapping) else where

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from evsession.errors import ConfigurationError
+from evsession.errors import ConfigurationError, KeyConflict
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
@@ -50,19 +50,34 @@ class KnownNodes:
             self._unit.take_back(known)
             return
         self._refuse_stranger(entity)
-        made: KnownNode = Tracked(entity, None, None, None, {})
-        made.key = self._unit.mapper.address(made)
+        made = self._known(entity)
         self._unit.add(made)
+        need_info(entity).attach(entity, made)
 
     def untrack(self, entity: Any) -> None:
         """Queue the deletion of an entity; one that is not known here counts as one that is in the database."""
         known = self._unit.map.of(entity)
         if known is None:
-            known = Tracked(entity, None, None, None, {}, is_reference=is_reference(entity))
-            known.key = self._unit.mapper.claim(known)
-            known.snapshot = NodePicture(self._unit.mapper.content(known))
+            known = self._known(entity)
+            known.is_reference = is_reference(entity)
+            if known.snapshot is None:
+                known.key = self._unit.mapper.claim(known)
+                known.snapshot = NodePicture(self._unit.mapper.content(known))
             self._unit.map.add(known)
+            need_info(entity).attach(entity, known)
         self._unit.remove(known)
+
+    def _known(self, entity: Any) -> KnownNode:
+        """Return what can be known of an entity that this session meets now."""
+        info: NodeInfo = need_info(entity)
+        stored, made = info.stored(entity), Tracked[NodePicture](entity, None, None, None, {})
+        if stored is None:
+            made.key = self._unit.mapper.address(made)
+        elif stored.get(info.key) is None:
+            raise ConfigurationError(f"the node of {entity!r} has no {info.key}, by which it would be found")
+        else:
+            made.key, made.snapshot = info.address(stored[info.key]), NodePicture(self._unit.mapper.compose(stored))
+        return made
 
     def refer(self, info: NodeInfo, key: Any) -> Any:
         """Return the entity with this primary key, or one that only holds the key; it is remembered like any other."""
@@ -74,11 +89,23 @@ class KnownNodes:
             return known.entity
         entity = info.refer(key)
         snapshot = NodePicture(self._unit.mapper.compose({info.key: key}))
-        self._unit.map.add(Tracked(entity, address, None, snapshot, {}, is_reference=True))
+        known = Tracked(entity, address, None, snapshot, {}, is_reference=True)
+        self._unit.map.add(known)
+        info.attach(entity, known)
         return entity
 
     def admit(self, info: NodeInfo, nodes: Iterable[Node], *, renews: bool = False) -> list[Any]:
-        """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits."""
+        """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits.
+
+        Raises:
+            KeyConflict: two of the nodes have one key. Nothing is remembered.
+        """
+        nodes, seen = list(nodes), dict[str, str]()
+        for node in nodes if len(nodes) > 1 else ():
+            key = node.get(info.key)
+            address = info.address(key)
+            if key is not None and seen.setdefault(address, node.element_id) != node.element_id:
+                raise KeyConflict(f"two nodes have the key {address!r}; a constraint would keep keys unique", key=address)
         return [self._admit(info, node, renews=renews) for node in nodes]
 
     def _admit(self, info: NodeInfo, node: Node, *, renews: bool) -> Any:
@@ -89,6 +116,7 @@ class KnownNodes:
             if self.tracks and key is not None:
                 known = Tracked(entity, info.address(key), None, self._picture(info, entity), {})
                 self._unit.map.add(known)
+                info.attach(entity, known)
             return entity
         if known.is_reference:
             self._load_reference(info, known, node)

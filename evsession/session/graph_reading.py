@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from evsession.errors import SessionError
+from evsession.errors import ConfigurationError, SessionError
 from evsession.neo4j import cypher
 from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.nodes import NodeInfo
@@ -36,12 +36,27 @@ class NodeReader:
 
     def load(self, info: NodeInfo, key: Any, *, cache: bool) -> Steps:
         """Load one node by its primary key; a known one needs no request."""
-        known = self._nodes.under(info, key)
+        known = self._nodes.under(info, _check_key(info, key))
         if known is not None and cache and not known.is_reference:
             return (None if known.is_removed else known.entity,)
         result = yield from self._run(cypher.find(info.labels, {info.key: key}, limit=1))
         found = self._nodes.admit(info, result.values(0), renews=not cache)
         return (found[0] if found else None,)
+
+    def load_many(self, info: NodeInfo, keys: Sequence[Any], *, cache: bool) -> Steps:
+        """Load nodes by their primary keys in one request; those that are not there are left out."""
+        addresses = {info.address(_check_key(info, key)): key for key in keys}
+        known = {address: self._nodes.under(info, key) for address, key in addresses.items()} if cache else {}
+        here = {address: one for address, one in known.items() if one is not None and not one.is_reference}
+        wanted = [key for address, key in addresses.items() if address not in here]
+        entities = {address: None if one.is_removed else one.entity for address, one in here.items()}
+        if wanted:
+            result = yield from self._run(cypher.find_by_keys([(info.labels, info.key, wanted)]))
+            nodes = result.values("n")
+            found = self._nodes.admit(info, nodes, renews=not cache)
+            entities.update(zip((info.address(node[info.key]) for node in nodes), found, strict=True))
+        listed = (entities.get(info.address(key)) for key in keys)
+        return ([entity for entity in listed if entity is not None],)
 
     def find(self, info: NodeInfo, built: Cypher) -> Steps:
         """Find nodes."""
@@ -87,3 +102,14 @@ class NodeReader:
             if known.snapshot is None
             else self._unit.mapper.fields(known.snapshot.known)[info.key]
         )
+
+
+def _check_key(info: NodeInfo, key: Any) -> Any:
+    """Return a primary key if it can be one.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if key is None or callable(key) or isinstance(key, (Mapping, list, tuple, set)):
+        raise ConfigurationError(f"{key!r} is no {info.key} of a node")
+    return key

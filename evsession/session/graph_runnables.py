@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from evsession.errors import SessionError
@@ -10,9 +10,13 @@ from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.results import Result
 from evsession.neo4j.transactions import TransactionConfig
 from evsession.session.callbacks import Callback, shift
+from evsession.session.graph_instance import Instance
+from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_session import GraphSession
+from evsession.session.graph_settling import settle
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Notice, Operation, Owner, Pause, Steps
+from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.message import Request, Response
 
 __all__ = ["Answering", "Place", "QueryRunner", "Runnable", "SessionSource", "operate"]
@@ -36,6 +40,7 @@ class Place:
     """Where the statements of one operation run."""
 
     _session: GraphSession
+    _unit: UnitOfWork[NodePicture]
 
     def __init__(self, store: SessionSource, existing: Runnable | None, access: str, *, transact: bool) -> None:
         """Take the place that is given, or open a session; with `transact` a session gets a transaction for this operation.
@@ -46,13 +51,14 @@ class Place:
         self._transaction: GraphTransaction | None = None
         self._own: GraphTransaction | None = None
         if isinstance(existing, GraphTransaction):
-            self._transaction = existing
+            self._transaction, self._unit = existing, existing._session._unit
             return
         if existing is not None and not isinstance(existing, GraphSession):
             raise TypeError(f"session is a GraphSession, a GraphTransaction or None, not {existing!r}")
         self._is_temporary = existing is None
         self._session = store.open_session(access) if existing is None else existing
-        self._transaction = self._session._assigned()
+        self._unit = self._session._unit
+        self._transaction = self._session._here()
         if self._transaction is not None:
             return
         if transact:
@@ -71,10 +77,11 @@ class Place:
         try:
             if self._own is None:
                 return (yield from work(self))
-            session._check_free("this needs a transaction of its own, and the session has one open; give the transaction")
-            turn = session._turns.take()
+            session._check_free("relate_to", "What is undone by itself cannot begin")
+            turns = session._queue()
+            turn = turns.take()
             try:
-                if not session._turns.is_next(turn):
+                if not turns.is_next(turn):
                     yield turn
                 return (yield from self._transact(self._own, work))
             finally:
@@ -97,9 +104,13 @@ class Place:
         if self._transaction is not None:
             (result,) = yield from self._transaction._run(*cypher)
         else:
-            (result,) = yield from self._session._run(*cypher, TransactionConfig())
+            (result,) = yield from self._session._run_alone(cypher)
         answer: Result = result
         return answer
+
+    def settle(self, instance: Instance, properties: Mapping[str, Any] | None) -> None:
+        """Let an instance be what a statement has made of its node; None if it was deleted."""
+        settle(instance, properties, self._unit, self._transaction)
 
 
 def operate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, overload
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.graph_work import GraphWork
 from evsession.session.operation import Operation, Steps
+from evsession.session.waiting import Work
 from evsession.wire.transport import WireEvent
 
 __all__ = ["GraphSession"]
@@ -68,6 +69,7 @@ class GraphSession(GraphWork):
         self._impersonated_user = impersonated_user
         self._server = known
         self._current: GraphTransaction | None = None
+        self._coming: GraphTransaction | None = None
         self._managed: GraphTransaction | None = None
         self._mark = uuid4().hex
         self._count = 0
@@ -109,21 +111,22 @@ class GraphSession(GraphWork):
         if isinstance(params, TransactionConfig) and given is None:
             params, given = None, params
         chosen = config_of(given, timeout, metadata)
-        assigned = self._assigned()
-        if assigned is not None:
+        here = self._here()
+        if here is not None:
             if not chosen.is_empty:
                 raise TransactionError("the settings of a statement are those of the transaction that is open in this session")
-            return assigned.run(query, params, callback)
+            return here.run(query, params, callback)
         return Operation(self._alone(), "run", self._run(query, params, chosen), callback, 1)
 
     def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
         statement = Statement.of(query, params)
-        self._check_free("Queries cannot be run directly on a session with an open transaction; run it in the transaction")
-        turn, pause = self._turns.take(), self._ending()
+        self._check_free("run", "Queries cannot be run directly")
+        turns, pause = self._queue(), self._ending()
+        turn = turns.take()
         try:
             if pause is not None:
                 yield pause
-            if not self._turns.is_next(turn):
+            if not turns.is_next(turn):
                 yield turn
             features = yield from check_flow(self._server, statement, config)
             if config.timeout is not None and features is not None and not features.has_timeouts:
@@ -188,7 +191,7 @@ class GraphSession(GraphWork):
         callback, params, config = shift(callback, params, config)
         if callback is not None and on_record is None:
             raise TypeError("a stream with a callback needs on_record, a function of one record")
-        self._check_free("a stream has a transaction of its own, and this session has one open")
+        self._check_free("stream", "You cannot begin a stream")
         stream = GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
         return stream if on_record is None else stream.consume(on_record, callback)
 
@@ -212,16 +215,18 @@ class GraphSession(GraphWork):
         return Operation(transaction, "begin_transaction", self._beginning(transaction), callback, 1)
 
     def _beginning(self, transaction: GraphTransaction) -> Steps:
-        self._check_free("You cannot begin a transaction on a session with an open transaction")
+        self._refuse_in_hook("begin_transaction", None)
+        self._check_free("begin_transaction", "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
-        self._current = transaction
-        self._unit.journal = {}
+        self._coming = transaction
         has_begun = False
         try:
             if pause is not None:
                 yield pause
             if not self._turns.is_next(turn):
                 yield turn
+            # Only now: a commit that was called before must not write into it.
+            self._current, self._coming, self._unit.journal = transaction, None, {}
             yield from transaction._begin()
             has_begun = True
             return (transaction,)
@@ -285,16 +290,18 @@ class GraphSession(GraphWork):
         chosen = config_of(config, timeout, metadata)
 
         def begin() -> GraphTransaction:
-            self._managed = self._new_transaction(access, chosen, events=self._events.without_failures())
+            self._managed = self._new_transaction(access, chosen, self._events.without_failures())
             return self._managed
 
         def tell(error: SessionError, attempt: int, delay: float) -> None:
             self._observe(WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error))
 
-        return Operation(self, name, self._managing(Managed(begin, work, self.options, tell)), callback, 1)
+        managed = Managed(begin, work, self.options, tell, Work(self, name, keeps_turn=True))
+        return Operation(self, name, self._managing(name, managed), callback, 1)
 
-    def _managing(self, managed: Managed) -> Steps:
-        self._check_free("You cannot begin a transaction on a session with an open transaction")
+    def _managing(self, name: str, managed: Managed) -> Steps:
+        self._refuse_in_hook(name, None)
+        self._check_free(name, "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
         try:
             if pause is not None:
@@ -321,11 +328,11 @@ class GraphSession(GraphWork):
         """
         return Operation(self, "reset", call_steps(Resetting(self).wait), callback, 0)
 
-    async def aclose(self) -> None:
-        """Wait for what is in flight, roll back an open transaction, then close. Closing again does nothing."""
+    async def _end(self) -> None:
+        """Wait for what is in flight, roll back an open transaction, then close."""
         try:
             if self._is_open:
-                await self.drain()
+                await self._gate.wait()
         finally:
             try:
                 if self._current is not None:
@@ -339,38 +346,27 @@ class GraphSession(GraphWork):
         for handler in self._events.pick(event.name):
             self._store_running()[0].call(self._gate, self._events, handler, event)
 
-    def _assigned(self) -> GraphTransaction | None:
-        """Return the transaction in which statements of the session run: one of the unit of work."""
-        transaction = self._current
-        return transaction if transaction is not None and transaction._is_assigned and transaction.is_open else None
-
     def _new_work_transaction(self) -> GraphTransaction:
-        return self._new_transaction(self._access, TransactionConfig(), events=self._events.without_failures())
+        return self._new_transaction(self._access, TransactionConfig())
 
-    def _run_here(self, cypher: Cypher) -> Generator[Any, Any, Result]:
-        transaction = self._current
-        if transaction is not None and transaction.is_open:
-            (result,) = yield from transaction._run(*cypher)
-        else:
-            (result,) = yield from self._run(*cypher, TransactionConfig())
-        answer: Result = result
-        return answer
-
-    def _loader(self) -> Alone | GraphTransaction:
-        transaction = self._current
-        return transaction if transaction is not None and transaction.is_open else self._alone()
+    def _run_alone(self, cypher: Cypher) -> Steps:
+        return self._run(*cypher, TransactionConfig())
 
     def _alone(self) -> Alone:
         """Return the owner of operations that run statements in transactions of their own."""
         return self._single
 
-    def _new_transaction(self, access: str, config: TransactionConfig, *, events: Events | None = None) -> GraphTransaction:
+    def _new_transaction(self, access: str, config: TransactionConfig, events: Events | None = None) -> GraphTransaction:
         return GraphTransaction(self, access, config, self._events if events is None else events)
 
-    def _check_free(self, otherwise: str) -> None:
-        transaction = self._current
-        if self._managed is not None or (transaction is not None and transaction.is_open):
-            raise TransactionError(f"{otherwise}, or use another session")
+    def _check_free(self, name: str, what: str) -> None:
+        current = self._current
+        is_taken = current is not None and current.is_open and not current._is_own
+        if is_taken or self._coming is not None or self._managed is not None:
+            raise TransactionError(
+                f"{what} on a session with an open transaction; use that one, end it, or take another session",
+                operation=name,
+            )
 
     def _ending(self) -> Ending | None:
         """Return the pause until a transaction is over that was asked to end."""
@@ -391,6 +387,8 @@ class GraphSession(GraphWork):
         if transaction is self._current:
             self._current = None
             self._end_work(transaction)
+        elif transaction is self._coming:
+            self._coming = None
         elif transaction is self._managed:
             self._managed = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -19,13 +19,16 @@ from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig
 from evsession.session.callbacks import Callback, shift
+from evsession.session.conversation import Running
 from evsession.session.events import Events
 from evsession.session.gate import Gate, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_keep_alive import KeepingAlive
+from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_release import release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
+from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport, WireEvent
@@ -57,6 +60,7 @@ class TransactionHome(Protocol):
     _database: GraphDatabase
     _server: Known
     _gate: Gate
+    _unit: UnitOfWork[NodePicture]
 
     @property
     def options(self) -> GraphSessionOptions:
@@ -113,6 +117,7 @@ class GraphTransaction:
         self._tag = ""
         self._cause: BaseException | None = None
         self._left = trio.Event()
+        self._regrets: list[Callable[[], None]] = []
 
     @property
     def is_open(self) -> bool:
@@ -140,8 +145,8 @@ class GraphTransaction:
     def commit(self, callback: Callback | None = None) -> Operation[None]:
         """Make everything that was done in the transaction last.
 
-        If no answer comes back, it is asked whether the transaction is still there: then it is rolled back, else the error is
-        `uncertain`.
+        Called again while it is under way, it has the same outcome. If no answer comes back, it is asked whether the transaction
+        is still there: then it is rolled back, else the error is `uncertain`.
 
         Raises:
             TransactionError: it has ended already, or something in it has failed (which is the cause).
@@ -158,7 +163,14 @@ class GraphTransaction:
 
     def close(self, callback: Callback | None = None) -> Operation[None]:
         """Roll back unless the transaction has ended, in whatever way."""
-        return Operation(self, "close", self._close(), callback, 0)
+        # Nothing is left to do of one that has ended, so its session may have ended, too.
+        owner = self if self.is_open else Part(self, self._session._store_running)
+        return Operation(owner, "close", self._close(), callback, 0)
+
+    def _part(self, name: str, *arguments: Any) -> Operation[Any]:
+        """Return an operation that is part of another one, which tells the handlers of its failure."""
+        steps = self._run(*arguments) if name == "run" else self._commit() if name == "commit" else self._close()
+        return Operation(Part(self, self._running), name, steps, None, name == "run")
 
     async def __aenter__(self) -> GraphTransaction:
         return self
@@ -223,12 +235,16 @@ class GraphTransaction:
             runtime.attend(KeepingAlive(self, transport).run)
 
     def _commit(self) -> Steps:
-        self._check("commit", self._asked)
+        is_second = self._phase is Phase.ACTIVE and self._asked is Phase.COMMITTED
+        if not is_second:
+            self._check("commit", self._asked)
         self._asked = Phase.COMMITTED
         turn = self._turns.take()
         try:
             if not self._turns.is_next(turn):
                 yield turn
+                if is_second and self._phase is not Phase.ACTIVE:
+                    return self._shared()
                 self._check("commit", self._phase)
             if self._opened is not None:
                 answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
@@ -237,6 +253,14 @@ class GraphTransaction:
             return ()
         finally:
             turn.release()
+
+    def _shared(self) -> tuple[Any, ...]:
+        """Return or raise the outcome of the commit that was under way when another one was asked for."""
+        if self._phase is Phase.TERMINATED and isinstance(self._cause, SessionError):
+            raise self._cause
+        if self._phase is not Phase.COMMITTED:
+            self._check("commit", self._phase)
+        return ()
 
     def _roll_back(self, verb: str) -> Steps:
         if self._asked is not Phase.TERMINATED:
@@ -264,7 +288,8 @@ class GraphTransaction:
         if phase is Phase.TERMINATED and verb == "commit":
             text = "Transaction can't be committed. It has been rolled back either because of an error or explicit termination"
         else:
-            text = _REFUSALS[verb].format(phase.value)
+            is_asked = self._phase is Phase.ACTIVE
+            text = _REFUSALS[verb].format(phase.value.replace("been ", "been requested to be ") if is_asked else phase.value)
         raise TransactionError(text) from self._cause
 
     def _guarded(self, flow: Flow[T], *, commits: bool = False) -> Generator[Request | Pause | Notice, Response | None, T]:
@@ -292,6 +317,9 @@ class GraphTransaction:
     def _move(self, phase: Phase) -> None:
         self._asked = self._phase = phase
         self._left.set()
+        regrets, self._regrets = self._regrets, []
+        for regret in reversed(regrets if phase is not Phase.COMMITTED else ()):
+            regret()
         if phase is not Phase.TERMINATED:
             self._session._ended(self)
 
@@ -334,6 +362,16 @@ class GraphTransaction:
         self._fail(TransactionError("the session was reset"))
         if opened is not None:
             await self._release(opened, Trail("reset"))
+
+
+class Part:
+    """The owner of what is done in a transaction as a part of another operation."""
+
+    def __init__(self, transaction: GraphTransaction, running: Running) -> None:
+        self._events = transaction._events.without_failures()
+        self._gate = transaction._gate
+        self.options = transaction.options
+        self._running = running
 
 
 class _Releasing:

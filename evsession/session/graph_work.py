@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Generator, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, overload
 
 from evsession.config import GraphSessionOptions
 from evsession.errors import DirtyEntity
 from evsession.neo4j import cypher
-from evsession.neo4j.nodes import info_of
+from evsession.neo4j.models import check_names, names_in
+from evsession.neo4j.nodes import NodeInfo, info_of
 from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase
 from evsession.session.callbacks import Callback, shift, split
 from evsession.session.calls import Call
+from evsession.session.gate import Turns
 from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
@@ -23,11 +26,15 @@ from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
 from evsession.session.working import Working
+from evsession.unitofwork.hooks import calling
 from evsession.unitofwork.unit import UnitOfWork
 
 __all__ = ["GraphWork"]
 
 E = TypeVar("E")
+
+ENDS = ("commit.post", "rollback.post")
+"""The hooks that are called when the transaction has ended."""
 
 
 class GraphWork(Working[NodePicture]):
@@ -35,6 +42,7 @@ class GraphWork(Working[NodePicture]):
 
     capabilities = Capabilities(interactive_transactions=True, reads_own_writes=True)
 
+    _coming: GraphTransaction | None
     _current: GraphTransaction | None
     _database: GraphDatabase
     _mark: str
@@ -52,8 +60,41 @@ class GraphWork(Working[NodePicture]):
         """Return a transaction that begins with its first statement."""
 
     @abstractmethod
+    def _run_alone(self, cypher: cypher.Cypher) -> Steps:
+        """Run a statement in a transaction of its own."""
+
+    @abstractmethod
+    def _alone(self) -> Any:
+        """Return the owner of operations that run statements in transactions of their own."""
+
+    def _here(self) -> GraphTransaction | None:
+        """Return the transaction in which statements of the session run: one of the unit of work, or of the hook that asks."""
+        transaction = self._current
+        if transaction is not None and transaction._is_assigned and transaction.is_open and not transaction._is_own:
+            return transaction
+        call = calling(self._unit)
+        return self._work_transaction() if call is not None and call.event not in ENDS else None
+
+    def _loading(self) -> GraphTransaction | None:
+        """Return the transaction in which the session loads: any that is open."""
+        transaction = self._current
+        is_open = transaction is not None and transaction.is_open and not transaction._is_own
+        return transaction if is_open else self._here()
+
+    def _loader(self) -> Any:
+        """Return the owner of operations that load."""
+        return self._loading() or self._alone()
+
     def _run_here(self, cypher: cypher.Cypher) -> Generator[Any, Any, Result]:
         """Run a statement in the open transaction, or in one of its own."""
+        transaction = self._loading()
+        (result,) = yield from (self._run_alone(cypher) if transaction is None else transaction._run(*cypher))
+        answer: Result = result
+        return answer
+
+    def _queue(self) -> Turns:
+        """Return where operations line up; those of a hook are part of the commit whose turn it is."""
+        return self._turns if calling(self._unit) is None else Turns()
 
     def _backend(self) -> GraphBatches:
         return GraphBatches(self)
@@ -75,11 +116,15 @@ class GraphWork(Working[NodePicture]):
 
         The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
         into it, and `run` of the session runs in it and sees that.
+
+        Raises:
+            TransactionError: called in the work of a managed transaction.
         """
         self._check_open()
-        if self._unit.journal is None:
+        self._check_turn("use_transaction")
+        if self._unit.journal is None and self._coming is None:
             self._open_work(_is_own=False)
-        return self._current
+        return self._coming or self._current
 
     @property
     def assigned_transaction(self) -> Any:
@@ -102,7 +147,7 @@ class GraphWork(Working[NodePicture]):
 
     def _roll_back(self) -> Generator[Any, Any, None]:
         assert self._current is not None  # there is one while there is a journal
-        yield Call(self._current.close)
+        yield Call(partial(self._current._part, "close"))
 
     def _end_work(self, transaction: GraphTransaction) -> None:
         """Know what became of what the transaction has staged."""
@@ -152,16 +197,27 @@ class GraphWork(Working[NodePicture]):
         entity: E = self._nodes.refer(need_info(type), key)
         return entity
 
-    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[E | None]:
+    @overload
+    def load(self, type: type[E], key: list[Any] | tuple[Any, ...], callback: Callback | None = None) -> Operation[list[E]]: ...
+    @overload
+    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[E | None]: ...
+    def load(self, type: type[E], key: Any, callback: Callback | None = None) -> Operation[Any]:
         """Load a node by its primary key; the result is the entity, or None. A known one is given without a request.
 
         Args:
             type: A class marked with `node`, or a model.
-            key: The primary key.
+            key: The primary key; or a list of them: then the result is the list of those that there are, in the order asked,
+                loaded in one request.
             callback: Called with the error and the entity.
+
+        Raises:
+            ConfigurationError: a key can be none.
+            KeyConflict: of several keys, one is that of two nodes. Of a single one the first node is given.
         """
-        steps = self._reader.load(need_info(type), key, cache=self.options.cache)
-        return Operation(self._loader(), "load", steps, callback, 1)
+        info, cache = need_info(type), self.options.cache
+        if isinstance(key, (list, tuple)):
+            return Operation(self._loader(), "load", self._reader.load_many(info, key, cache=cache), callback, 1)
+        return Operation(self._loader(), "load", self._reader.load(info, key, cache=cache), callback, 1)
 
     def find(
         self,
@@ -182,10 +238,20 @@ class GraphWork(Working[NodePicture]):
             order: As in `Model.find_many`.
             skip: How many to leave out at the start.
             limit: How many at most.
+
+        Raises:
+            KeyConflict: two of the nodes have the same primary key, so they cannot be told apart.
+            ConfigurationError: a condition or the order is none, or on a property that a model or class does not have.
         """
         callback, where = shift(callback, where)
-        built = cypher.find(need_info(type).labels, where, order=order, skip=skip, limit=limit)
-        return Operation(self._loader(), "find", self._reader.find(need_info(type), built), callback, 1)
+        steps = self._find_steps(need_info(type), where, order, skip, limit)
+        return Operation(self._loader(), "find", steps, callback, 1)
+
+    def _find_steps(self, info: NodeInfo, where: Any, order: Any, skip: int | None, limit: int | None) -> Steps:
+        checked = check_names(where, info.names, "where")
+        check_names(names_in(order), info.names, "order")
+        built = cypher.find(info.labels, checked, order=order, skip=skip, limit=limit)
+        return (yield from self._reader.find(info, built))
 
     def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
         """Load what references stand for, in one request for all; properties that were set stay set.
@@ -257,10 +323,6 @@ class GraphWork(Working[NodePicture]):
             return Plan(batch, list(GraphBatches(self).requests(batch)))
         finally:
             self._unit.release(staged)
-
-    @abstractmethod
-    def _loader(self) -> Any:
-        """Return the owner of operations that load."""
 
 
 def _is_entity(thing: Any) -> bool:

@@ -19,6 +19,7 @@ from evsession.session.conversation import Conversation
 from evsession.session.endpoint import Endpoint
 from evsession.session.operation import Operation, Owner
 from evsession.session.transaction import end_after
+from evsession.session.waiting import Work as Marked
 
 __all__ = ["SessionHelpers", "get_runnable", "get_session", "get_transaction"]
 
@@ -112,7 +113,8 @@ def _check(existing: Any, work: Any, store: Any) -> Owner:
 
 def _operation(owner: Owner, name: str, run: Callable[[], Awaitable[Any]], callback: Callback | None) -> Operation[Any]:
     # Each operation of the work has its own time limit; the work as a whole has none.
-    return Operation(owner, name, call_steps(run), callback, 1, timed=False)
+    marked = Marked(owner, name)
+    return Operation(owner, name, call_steps(lambda: marked.run(run)), callback, 1, timed=False)
 
 
 async def _in_session(existing: Any, work: Work, store: Any) -> Any:

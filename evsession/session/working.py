@@ -13,17 +13,17 @@ from itertools import count
 from math import isfinite
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from evsession.errors import ConcurrencyError, ConfigurationError, NotLoaded, TransactionError
+from evsession.errors import ConcurrencyError, ConfigurationError, NotLoaded
 from evsession.session.callbacks import Callback
 from evsession.session.calls import call_steps
-from evsession.session.conversation import Conversation
 from evsession.session.gate import Turns
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
 from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
+from evsession.session.waiting import Waiting, Work
 from evsession.unitofwork.changes import Change, EntityChanges
 from evsession.unitofwork.commit import Backend, Commit, Saved
-from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, calling
+from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall
 from evsession.unitofwork.tracking import Picture, Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
@@ -35,7 +35,7 @@ W = TypeVar("W", bound="Working[Any]")
 _NUMBERS = count(1)
 
 
-class Working(Conversation, ABC, Generic[S]):
+class Working(Waiting, ABC, Generic[S]):
     """The verbs of the unit of work.
 
     Entities are compared with what was loaded, field by field, when a commit is called; nothing has to be said of an edit.
@@ -170,6 +170,7 @@ class Working(Conversation, ABC, Generic[S]):
         return Operation(self, name, self._commit_steps(flush=flush, only_staged=only_staged), callback, 1)
 
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
+        self._check_turn("commit_transaction" if only_staged else "flush" if flush else "commit")
         unit = self._unit
         frozen = [] if only_staged else unit.freeze()
         backend = self._backend()
@@ -200,6 +201,7 @@ class Working(Conversation, ABC, Generic[S]):
         return Operation(self, "rollback", self._rollback_steps(), callback, 0)
 
     def _rollback_steps(self) -> Steps:
+        self._check_turn("rollback")
         turn = self._turns.take()
         try:
             yield turn
@@ -212,32 +214,6 @@ class Working(Conversation, ABC, Generic[S]):
             return ()
         finally:
             turn.release()
-
-    def _refuse_in_hook(self, name: str, callback: Callback | None) -> None:
-        if callback is None and calling(self._unit) is not None:
-            raise TransactionError(
-                f"{name}() in a hook would wait for the commit that calls the hook; entities that a hook adds join that commit"
-            )
-
-    async def drain(self) -> None:
-        """Wait until the session has nothing in flight: no operation, callback or handler.
-
-        Called in a callback, it waits for everything but that callback. Cancelling it only stops the waiting.
-
-        Raises:
-            TransactionError: a hook waits for the commit that calls it.
-        """
-        self._refuse_in_hook("drain", None)
-        await super().drain()
-
-    async def aclose(self) -> None:
-        """Wait for what is in flight, then close. Closing again does nothing. Unsaved changes are forgotten.
-
-        Raises:
-            TransactionError: a hook waits for the commit that calls it.
-        """
-        self._refuse_in_hook("aclose", None)
-        await super().aclose()
 
     def use_transaction(self) -> Transaction:
         """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
@@ -289,12 +265,15 @@ class Working(Conversation, ABC, Generic[S]):
         if work is None:
             return TransactionBlock(self)
         self._refuse_in_hook("transaction", callback)
+        self._check_turn("transaction")
         if not callable(work):
             raise TypeError(f"the work of a transaction is a function of the session, not {work!r}")
         if type(retries) is not int or retries < 0:
             raise ValueError(f"retries is how often to start again, not {retries!r}")
         chosen = work
-        return Operation(self, "transaction", call_steps(lambda: self._transact(chosen, retries)), callback, 1, timed=False)
+        marked = Work(self, "transaction")
+        steps = call_steps(lambda: marked.run(lambda: self._transact(chosen, retries)))
+        return Operation(self, "transaction", steps, callback, 1, timed=False)
 
     async def _transact(self, work: Callable[[Any], Any], retries: int) -> Any:
         while True:

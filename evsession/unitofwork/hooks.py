@@ -44,11 +44,12 @@ class Listeners(Protocol):
 class CommitEvent:
     """What a hook is told: one event for all entities of one type that are to be written, or have been.
 
-    Hooks may be plain or async; they are awaited one after the other. A ``.pre`` hook may edit entities (the edits are saved),
-    add and remove others (they join the commit as a further round), and veto some with `prevent` (evicting them does not). An
-    exception that it raises ends the commit, nothing is written, and what hooks had queued is taken back. After a ``.post``
-    hook's exception the write stands. Edits made by a ``.post`` hook wait for the next commit; what it adds or removes is
-    written in a further round.
+    Hooks may be plain or async; they are awaited one after the other. What they ask of the session is answered at once, on graphs
+    in the transaction of the commit; what would wait for the commit raises. A ``.pre`` hook may edit entities (the edits are
+    saved), add and remove others (they join the commit as a further round), and veto some with `prevent` (evicting them does
+    not). An exception that it raises ends the commit, nothing is written, and what hooks had queued is taken back. After a
+    ``.post`` hook's exception the write stands. Edits made by a ``.post`` hook wait for the next commit; what it adds or removes
+    is written in a further round.
 
     Attributes:
         name: The event, such as ``"insert.pre"``.
@@ -117,15 +118,16 @@ class Calling:
         is_active: Whether a hook still runs; a task or callback that it started may outlive it.
         note: Takes note of what a hook has queued: the entity, how that is taken back, and which hook it was.
         hook: The hook that runs, for people.
+        event: The event that it is called for.
     """
 
-    __slots__ = ("hook", "is_active", "note", "unit")
+    __slots__ = ("event", "hook", "is_active", "note", "unit")
 
     def __init__(self, unit: Any, note: Callable[[Any, Callable[[], None], str], None]) -> None:
         self.unit = unit
         self.note = note
         self.is_active = False
-        self.hook = ""
+        self.hook = self.event = ""
 
     def queue(self, known: Any, undo: Callable[[], None]) -> None:
         """Take note that the hook has added or removed the entity."""
@@ -156,6 +158,7 @@ class HookCall:
         call = self._calling
         token = CALLING.set(call)
         call.is_active = True
+        call.event = self._event.name
         try:
             for hook in self._hooks:
                 call.hook = f"{hook!r} ({self._event.name})"

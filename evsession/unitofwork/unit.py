@@ -239,6 +239,12 @@ class UnitOfWork(Generic[S]):
                 undo.increments[field] = undo.increments.get(field, 0) + amount
             item.increments = None
 
+    def note_written(self, known: Tracked[S], snapshot: S | None) -> None:
+        """Take note that the program has written an entity by itself; a transaction that is open has staged it then."""
+        if self.journal is not None:
+            self.journal.setdefault(id(known), Undo(known, known.snapshot))
+        known.snapshot = snapshot
+
     def joined(self, batch: Sequence[Staged[S]]) -> list[Staged[S]]:
         """Return the batch together with what the open transaction has staged, one item for each entity, in order of kinds."""
         items = {id(item.known): item for item in batch}

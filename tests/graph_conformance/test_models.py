@@ -80,7 +80,7 @@ async def test_update_delete_and_save(users: type[evsession.Model]) -> None:
     del two.name
     await two.save()
     assert (await users.find_one({"id": "2"}, must_exist=True)) == two
-    assert await users.delete(two) == 1
+    assert await users.delete({"id": "2"}) == 1
     with pytest.raises(evsession.SessionError) as caught:
         two.age = 9
         await two.save()
@@ -146,3 +146,45 @@ async def test_a_backslash_in_a_name_is_what_it_looks_like(graph: evsession.Grap
     things = graph.model([label, name])
     await things.create_one({"id": "1"})
     assert (await graph.query_runner.run(f"MATCH (n:{label}) RETURN n")).value().labels == {label, name}
+
+
+async def test_models_and_the_unit_of_work_know_of_each_other(
+    graph_session: evsession.GraphSession, users: type[evsession.Model], label: str
+) -> None:
+    one = users(id="1", name="John")
+    await graph_session.add(one).commit()
+    assert (one.exists, one.changed) == (True, {})
+    one.name = "Ann"
+    await one.save(session=graph_session)
+    assert not graph_session.is_dirty(one)
+    two = await users.create_one({"id": "2"}, session=graph_session)
+    assert await graph_session.add(two).commit() == []
+    two.age = 7
+    assert await graph_session.commit() == [f"{label}/2"]
+    rows = await graph_session.run(f"MATCH (n:{label}) RETURN n.id, n.name, n.age ORDER BY n.id")
+    assert rows.values() == [["1", "Ann", None], ["2", None, 7]]
+    assert await one.delete(session=graph_session) == 1
+    assert (one.exists, [u.id for u in await users.find_all()]) == (False, ["2"])
+
+
+async def test_what_a_model_wrote_in_a_transaction_that_is_rolled_back(
+    graph_session: evsession.GraphSession, users: type[evsession.Model]
+) -> None:
+    async with graph_session.transaction():
+        graph_session.add(users(id="0"))
+    tx = await graph_session.begin_transaction()
+    one = await users.create_one({"id": "1"}, session=tx)
+    graph_session.add(one)
+    await tx.rollback()
+    assert one.exists is False
+    assert len(await graph_session.commit()) == 1
+    assert sorted(u.id for u in await users.find_all()) == ["0", "1"]
+
+
+async def test_a_typo_deletes_nothing(users: type[evsession.Model]) -> None:
+    await users.create_one({"id": "1"})
+    where: Any
+    for where in ({"agee": None}, {"age": {}}):
+        with pytest.raises(evsession.ConfigurationError):
+            users.delete(where)
+    assert len(await users.find_all()) == 1

@@ -382,3 +382,39 @@ async def test_the_helpers(graph: evsession.GraphStore, dog: Any, label: str) ->
     await graph.get_transaction(None, lambda tx: tx.run(f"CREATE (:{label})"))
     async with graph.open_session() as mine:
         assert await count(mine, label) == 6
+
+
+@pytest.mark.parametrize("hook", ["commit.pre", "insert.pre", "insert.post", "commit.post"])
+async def test_hooks_read(graph_session: evsession.GraphSession, dog: Any, label: str, hook: str) -> None:
+    told: list[Any] = []
+    await graph_session.add(dog("0", "Max")).commit()
+    other = graph_session.get_reference(dog, "0")
+    assert other.name == "Max"
+    graph_session.clear()
+
+    @graph_session.on(hook)
+    async def ask(event: evsession.CommitEvent) -> None:
+        told.append(await count(graph_session, label))
+        found: Any = await graph_session.load(dog, "0")
+        told.extend([found.name, len(await graph_session.find(dog)), await graph_session.load(dog, "zz")])
+
+    with trio.fail_after(10):
+        assert await graph_session.add(dog("1")).commit() == [f"{label}/1"]
+    seen = 1 if hook.endswith(".pre") else 2
+    assert told == [seen, "Max", seen, None]
+
+
+@pytest.mark.parametrize("name", ["commit", "flush", "rollback", "drain", "aclose", "close"])
+async def test_the_work_of_a_transaction_does_not_wait_for_itself(
+    graph: evsession.GraphStore, dog: Any, label: str, name: str
+) -> None:
+    async with graph.open_session() as session:
+
+        async def work(tx: evsession.GraphTransaction) -> None:
+            await tx.run(f"CREATE (:{label})")
+            with pytest.raises(evsession.TransactionError, match=name):
+                await getattr(session, name)()
+
+        with trio.fail_after(10):
+            await session.write_transaction(work)
+        assert await count(session, label) == 1

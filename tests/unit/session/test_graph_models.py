@@ -156,7 +156,7 @@ async def test_a_count_that_is_expected(given: str) -> None:
             await place.users.relate_to("friends", {}, expected=1, session=where)
         assert await place.users.relate_to("friends", {}, expected=1, session=where) == 1
         if given == "transaction":
-            with pytest.raises(evsession.TransactionError, match="give the transaction"):
+            with pytest.raises(evsession.TransactionError, match="use that one"):
                 place.users.relate_to("friends", {}, expected=1, session=session)
     assert "DELETE /tx/t1" in sent(place.transport)
     assert ("commit" in sent(place.transport)[-1]) == (given != "transaction")
@@ -209,3 +209,78 @@ def test_properties_with_the_names_of_methods_are_refused() -> None:
     with pytest.raises(evsession.ConfigurationError, match="save"):
         graph.model("A", {"id": str, "save": str})
     assert graph.model(["A", "B"]).__name__ == "AB"
+
+
+async def test_the_callback_follows_whatever_is_given() -> None:
+    relationship = typed(
+        "Relationship",
+        {"_element_id": "5", "_start_node_element_id": "1", "_end_node_element_id": "2", "_type": "KNOWS", "_properties": {}},
+    )
+    one = nodes(node(id="1"))
+    related = answer(body(["s", "r", "t"], [[node(id="1"), relationship, node(id="2")]]))
+    counted = answer({"counters": {"nodesDeleted": 2, "relationshipsDeleted": 3}})
+    calls: list[tuple[Any, Any, int]] = [
+        (lambda users, cb: users.find_one(cb), one, 1),
+        (lambda users, cb: users.find_many(cb), one, 1),
+        (lambda users, cb: users.find_all({"id": "1"}, cb), one, 1),
+        (lambda users, cb: users.update({"name": "x"}, cb), one, 2),
+        (lambda users, cb: users.create_one({"id": "1"}, cb), one, 1),
+        (lambda users, cb: users.create_many([{"id": "1"}], cb), one, 1),
+        (lambda users, cb: users(id="1").save(cb), one, 1),
+        (lambda users, cb: users(id="1").delete(cb), counted, 1),
+        (lambda users, cb: users.delete(None, cb), counted, 1),
+        (lambda users, cb: users.relate_to("friends", {}, cb), rows(2), 1),
+        (lambda users, cb: users.find_relationships("friends", cb), related, 1),
+        (lambda users, cb: users.delete_relationships("friends", {}, cb), counted, 1),
+    ]
+    for call, script, results in calls:
+        place = Place(script)
+        told: list[Any] = []
+
+        def callback(*given: Any, told: list[Any] = told) -> None:
+            told.append(given)
+
+        async with place.graph:
+            await call(place.users, callback)
+        assert (len(told), told[0][0], len(told[0])) == (1, None, 1 + results)
+    place = Place()
+    async with place.graph:
+        users: Any = place.users
+        told.clear()
+        operation = users.create_one(lambda *given: told.append(given))
+        with pytest.raises(evsession.InvalidDocument):
+            await operation
+        assert len(told) == 1
+
+
+@pytest.mark.parametrize("where", [{"nope": 1}, {"nope": None}, {"name": {}}, {"name": None, "nope": {"is_null": True}}])
+async def test_conditions_that_would_hold_for_everything_are_refused(where: Any) -> None:
+    place = Place()
+    users: Any = place.users
+    async with place.graph:
+        calls: list[Any] = [users.find_one, users.find_many, users.delete, lambda given: users.update({"name": "x"}, given)]
+        for end in ("source", "target"):
+            calls += [
+                lambda given, end=end: users.relate_to("friends", {end: given}),
+                lambda given, end=end: users.find_relationships("friends", {end: given}),
+                lambda given, end=end: users.delete_relationships("friends", {end: given}),
+            ]
+        for call in calls:
+            with pytest.raises(evsession.ConfigurationError, match="nope" if "nope" in where else "no operator"):
+                call(where)
+        for order in ("nope", "-nope", ["id", "nope"], [("nope", "DESC")], [["nope", "ASC"]]):
+            with pytest.raises(evsession.ConfigurationError, match="nope"):
+                users.find_many(order=order)
+        odd: Any
+        for odd in ([5], [()], 5, [[5, "ASC"]]):
+            with pytest.raises(evsession.ConfigurationError):
+                users.find_many(order=odd)
+        assert place.transport.requests == []
+
+
+async def test_conditions_on_what_is_open_are_not_checked() -> None:
+    place = Place(nodes(), nodes())
+    anything = place.graph.model("Any")
+    async with place.graph:
+        assert await anything.find_many({"nope": None}, order="-other") == []
+        assert await place.users.find_many({"name": None}, order=["id", ("name", "DESC")]) == []

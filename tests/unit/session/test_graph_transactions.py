@@ -303,3 +303,64 @@ def test_pauses_between_signs_of_life() -> None:
     assert _pause(None) == _pause(now - timedelta(hours=1)) == SHORTEST_PAUSE
     assert _pause(now + timedelta(hours=1)) == LONGEST_PAUSE
     assert 9 < _pause(now + timedelta(seconds=30)) < 11
+
+
+@pytest.mark.parametrize("outcome", ["committed", "refused", "cancelled"])
+async def test_commits_at_once_have_one_outcome(outcome: str) -> None:
+    answers = {
+        "committed": committed(),
+        "refused": refused("Neo.ClientError.Schema.ConstraintValidationFailed"),
+        "cancelled": GONE,
+    }
+    async with scripted_graph(opened("t1"), answers[outcome]) as (session, transport):
+        tx = await session.begin_transaction()
+        one, two = tx.commit(), tx.commit()
+        for ask, word in ((tx.rollback, "rollback"), (lambda: tx.run("RETURN 1"), "run")):
+            with pytest.raises(evsession.TransactionError, match=f"{word}.*requested to be committed"):
+                ask()
+        if outcome == "cancelled":
+            one.cancel()
+            with pytest.raises(evsession.OperationCancelled):
+                await one
+            with pytest.raises(evsession.SessionError):
+                await two
+        elif outcome == "refused":
+            for commit in (one, two):
+                with pytest.raises(evsession.ConstraintError):
+                    await commit
+        else:
+            await one
+            await two
+            with pytest.raises(evsession.TransactionError, match="has been committed"):
+                tx.commit()
+        assert sent(transport)[:2] == ["POST /tx", "POST /tx/t1/commit"][: len(sent(transport))]
+        await tx.close()
+
+
+async def test_a_commit_after_a_rollback_was_asked_for() -> None:
+    async with scripted_graph(opened("t1"), ROLLED_BACK) as (session, _):
+        tx = await session.begin_transaction()
+        ending = tx.rollback()
+        with pytest.raises(evsession.TransactionError, match="requested to be rolled back"):
+            tx.commit()
+        await ending
+
+
+async def test_a_commit_that_shares_with_one_that_was_reset() -> None:
+    async with scripted_graph(opened("t1"), hang(), ROLLED_BACK) as (session, _):
+        tx = await session.begin_transaction()
+        running = tx.run("RETURN 1")
+        one, two = tx.commit(), tx.commit()
+        await trio.testing.wait_all_tasks_blocked()
+        running.cancel()
+        for commit in (one, two):
+            with pytest.raises(evsession.SessionError):
+                await commit
+
+
+async def test_closing_what_has_ended_is_always_possible_while_the_store_runs() -> None:
+    async with scripted_graph(opened("t1"), ROLLED_BACK) as (session, transport):
+        tx = await session.begin_transaction()
+        await session.aclose()
+        await tx.close()
+        assert sent(transport) == ["POST /tx", "DELETE /tx/t1"]

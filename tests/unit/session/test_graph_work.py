@@ -407,3 +407,71 @@ async def test_only_fields_can_be_incremented() -> None:
         with pytest.raises(evsession.ConfigurationError, match="no field 'weight'"):
             session.increment(session.get_reference(Dog, "2"), "weight", 1)
         assert not session.is_dirty(dog)
+
+
+async def test_several_are_loaded_by_their_keys() -> None:
+    nodes = [dog_node(id="3"), dog_node(id="1")]
+    async with scripted_graph(found(dog_node(id="2")), kept(*nodes), kept()) as (session, transport):
+        two = await session.load(Dog, "2")
+        reference = session.get_reference(Dog, "3")
+        found_dogs = await session.load(Dog, ["1", "2", "3", "1", "no"])
+        assert [dog.id for dog in found_dogs] == ["1", "2", "3", "1"]
+        assert (found_dogs[1] is two, found_dogs[2] is reference, reference.age) == (True, True, 0)
+        session.remove(two)
+        told: list[Any] = []
+        assert await session.load(Dog, ("1", "2"), lambda *given: told.append(given)) == [found_dogs[0]]
+        assert (told, await session.load(Dog, [])) == ([(None, [found_dogs[0]])], [])
+        session.options.cache = False
+        assert await session.load(Dog, ["1"]) == []
+        assert len(transport.requests) == 3
+        for key in (None, [["1"]], {"id": 1}, [None]):
+            with pytest.raises(evsession.ConfigurationError, match="is no id"):
+                session.load(Dog, key)
+
+
+async def test_two_nodes_of_one_key_are_told() -> None:
+    other = dog_node(id="1", age=2)
+    other["_value"]["_element_id"] = "4:x:2"
+    lone = dog_node(age=1)
+    lone["_value"]["_element_id"] = "4:x:3"
+    async with scripted_graph(found(dog_node(id="1"), other), kept(dog_node(id="1"), other), found(lone, lone)) as (session, _):
+        with pytest.raises(evsession.KeyConflict) as caught:
+            await session.find(Dog)
+        assert (caught.value.key, list(session.identity_map)) == ("Dog/1", [])
+        with pytest.raises(evsession.KeyConflict):
+            await session.load(Dog, ["1", "2"])
+        with pytest.raises(evsession.InvalidDocument):  # without an id it is no Dog, but neither a second one
+            await session.find(Dog)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [({"a": 1}, "name"), ([1, {"a": 1}], "name[1]"), ([[1]], "name[0]"), ((1, None), "name[1]"), (object(), "name")],
+)
+async def test_what_can_be_no_property_is_named(value: Any, path: str) -> None:
+    async with scripted_graph() as (session, transport):
+        session.add(Dog("1", name=value))
+        with pytest.raises(evsession.InvalidDocument) as caught:
+            session.commit()
+        assert (caught.value.key, caught.value.path) == ("Dog/1", path)
+        session.clear()
+        users = evsession.GraphStore(transport=transport).model("User")
+        for write in (
+            lambda: users.create_one({"id": "1", "name": value}, session=session),
+            lambda: users.update({"name": value}, session=session),
+        ):
+            with pytest.raises(evsession.InvalidDocument, match="name"):
+                write()
+        assert transport.requests == []
+
+
+async def test_what_can_be_no_condition_is_named() -> None:
+    async with scripted_graph() as (session, transport):
+        where: Any
+        for where in ({"age": object()}, {"age": {"gt": object()}}):
+            with pytest.raises(evsession.InvalidDocument, match="age"):
+                session.find(Dog, where)
+        for where, order in (({"nope": 1}, None), (None, "-nope")):
+            with pytest.raises(evsession.ConfigurationError, match="nope"):
+                session.find(Dog, where, order=order)
+        assert transport.requests == []
