@@ -1,4 +1,4 @@
-"""Sessions on RavenDB for programs that run on trio: callbacks or await, change tracking, and events per HTTP status.
+"""Sessions on RavenDB and Neo4j for programs that run on trio: callbacks or await, change tracking, and events per HTTP status.
 
 Everything public is here; modules below are internal.
 """

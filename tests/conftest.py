@@ -9,12 +9,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 import evsession
 from evsession.testing.memory import MemoryServer
 from tests.backends import Backend, Within, choose, open_backend
 
 pytest_plugins = ["evsession.testing.plugin"]
+
+# The same examples each time, so that a test that passes does so tomorrow; EVSESSION_TEST_RANDOM looks for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("random" if os.environ.get("EVSESSION_TEST_RANDOM") else "steady")
 
 StoreFactory = Callable[..., evsession.Store]
 

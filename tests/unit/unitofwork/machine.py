@@ -413,7 +413,7 @@ class SessionMachine(RuleBasedStateMachine):
         if entry is None:
             return
         rival = None if entry.key is None else self.of_key(entry.key)
-        if entry.is_removed and rival is not entry:
+        if entry.is_removed and rival is not None and rival is not entry:
             with pytest.raises(KeyConflict):
                 self.loop.call(lambda: self.session.add(entry.entity))
             return
