@@ -145,7 +145,7 @@ _SIMPLE = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 def check_property(name: str, value: Any) -> None:
-    """Refuse what no property of a node can be: a map, and a list that holds a map, a list or None.
+    """Refuse what no property of a node can be: a map, and a list that holds a map, a list, None, or values of several kinds.
 
     Raises:
         InvalidDocument: with the `path` of it.
@@ -158,6 +158,13 @@ def check_property(name: str, value: Any) -> None:
         if item is None or isinstance(item, (Mapping, list, tuple)):
             what = "None" if item is None else "a map" if isinstance(item, Mapping) else "a list"
             _refuse_property(f"{name}[{index}]", f"{what} in a list")
+        if _kind_of(item) is not _kind_of(value[0]):
+            _refuse_property(f"{name}[{index}]", "a list of several kinds of values")
+
+
+def _kind_of(item: Any) -> type:
+    """Return what the values of a list have in common; numbers go together, and most kinds are for the server to tell apart."""
+    return next((kind for kind in (bool, str, int) if isinstance(item, kind)), int if isinstance(item, float) else object)
 
 
 def _refuse_property(path: str, what: str) -> None:

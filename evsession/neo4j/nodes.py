@@ -189,10 +189,12 @@ def node(cls: Any = None, /, *, key: str = "id") -> Any:
 
     Args:
         cls: The class, or the label of its nodes, or several labels; without any the class' name is the label.
-        key: The field that tells the nodes apart. Neo4j does not make it unique by itself; a constraint does.
+        key: The field that tells the nodes apart. Neo4j does not make it unique by itself; a constraint does. Of two nodes
+            with one key `load` gives the first, `find` raises `KeyConflict`, and a commit writes to both.
 
     Raises:
-        ConfigurationError: a label or the key can be no name, or the class has no such field.
+        ConfigurationError: a label or the key can be no name (any text but one with a NUL or an escape of a character, which
+            Neo4j reads before anything else), or the class has no such field.
     """
     if isinstance(cls, type):
         return _mark(cls, cls.__name__, key)

@@ -138,7 +138,7 @@ class Time(msgspec.Struct, frozen=True, eq=False):
 
 
 class DateTime(msgspec.Struct, frozen=True, eq=False):
-    """A point in time to the nanosecond: local, with an offset from UTC, or in a time zone.
+    """A point in time to the nanosecond: local, with an offset from UTC, or in a time zone. Sort by ``ORDER BY`` or `to_native`.
 
     Attributes:
         year: From -999,999,999 to 999,999,999; 0 is 1 BC.

@@ -26,8 +26,9 @@ class TransactionConfig:
 
         Args:
             timeout: Seconds after which the server ends the transaction; None is the server's own limit. The HTTP API counts
-                whole seconds, so it is rounded up, and knows no "never". Servers before 2026.04 ignore it on statements outside
-                of a transaction, so there such a statement gets one.
+                whole seconds, so it is rounded up, and knows no "never", which Java's driver spells 0. Servers before 2026.04
+                ignore it on statements outside of a transaction, so there such a statement gets one, in which ``CALL {...} IN
+                TRANSACTIONS`` cannot run.
             metadata: Names and values that the server shows beside the transaction in ``SHOW TRANSACTIONS`` and in its query
                 log; for 2026.04 and later.
 

@@ -78,19 +78,31 @@ def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callbac
 
 
 class SessionHelpers:
-    """`get_session`, `get_transaction` and `get_runnable` as methods of a store."""
+    """`get_session`, `get_transaction` and `get_runnable` as methods of a store; `work` alone is for a new session."""
 
-    def get_session(self, existing: Any, work: Work, callback: Callback | None = None) -> Operation[Any]:
+    def get_session(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session that is given, or in a new one of this store; see `evsession.get_session`."""
-        return get_session(existing, work, self, callback)
+        given, chosen, callback = _moved(existing, work, callback)
+        return get_session(given, chosen, self, callback)
 
-    def get_transaction(self, existing: Any, work: Work, callback: Callback | None = None) -> Operation[Any]:
+    def get_transaction(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the transaction that is given, or in a new one; see `evsession.get_transaction`."""
-        return get_transaction(existing, work, self, callback)
+        given, chosen, callback = _moved(existing, work, callback)
+        return get_transaction(given, chosen, self, callback)
 
-    def get_runnable(self, existing: Any, work: Work, callback: Callback | None = None) -> Operation[Any]:
+    def get_runnable(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session or transaction that is given, or in a new session; see `evsession.get_runnable`."""
-        return get_runnable(existing, work, self, callback)
+        given, chosen, callback = _moved(existing, work, callback)
+        return get_runnable(given, chosen, self, callback)
+
+
+def _moved(existing: Any, work: Any, callback: Callback | None) -> tuple[Any, Any, Callback | None]:
+    """Return the arguments where they belong if the session was left out, which no function is."""
+    if not callable(existing) or isinstance(existing, Conversation):
+        return existing, work, callback
+    if callback is not None and work is not None:
+        raise TypeError(f"{existing!r} is neither a session nor a transaction")
+    return None, existing, callback or work
 
 
 def _check(existing: Any, work: Any, store: Any) -> Owner:

@@ -110,7 +110,7 @@ def test_a_schema() -> None:
         ({"id": "1", "age": "1"}, "age"),
         ({"id": "1", "age": 1, "colour": "red"}, "colour"),
         ({"id": "1", "age": 1, "born": "2026"}, "born"),
-        ({"id": "1", "age": 1, "tags": ["x", 1]}, "tags"),
+        ({"id": "1", "age": 1, "tags": ["x", 1]}, "tags[1]"),
     ],
 )
 def test_what_does_not_fit_a_schema(data: dict[str, Any], path: str) -> None:

@@ -253,3 +253,33 @@ async def test_rows_that_do_not_fit_are_named() -> None:
             assert caught.value.path == path
             assert path.split(".")[0] in str(caught.value)
         assert place.transport.requests == []
+
+
+async def test_what_others_do_with_an_instance_that_a_session_knows() -> None:
+    place = Place(nodes(node(id="1")), DELETED, opened("t1"), in_transaction(node(id="2", name="x")), ROLLED_BACK)
+    async with place.graph, place.graph.open_session() as session, place.graph.open_session() as other:
+        one: Any = await session.load(place.users, "1")
+        assert await one.delete() == 1
+        assert one.exists is False
+        session.evict(one)
+        two = place.users(id="2")
+        two._become({"id": "2"})
+        two.name = "x"
+        tx = await other.begin_transaction()
+        await two.save(session=tx)
+        session.add(two)
+        await tx.rollback()
+        assert (two.exists, session.is_dirty(two)) == (True, False)
+
+
+async def test_a_session_finds_by_what_the_model_declares() -> None:
+    place = Place(nodes(), nodes())
+    async with place.graph, place.graph.open_session() as session:
+        assert await session.find(place.users, {"name": "x"}, order="-id") == []
+        assert await session.find(place.graph.model("Any"), {"nope": None}) == []
+        with pytest.raises(evsession.ConfigurationError, match="nope"):
+            session.find(place.users, {"nope": None})
+        assert (session.id > 0, session.with_identity_map) == (True, True)
+        with pytest.raises(TypeError, match="named by a text"):
+            field: Any = 5
+            session.increment(session.get_reference(place.users, "1"), field)

@@ -446,7 +446,14 @@ async def test_two_nodes_of_one_key_are_told() -> None:
 
 @pytest.mark.parametrize(
     ("value", "path"),
-    [({"a": 1}, "name"), ([1, {"a": 1}], "name[1]"), ([[1]], "name[0]"), ((1, None), "name[1]"), (object(), "name")],
+    [
+        ({"a": 1}, "name"),
+        ([1, {"a": 1}], "name[1]"),
+        ([[1]], "name[0]"),
+        ((1, None), "name[1]"),
+        (object(), "name"),
+        ([1, 2.5, "x"], "name[2]"),
+    ],
 )
 async def test_what_can_be_no_property_is_named(value: Any, path: str) -> None:
     async with scripted_graph() as (session, transport):

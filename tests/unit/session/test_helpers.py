@@ -307,3 +307,17 @@ class TestBadInput:
                 helper(session, lambda _: None)
         with pytest.raises(SessionClosed):
             helper(None, lambda _: None, store)
+
+
+@pytest.mark.parametrize("name", ["get_session", "get_transaction", "get_runnable"])
+async def test_the_session_may_be_left_out_of_a_store_s_helpers(name: str) -> None:
+    opened = Opened()
+    told: list[Any] = []
+    async with opened.store as store:
+        helper: Any = getattr(store, name)
+        assert await helper(lambda runnable: 5) == 5
+        assert await helper(lambda runnable: 6, lambda error, value: told.append(value)) == 6
+        assert await helper(lambda runnable: 7, callback=lambda error, value: told.append(value)) == 7
+        assert (len(opened.sessions), told) == (3, [6, 7])
+        with pytest.raises(TypeError, match="neither"):
+            helper(len, len, len)
