@@ -114,24 +114,23 @@ class Glance:
         if room != snapshot.known and (isinstance(entity, dict) or not _is_with_key(room, snapshot.known, type(entity), key)):
             return False
         nulls = snapshot.nulls
-        if nulls is None:
-            return self._look_for_nulls(entity, snapshot)
-        return not nulls or _are_none(entity, nulls)
+        if nulls is not None:
+            return not nulls or _are_none(entity, nulls)
+        nulls = self._nulls  # documents of one type mostly lack the same, and share the tuple
+        if len(_find_nulls(snapshot.known)) == len(nulls) and (not nulls or _are_none(entity, nulls)):
+            snapshot.nulls = nulls
+            return True
+        return self._look_for_nulls(entity, snapshot)
 
     def _look_for_nulls(self, entity: Any, snapshot: Snapshot) -> bool:
         """Return whether every null in the entity's JSON is a None of its own, and remember which."""
-        count = len(_find_nulls(snapshot.known))
-        nulls = self._nulls if count else ()
-        # Documents of one type mostly lack the same, and share the tuple then.
-        if len(nulls) != count or not _are_none(entity, nulls):
-            if isinstance(entity, dict):
-                nulls = tuple([name for name, value in entity.items() if value is None])
-            else:
-                nulls = tuple([name for name in shape_of(type(entity)).names if getattr(entity, name, count) is None])
-            if len(nulls) != count:
-                return False
-            self._nulls = nulls
-        snapshot.nulls = nulls
+        if isinstance(entity, dict):
+            nulls = tuple([name for name, value in entity.items() if value is None])
+        else:
+            nulls = tuple([name for name in shape_of(type(entity)).names if getattr(entity, name, self) is None])
+        if len(nulls) != len(_find_nulls(snapshot.known)):
+            return False
+        snapshot.nulls = self._nulls = nulls
         return True
 
 
