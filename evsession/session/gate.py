@@ -11,12 +11,13 @@ __all__ = ["Gate", "Pass", "Turn", "Turns"]
 
 
 class Gate:
-    """How much is under way in a session or store. A session's gate counts in its store's too."""
+    """How much is under way in a session or store, and how much of it waits for the rest. A session's counts in its store's too."""
 
-    __slots__ = ("_lot", "_parent", "count")
+    __slots__ = ("_lot", "_parent", "count", "waiting")
 
     def __init__(self, parent: Gate | None = None) -> None:
         self.count = 0
+        self.waiting = 0
         self._parent = parent
         self._lot = trio.lowlevel.ParkingLot()
 
@@ -29,39 +30,69 @@ class Gate:
     def leave(self) -> None:
         """Count one less, and wake who waits for the last one."""
         self.count -= 1
-        if self.count == 0 and self._lot:
+        if self._lot and self.count <= self.waiting:
             self._lot.unpark_all()
         if self._parent is not None:
             self._parent.leave()
+
+    def hold_back(self, change: int) -> None:
+        """Count how many of those under way wait for the others."""
+        self.waiting += change
+        if self._lot and self.count <= self.waiting:
+            self._lot.unpark_all()
+        if self._parent is not None:
+            self._parent.hold_back(change)
 
     def pass_outside(self) -> Pass:
         """Return a pass that counts in the store only."""
         return Pass(self._parent or self)
 
     async def wait(self) -> None:
-        """Wait until nothing is under way, except the callback that asks."""
+        """Wait until nothing is under way; in a callback, until nothing is but callbacks that wait like this one."""
         inside = INSIDE.get()
-        if inside is not None:
-            inside.give_back()
         await trio.lowlevel.checkpoint()
-        while self.count:
-            await self._lot.park()
+        if inside is None:
+            while self.count:
+                await self._lot.park()
+            return
+        inside.begin_waiting()
+        try:
+            while self.count > self.waiting:
+                await self._lot.park()
+        finally:
+            inside.end_waiting()
 
 
 class Pass:
     """One thing under way; given back exactly once, whoever notices its end first."""
 
-    __slots__ = ("_gate",)
+    __slots__ = ("_gate", "_waits")
 
     def __init__(self, gate: Gate) -> None:
         gate.enter()
         self._gate: Gate | None = gate
+        self._waits = 0
+
+    def begin_waiting(self) -> None:
+        """Count as waiting for the others: those that wait likewise do not wait for this one."""
+        self._waits += 1
+        if self._gate is not None and self._waits == 1:
+            self._gate.hold_back(1)
+
+    def end_waiting(self) -> None:
+        """Count as one of the others again."""
+        self._waits -= 1
+        if self._gate is not None and self._waits == 0:
+            self._gate.hold_back(-1)
 
     def give_back(self) -> None:
         """Stop counting."""
         gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.leave()
+        if gate is None:
+            return
+        if self._waits:
+            gate.hold_back(-1)
+        gate.leave()
 
 
 INSIDE: ContextVar[Pass | None] = ContextVar("evsession callback", default=None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 import evsession
 from evsession import OperationCancelled, OperationTimeout, SessionClosed, SessionError
@@ -249,6 +250,56 @@ async def test_an_async_callback_may_drain_its_own_session(scripted: Scripted) -
 
         session.exists("a", told)
     assert seen == ["inner", "outer"]
+
+
+async def test_a_session_stays_open_for_callbacks_that_have_waited_for_the_others(scripted: Scripted) -> None:
+    seen: list[str] = []
+
+    async with scripted(repeat=EXISTS) as (session, _):
+
+        async def told(error: Any, found: bool) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(session.drain)
+                nursery.start_soon(session.drain)
+            await trio.testing.wait_all_tasks_blocked()
+            await session.exists("after")
+            seen.append("done")
+
+        session.exists("a", told)
+        session.exists("b", told)
+        await session.drain()
+        assert seen == ["done", "done"]
+
+
+async def test_callbacks_of_two_sessions_may_wait_for_each_other_s_session(scripted: Scripted) -> None:
+    seen: list[str] = []
+
+    async with scripted(repeat=EXISTS) as (session, _), scripted(repeat=EXISTS) as (other, _):
+
+        def waiting_for(awaited: Any) -> Any:
+            async def told(error: Any, found: bool) -> None:
+                await awaited.drain()
+                seen.append("done")
+
+            return told
+
+        session.exists("a", waiting_for(other))
+        other.exists("b", waiting_for(session))
+    assert seen == ["done", "done"]
+
+
+async def test_a_callback_may_end_before_the_close_that_it_called(scripted: Scripted) -> None:
+    seen: list[str] = []
+
+    async with scripted(repeat=EXISTS) as (session, _):
+
+        async def told(error: Any, found: bool) -> None:
+            session.exists("b", lambda error, found: seen.append("b"))
+            session.close(lambda error: seen.append("closed"))
+            await trio.lowlevel.checkpoint()
+
+        session.exists("a", told)
+    assert seen == ["b", "closed"]
 
 
 async def test_callbacks_may_start_operations_before_the_store_ends(scripted: Scripted) -> None:
