@@ -6,7 +6,8 @@ Knows when a session may be used and what its end waits for. What sessions do is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+from weakref import WeakSet
 
 from evsession.config import Held, SessionOptions
 from evsession.errors import SessionClosed
@@ -14,6 +15,7 @@ from evsession.session.callbacks import Callback
 from evsession.session.events import Events, Listening
 from evsession.session.gate import Gate
 from evsession.session.operation import Operation, Steps
+from evsession.session.rows import Rows
 from evsession.session.runtime import Runtime
 from evsession.wire.transport import Transport
 
@@ -36,6 +38,7 @@ class Conversation(Listening):
         self._gate = gate
         self._is_open = True
         self._store_running = running
+        self._streams: WeakSet[Rows[Any]] = WeakSet()
 
     async def drain(self) -> None:
         """Wait until the session has nothing in flight: no operation, callback or handler.
@@ -78,6 +81,8 @@ class Conversation(Listening):
 
     def _let_go(self) -> None:
         """Drop at once what the session still holds."""
+        for stream in list(self._streams):
+            stream.cut_off()
 
     async def __aenter__(self: S) -> S:
         self._check_open()

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 from pyee.base import EventEmitter
 
 from evsession.errors import ConfigurationError, SessionError
+from evsession.session.callbacks import positions
 from evsession.unitofwork.hooks import HOOKS
 
 __all__ = ["Events", "Handler", "Listening"]
@@ -84,7 +85,8 @@ def event_name(event: object) -> str:
             raise ConfigurationError(f"{event!r} is not an HTTP status (100 to 599)")
         return str(int(event))
     is_class = len(event) == 3 and event[1:].lower() == "xx"
-    if (is_class and event[0] not in "12345") or any(letter.isspace() for letter in event):
+    may_be = event[0] in "12345" if is_class else event[0].isalpha()
+    if not may_be or any(letter.isspace() for letter in event):
         raise ConfigurationError(f"{event!r} is not an event: give a status, a class such as '4xx', a code or a name")
     # Codes of servers are capitalized; so a name that is not, and is none of ours, is a slip that would never be told.
     if event[0].islower() and event not in NAMES:
@@ -205,6 +207,9 @@ def failure_events(error: BaseException) -> list[str]:
 def _check_handler(event: str, handler: object) -> None:
     if not callable(handler):
         raise TypeError(f"the handler of {event!r} must be callable, not {handler!r}")
+    least, most = positions(handler)
+    if least > 1 or most == 0:
+        raise TypeError(f"the handler {handler!r} of {event!r} must take one argument, what it is told")
 
 
 class Listening:

@@ -11,7 +11,7 @@ __all__ = ["Gate", "Pass", "Turn", "Turns"]
 
 
 class Gate:
-    """How much is under way in a session or store, and how much of it waits for the rest. A session's counts in its store's too."""
+    """How much is under way in a session or store, and how much of that waits for the rest. A session's counts in its store's."""
 
     __slots__ = ("_lot", "_parent", "count", "waiting")
 

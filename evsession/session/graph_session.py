@@ -193,7 +193,10 @@ class GraphSession(GraphWork):
             raise TypeError("a stream with a callback needs on_record, a function of one record")
         self._check_free("stream", "You cannot begin a stream")
         stream = GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
-        return stream if on_record is None else stream.consume(on_record, callback)
+        if on_record is not None:
+            return stream.consume(on_record, callback)
+        self._streams.add(stream)
+        return stream
 
     def begin_transaction(
         self,

@@ -30,6 +30,7 @@ class Rows(Streaming, Generic[E]):
         self._items: deque[E] = deque()
         self._made = 0
         self._is_ended = False
+        self._filling: trio.CancelScope | None = None
         self._broken: SessionError | None = None
 
     @property
@@ -57,15 +58,26 @@ class Rows(Streaming, Generic[E]):
             if self._is_ended:
                 await trio.lowlevel.checkpoint()
                 raise StopAsyncIteration
+            if self._filling is not None:
+                raise trio.BusyResourceError("another task is waiting for this stream's next item; one task at a time")
             try:
-                async with self._guarded():
-                    await self._fill()
-            except BaseException as error:
-                # Never an end that looks like the end of the items.
-                cut_off = SessionClosed("the stream was cut off while it waited for the server", operation=self.name)
-                self._broken = error if isinstance(error, SessionError) else cut_off
+                with trio.CancelScope() as self._filling:
+                    async with self._guarded():
+                        await self._fill()
+            except SessionError as error:
+                self._break(error)
                 raise
+            except BaseException:
+                # Never an end that looks like the end of the items.
+                self._break(SessionClosed("the stream was cut off while it waited for the server", operation=self.name))
+                raise
+            finally:
+                self._filling = None
         return self._items.popleft()
+
+    def _break(self, error: SessionError) -> None:
+        """Fail from now on, with what has failed first."""
+        self._broken = self._broken or error
 
     async def _fill(self) -> None:
         """Wait for more items, or for the end; what inherits does it."""
@@ -81,6 +93,15 @@ class Rows(Streaming, Generic[E]):
         """Know that everything was read."""
         super().close()
         self._is_ended = True
+
+    def cut_off(self) -> None:
+        """End the stream because its session ends; who waits for more, or asks later, is told so."""
+        if not self._is_ended:
+            why = f"the session was closed before its stream had ended, which gave {self.count} until then"
+            self._break(SessionClosed(why, operation=self.name))
+            self.close()
+            if self._filling is not None:
+                self._filling.cancel()
 
     def close(self) -> None:
         """End the stream; what had come and was not given is dropped. Never waits."""
@@ -122,5 +143,6 @@ class _Consumption:
                 result = None if self._on_item is None else self._on_item(item)
                 if inspect.iscoroutine(result):
                     await result
+                await trio.lowlevel.checkpoint_if_cancelled()  # the items that are there already come without one
         finally:
             stream.close()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
-from weakref import WeakSet
 
 from evsession.config import Conventions, Held, SessionOptions
 from evsession.raven.hilo import HiLoRanges
@@ -69,7 +68,6 @@ class Session(DocumentWork):
         super().__init__(options=options, events=events, gate=gate, running=running)
         self.conventions = conventions
         self._database = database
-        self._streams: WeakSet[Stream[Any]] = WeakSet()
         self._workspace = Workspace(conventions, tracks=with_identity_map)
         self._unit = self._workspace.unit
         self._reader = Reader(database, self._workspace)
@@ -329,11 +327,6 @@ class Session(DocumentWork):
     def _patch(self, key: str, patches: Any, etag: str | None) -> Steps:
         patch = patches if isinstance(patches, Patch) else legacy_patch(patches)
         return (yield from self._writer.patch(key, patch, etag))
-
-    def _let_go(self) -> None:
-        super()._let_go()
-        for stream in list(self._streams):
-            stream.close()
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed"

@@ -394,6 +394,7 @@ class Working(Waiting, ABC, Generic[S]):
         return "transaction" if self.has_transaction() else "idle"
 
     def _let_go(self) -> None:
+        super()._let_go()
         lost = f"{self!r} was closed with a transaction open; what it had staged is not written" if self._unit.journal else None
         self._unit.roll_back()
         if lost is not None:

@@ -250,3 +250,19 @@ def test_no_warning_when_pyee_is_used_without_a_loop() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Events().add("error", print)
+
+
+@pytest.mark.parametrize("event", ["-1", "+409", "4.5", "@409"])
+async def test_what_begins_like_no_code_is_no_event(scripted: Scripted, event: str) -> None:
+    async with scripted() as (session, _):
+        with pytest.raises(evsession.ConfigurationError, match="is not an event"):
+            session.on(event, print)
+
+
+@pytest.mark.parametrize("handler", [lambda: None, lambda one, two: None, dict.get])
+async def test_a_handler_takes_one_argument(scripted: Scripted, handler: Any) -> None:
+    async with scripted() as (session, _):
+        for event in (404, "error", "request", "insert.pre"):
+            for register in (session.on, session.once, session.add_listener):
+                with pytest.raises(TypeError, match="must take one argument"):
+                    register(event, handler)

@@ -205,9 +205,51 @@ async def test_a_stream_ends_its_exchange_whatever_happens(scripted: Scripted, m
             await session.stream("from x").__anext__()
         assert opened[4].is_closed
     assert opened[3].is_closed
-    with pytest.raises(StopAsyncIteration):
-        while True:
+    for _ in range(2):  # never an end that looks like the end of the documents
+        with pytest.raises(SessionClosed, match="gave 1 until then"):
             await held.__anext__()
+
+
+async def test_a_stream_that_has_ended_before_its_session_has_ended_well(scripted: Scripted) -> None:
+    async with scripted(streamed(*ROWS)) as (session, _):
+        stream = session.stream("Dog")
+        assert len([document async for document in stream]) == len(ROWS)
+    with pytest.raises(StopAsyncIteration):
+        await stream.__anext__()
+
+
+async def test_who_waits_for_a_stream_is_told_that_its_session_ends(scripted: Scripted) -> None:
+    seen: list[str] = []
+    async with scripted(Held(streamed(*ROWS))) as (session, _):
+        stream = session.stream("Dog")
+
+        async def read() -> None:
+            with pytest.raises(SessionClosed, match="gave 0 until then"):
+                await stream.__anext__()
+            seen.append("told")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError, match="one task at a time"):
+                await stream.__anext__()
+            await session.aclose()
+        assert seen == ["told"]
+
+
+async def test_a_stream_that_is_cancelled_gives_no_more(scripted: Scripted) -> None:
+    told: list[Any] = []
+    async with scripted(streamed(*ROWS)) as (session, _):
+
+        def on_document(document: Any) -> None:
+            told.append(document)
+            if len(told) == 3:
+                operation.cancel()
+
+        operation = session.stream("Dog", on_document=on_document)
+        with pytest.raises(evsession.OperationCancelled):
+            await operation
+    assert len(told) == 3
 
 
 async def test_the_time_limit_is_for_each_wait(scripted: Scripted, autojump_clock: trio.testing.MockClock) -> None:
