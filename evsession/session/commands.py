@@ -6,10 +6,12 @@ Knows RavenDB's commands and the workspace. Sends nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
+from evsession.errors import InvalidDocument
 from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written, with_metadata
-from evsession.raven.codec import Snapshot, merge, set_key, set_stored
+from evsession.raven.codec import Snapshot, decode_entity, merge, refill, set_key, set_stored
 from evsession.raven.document import Document, put_key, put_metadata
 from evsession.raven.edits import Edit, edit_command
 from evsession.raven.keys import is_server_made
@@ -123,12 +125,28 @@ class Commands:
             self._workspace.unit.settle_increments(item, row, set_stored)
         known.snapshot = Snapshot(item.content, item.content if known.is_reference else encode(row))
         known.is_written = True
-        if result.edit_vector is not None:
+        if result.edit_vector is not None and (known.is_reference or result.document is None or self._knows(item, row)):
             known.version = result.edit_vector
             known.facts[CHANGE_VECTOR], known.facts[LAST_MODIFIED] = result.edit_vector, result.edit_modified
             if isinstance(known.entity, Document) and not known.is_reference:
                 put_metadata(known.entity, known.facts)
         self._workspace.let_go(known)
+
+    def _knows(self, item: Item, row: dict[str, JSON]) -> bool:
+        """Return whether the session knows all of the document as it is now.
+
+        An increment asks for no version, so somebody else may have changed other fields before. An entity without further edits
+        takes these over. One with edits keeps its version, so that its next save, if versions are checked, is refused.
+        """
+        known = item.known
+        with suppress(InvalidDocument):
+            now = decode_entity(dict(row), type(known.entity), key=known.key)[1].known
+            if is_same(decode(now), decode(item.content)):
+                return True
+            if known.writes == 1 and self._workspace.unit.mapper.changed(known) is None:
+                known.snapshot = refill(known.entity, row, key=known.key)
+                return True
+        return False
 
     def _apply_deletion(self, known: Known) -> None:
         self._workspace.note_deletion(known.key or "")

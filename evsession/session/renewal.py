@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import Snapshot, decode_entity, encode_entity, refill, set_key, set_metadata, set_stored
+from evsession.raven.codec import Snapshot, decode_entity, refill, set_key, set_metadata, set_stored
 from evsession.raven.document import Document
 from evsession.raven.reference import base_of, become_loaded, forget_written, write_fields, written_fields
 from evsession.raven.storable import take_metadata
+from evsession.raven.versions import is_later
 from evsession.raven.vocabulary import CHANGE_VECTOR
 from evsession.session.documents import Known
 from evsession.unitofwork.unit import UnitOfWork
@@ -36,9 +37,10 @@ class Renewal:
             known: The entity.
             row: What the server has.
             metadata: What the server says of it.
-            version: The entity's version when the server was asked; if it is another one by now, the row is the older of the two.
+            version: The entity's version when the server was asked; if it is another one by now, the row may be the older one.
         """
-        if known.version != version or known.writes or known.snapshot is None or _has_edits(known):
+        is_old = known.version != version and not is_later(metadata.get(CHANGE_VECTOR), known.version)
+        if is_old or known.writes or known.unsure is not None or self._unit.is_pending(known):
             return
         known.snapshot = refill(known.entity, row)
         _take_facts(known, metadata)
@@ -117,10 +119,6 @@ class Renewal:
         set_key(known.entity, known.key)
         _take_facts(known, metadata)
         return True
-
-
-def _has_edits(known: Known) -> bool:
-    return known.snapshot is None or encode_entity(known.entity) != known.snapshot.known
 
 
 def _take_facts(known: Known, metadata: Mapping[str, JSON]) -> None:

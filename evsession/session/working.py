@@ -259,10 +259,15 @@ class Working(Waiting, ABC, Generic[S]):
             retries: How often to start again when the commit meets a `ConcurrencyError`. Before each further attempt the
                 session forgets every entity (`clear`), so `work` must load what it changes.
 
+        ``options.timeout`` is for each operation in it, not for the whole.
+
         Raises:
+            TypeError: `work` cannot be called; or retries without it, for a block cannot be run again.
             TransactionError: a transaction is open already; it stays open.
         """
         if work is None:
+            if retries:
+                raise TypeError("a block cannot be run again: retries are for transaction(work)")
             return TransactionBlock(self)
         self._refuse_in_hook("transaction", callback)
         self._check_turn("transaction")

@@ -341,7 +341,7 @@ class Workspace:
             known = self._map.get(key)
             if known is None or known.snapshot is None or known.is_written:
                 return
-        self._map.remove(known)
+        self.unit.forget(known)
 
     def discard(self, entity: Any) -> bool:
         """Take back a `store` that was not saved; return whether there was one."""

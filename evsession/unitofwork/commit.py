@@ -194,7 +194,10 @@ class Commit(Generic[S]):
             return None
 
     def _look(self, items: dict[int, Staged[S]], before: dict[int, bytes | None]) -> None:
-        """Find what hooks have edited, added and removed since `before`, which is brought up to date."""
+        """Find what hooks have edited, added, removed and evicted since `before`, which is brought up to date."""
+        for place, held in list(items.items()):
+            if place in before and self._unit.map.of(held.known.entity) is not held.known:
+                del items[place], before[place]
         for known in list(self._unit.map):
             place = id(known)
             item = items.get(place)
@@ -227,15 +230,17 @@ class Commit(Generic[S]):
         was = before.get(place, None if known.snapshot is None else known.snapshot.known)
         now = self._content(known)
         counts = bool(known.increments) and place not in self._waiting
-        if now == was and not counts:
+        # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
+        is_kept = place in self._vetoed
+        is_edited = is_kept and item is None and (known.snapshot is None or now != known.snapshot.known)
+        if now == was and not counts and not is_edited:
             return
         if now is None:
             now = unit.mapper.content(known)  # which says what is wrong with it
         before[place] = now
         if item is None:
             assert known.snapshot is not None
-            # Edits before the call belong to it if the entity was to be deleted and that was vetoed; of others they are frozen.
-            content = now if was is None or place in self._vetoed else self._merged(known.snapshot.known, was, now)
+            content = now if was is None or is_kept else self._merged(known.snapshot.known, was, now)
             if content != known.snapshot.known or counts or not unit.detects:
                 self._add(items, Staged(known, Kind.UPDATE, content, before=known.snapshot))
             return
@@ -275,6 +280,9 @@ class Commit(Generic[S]):
         for place, item in list(items.items()):
             if event.is_prevented(item.known.entity):
                 self._vetoed[place] = item.known, item.kind
+                if item.kind is Kind.DELETE and item.increments:
+                    self._unit.give_back_increments(item)
+                    self._waiting.discard(place)
                 del items[place]
 
     def _settle_vetoes(self) -> None:

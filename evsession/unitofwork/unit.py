@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 
 import msgspec
 
-from evsession.errors import KeyConflict
+from evsession.errors import InvalidDocument, KeyConflict
 from evsession.unitofwork.changes import Change, diff, is_same
 from evsession.unitofwork.hooks import calling
 from evsession.unitofwork.identity_map import IdentityMap, fold
@@ -173,6 +173,12 @@ class UnitOfWork(Generic[S]):
         for field, amount in pending.items():
             item.increments[field] = item.increments.get(field, 0) + amount
 
+    def give_back_increments(self, item: Staged[S]) -> None:
+        """Let what the item was to add to fields be pending again."""
+        increments, item.increments = item.increments, None
+        for field, amount in (increments or {}).items():
+            self.increment(item.known, field, amount)
+
     def claim_keys(self, new: Sequence[Staged[S]]) -> None:
         """Give new entities the keys that they claim.
 
@@ -201,9 +207,7 @@ class UnitOfWork(Generic[S]):
         self._frozen = [one for one in self._frozen if one is not staged]
         for item in staged:
             item.known.writes -= 1
-            if item.increments:
-                for field, amount in item.increments.items():
-                    self.increment(item.known, field, amount)
+            self.give_back_increments(item)
             if item.known.is_removed and item.known.snapshot is None and not item.known.writes:
                 self.map.remove(item.known)  # removed while it was inserted, which failed
 
@@ -316,8 +320,11 @@ class UnitOfWork(Generic[S]):
         return None
 
     def is_pending(self, known: Tracked[S]) -> bool:
-        """Return whether the entity has anything that a commit would write, staged or not."""
-        return self.kind_of(known) is not None or id(known) in (self.journal or {})
+        """Return whether the entity has anything that a commit would write, staged or not, or could not write."""
+        try:
+            return id(known) in (self.journal or {}) or self.kind_of(known) is not None
+        except InvalidDocument:
+            return True
 
     def unstage(self, known: Tracked[S]) -> None:
         """Give up what the open transaction has staged of the entity."""

@@ -98,3 +98,13 @@ class TestKnownDocuments:
         before = etag_of(max)
         await session.patch(MAX, [{"Type": "Set", "Name": "age", "Value": 12}])
         assert (max.age, etag_of(max)) == (12, before)
+
+
+@pytest.mark.usefixtures("family")
+async def test_of_two_at_once_the_session_takes_the_later_result(session: evsession.Session, store: evsession.Store) -> None:
+    max = await session.load(MAX)
+    age = max.age
+    for round in range(5):
+        for operation in [session.patch(MAX, [{"Type": "Inc", "Name": "age", "Value": 1}]) for _ in range(4)]:
+            await operation
+        assert max.age == (await read(store, MAX))["age"] == age + 4 * round + 4

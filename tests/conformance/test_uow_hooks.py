@@ -373,6 +373,19 @@ class TestEdits:
         assert await session.commit() == [PETER]
 
 
+class TestEvictions:
+    async def test_take_entities_out_of_the_commit(self, session: evsession.Session, store: evsession.Store) -> None:
+        peter, anna = await session.load([PETER, ANNA])
+        log = Log("x")
+        session.once("commit.pre", lambda event: session.evict(peter))
+        session.once("insert.pre", lambda event: session.evict(log))
+        peter.name = anna.name = "Petra"
+        assert await session.add(log, Log("y", id="y")).commit() == [ANNA, "logs/y"]
+        assert await names_of(store, User) == ["Ben", "Peter", "Petra"]
+        assert await names_of(store, Log) == ["y"]
+        assert peter not in session.identity_map
+
+
 class TestAddsAndRemoves:
     async def test_an_audit_log(self, session: evsession.Session, store: evsession.Store, wire: Wire) -> None:
         """Scenario 25, written in the same batch."""
@@ -650,3 +663,26 @@ class TestVetoes:
         session.on("insert.pre", lambda event: seen.append(event.is_prevented(event.entities[0])))
         assert await session.add(Log("x")).commit() == []
         assert seen == [True]
+
+
+class TestVetoedDeletions:
+    async def test_leave_the_edits_from_before_the_call(self, session: evsession.Session, store: evsession.Store) -> None:
+        peter = await session.load(PETER)
+        session.on("delete.pre", lambda event: event.prevent())
+        peter.name = "Petra"
+        session.increment(peter, "logins", 2)
+        saved = await session.remove(peter).commit()
+        assert (saved.updated, saved.removed) == ([PETER], [])
+        stored = await row(store, PETER)
+        assert (stored.name, stored.logins) == ("Petra", 2)
+        assert not session.is_dirty(peter)
+        assert await session.commit() == []
+
+    async def test_of_what_was_not_edited_write_nothing(
+        self, session: evsession.Session, store: evsession.Store, wire: Wire
+    ) -> None:
+        peter = await session.load(PETER)
+        session.on("delete.pre", lambda event: event.prevent())
+        wire.take()
+        assert await session.remove(peter).commit() == []
+        assert not wire.take()

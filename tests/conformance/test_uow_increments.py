@@ -286,3 +286,44 @@ async def test_of_every_kind(session: evsession.Session, store: evsession.Store,
     stored = await row(store, "farm/1")
     assert (stored["age"], stored["legacy"], entity.age) == (102, 1, 102)
     assert await session.commit() == []
+
+
+async def test_show_what_others_have_changed(session: evsession.Session, store: evsession.Store) -> None:
+    session.options.use_optimistic_concurrency = True
+    anna = await session.load(ANNA)
+    await edit(store, ANNA, name="Theirs", legacy=1)
+    session.increment(anna, "logins", 2)
+    assert await session.commit() == [ANNA]
+    assert (anna.name, anna.logins) == ("Theirs", 7)
+    assert not session.is_dirty(anna)
+    anna.version = 3
+    assert await session.commit() == [ANNA]
+    stored = await row(store, ANNA)
+    assert (stored.name, stored.logins, stored.version, stored.legacy) == ("Theirs", 7, 3, 1)
+
+
+async def test_do_not_hide_what_others_have_changed(session: evsession.Session, store: evsession.Store) -> None:
+    session.options.use_optimistic_concurrency = True
+    anna = await session.load(ANNA)
+    await edit(store, ANNA, name="Theirs")
+    session.increment(anna, "logins", 2)
+    operation = session.commit()
+    anna.version = 3
+    await operation
+    assert (anna.name, anna.logins) == ("Anna", 7)
+    with pytest.raises(evsession.ConcurrencyError):
+        await session.commit()
+    stored = await row(store, ANNA)
+    assert (stored.name, stored.logins, "version" in stored) == ("Theirs", 7, False)
+
+
+async def test_of_an_entity_that_cannot_be_stored_any_more(session: evsession.Session, store: evsession.Store) -> None:
+    anna = await session.load(ANNA)
+    await edit(store, ANNA, name="Theirs")
+    session.increment(anna, "logins", 2)
+    operation = session.commit()
+    anna.tags = [float("nan")]
+    await operation
+    assert (anna.name, anna.logins) == ("Anna", 7)
+    session.revert(anna)
+    assert not session.is_dirty(anna)

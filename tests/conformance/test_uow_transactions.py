@@ -572,3 +572,42 @@ async def test_a_transaction_that_fails_stays_open_until_it_is_rolled_back(
     assert [change.kind for change in session.changes()] == ["update", "insert"]
     session.evict(peter)
     assert await session.commit() == ["books/t"]
+
+
+class TestStaged:
+    """What a flush has staged is nobody's to undo but the transaction's."""
+
+    @pytest.mark.parametrize("how", ["patch", "load"])
+    async def test_stays_when_the_document_is_read(self, session: evsession.Session, store: evsession.Store, how: str) -> None:
+        peter = await session.load(PETER)
+        session.use_transaction()
+        peter.name = "Petra"
+        await session.flush()
+        if how == "patch":
+            await session.patch(PETER, [{"Type": "Set", "Name": "logins", "Value": 7}])
+        else:
+            await edit(store, PETER, logins=7)
+            session.options.cache = False
+            assert await session.load(PETER) is peter
+        assert (peter.name, peter.logins) == ("Petra", 0)
+        assert await session.commit() == [PETER]
+        assert (await row(store, PETER)).name == "Petra"
+
+    @pytest.mark.parametrize("is_new", [False, True])
+    async def test_is_given_up_when_the_document_is_deleted(
+        self, session: evsession.Session, store: evsession.Store, *, is_new: bool
+    ) -> None:
+        entity: Any = Log("x", id="x") if is_new else await session.load(PETER)
+        session.add(entity).use_transaction()
+        if not is_new:
+            entity.name = "Petra"
+        await session.flush()
+        await session.delete(entity)
+        assert await session.commit() == []
+        assert await row(store, "logs/x" if is_new else PETER) is None
+
+
+async def test_a_block_cannot_be_run_again(session: evsession.Session) -> None:
+    again: Any = {"retries": 3}
+    with pytest.raises(TypeError, match="cannot be run again"):
+        session.transaction(**again)
