@@ -132,6 +132,8 @@ class InstanceInfo(NodeInfo):
         """Let it be what was read."""
         entity._become(properties)
 
+    restore = fill
+
     @property
     def names(self) -> list[str] | None:
         """The properties that the model declares; None takes any."""

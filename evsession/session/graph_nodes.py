@@ -168,7 +168,7 @@ class KnownNodes:
             info.forget_written(known.entity)
             info.set(known.entity, properties)
         else:
-            info.fill(known.entity, properties)
+            info.restore(known.entity, properties)
 
     def _load_reference(self, info: NodeInfo, known: KnownNode, node: Node) -> None:
         """Let what stood for a node be it; what the program has set stays set, as an edit of what was read."""
