@@ -66,16 +66,18 @@ class Guard(_Passing):
             return await self.transport.send(request, trail)
         except BaseException as error:
             opened = transaction._opened
-            transaction._fail(error)
             commits = request.target.endswith("/commit")
+            if not commits:
+                transaction._fail(error)
             undone = opened is None or not trail.sent or await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
             if undone or not commits:
+                transaction._fail(error)
                 # Nothing of a transaction lasts that was not committed.
                 trail.sent = False
                 if isinstance(error, SessionError):
                     error.uncertain = False
             else:
-                transaction._is_uncertain = True
+                transaction._lose(error)
             raise
 
     async def _begin(self, request: Request, trail: Trail) -> Response:

@@ -87,6 +87,8 @@ class Managed:
 def _is_retryable(error: SessionError) -> bool:
     """Return whether the failure may pass; that a transaction cannot go on says less than why it cannot."""
     cause = error.__cause__
+    if error.uncertain:
+        return False
     return error.is_retryable() or (isinstance(cause, SessionError) and cause.is_retryable())
 
 

@@ -20,8 +20,9 @@ from evsession.session.gate import Turns
 from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
+from evsession.session.graph_phase import Phase
 from evsession.session.graph_reading import NodeReader
-from evsession.session.graph_transaction import GraphTransaction, Phase
+from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
@@ -153,7 +154,7 @@ class GraphWork(Working[NodePicture]):
         """Know what became of what the transaction has staged."""
         unit, staged = self._unit, [undo.known for undo in (self._unit.journal or {}).values()]
         if transaction._phase is not Phase.COMMITTED:
-            for known in staged if transaction._is_uncertain else ():
+            for known in staged if transaction._phase is Phase.UNKNOWN else ():
                 known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
             unit.roll_back()
             return

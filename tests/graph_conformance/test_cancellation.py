@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import evsession
-from tests.graph_conformance.tools import LONG, is_running, soon, wait_running
+from tests.graph_conformance.tools import LONG, Late, count, is_running, soon, wait_running
 
 LOCK = "MERGE (n:{label} {{a: 1}}) SET n.b = 1"
 
@@ -150,3 +150,43 @@ async def test_refresh_tells_what_became_of_a_commit_that_was_cancelled_at_any_m
             assert (await session.commit()) in ([], [f"{label}/{step}"])
             rows = await session.run(f"MATCH (n:{label} {{id: $id}}) RETURN count(n)", {"id": step})
             assert rows.value() == 1
+
+
+async def cancelled_when(late: Late, work: Callable[[], Awaitable[object]]) -> None:
+    """Do the work, and cancel it when the server has answered."""
+    async with trio.open_nursery() as nursery:
+
+        async def do() -> None:
+            await work()
+
+        nursery.start_soon(do)
+        with trio.fail_after(5):
+            await late.reached.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_commit_that_was_cancelled_after_the_server_had_carried_it_out(graph: evsession.GraphStore, label: str) -> None:
+    late = Late(graph, "/commit")
+    async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session, graph.open_session() as other:
+        tx = await session.begin_transaction()
+        await tx.run(f"CREATE (:{label})")
+        await cancelled_when(late, tx.commit)
+        assert await count(other, label) == 1
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        for ask in (tx.commit, tx.rollback, lambda: tx.run("RETURN 1")):
+            with pytest.raises(evsession.TransactionError, match="unknown") as caught:
+                await ask()
+            assert caught.value.uncertain
+        await tx.close()
+        assert (await session.run("RETURN 1")).value() == 1
+
+
+async def test_a_commit_of_what_has_failed_ends_it(graph: evsession.GraphStore, label: str) -> None:
+    async with graph.open_session() as session:
+        tx = await session.begin_transaction()
+        with pytest.raises(evsession.QueryError):
+            await tx.run("RETRUN 1")
+        with pytest.raises(evsession.TransactionError, match="can't be committed"):
+            await tx.commit()
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        assert (await session.run("RETURN 1")).value() == 1

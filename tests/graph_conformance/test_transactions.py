@@ -61,12 +61,14 @@ async def test_a_failure_ends_the_transaction_but_not_the_session(graph_session:
     with pytest.raises(evsession.TransactionError) as caught:
         await tx.run("RETURN 1")
     assert caught.value.__cause__ is failure.value
+    with pytest.raises(evsession.TransactionError):
+        await graph_session.begin_transaction()
     with pytest.raises(evsession.TransactionError, match="can't be committed") as caught:
         await tx.commit()
     assert caught.value.__cause__ is failure.value
-    with pytest.raises(evsession.TransactionError):
-        await graph_session.begin_transaction()
-    await tx.rollback()
+    assert not tx.is_open
+    with pytest.raises(evsession.TransactionError, match="has been rolled back"):
+        await tx.rollback()
     await tx.close()
     assert wire.take() == []
     assert await count(graph_session, label) == 0

@@ -12,6 +12,28 @@ LONG = "UNWIND range(1, 3000) AS i UNWIND range(1, 30000) AS j WITH i * j AS k W
 """A statement that runs for many seconds and changes nothing."""
 
 
+class Late:
+    """A transport that a real one carries, whose answers to requests for paths with this end never come."""
+
+    def __init__(self, graph: evsession.GraphStore, end: str) -> None:
+        self._carrier = graph._running()[1]
+        self._end = end
+        self.reached = trio.Event()
+
+    async def send(self, request: evsession.Request, trail: evsession.Trail) -> evsession.Response:
+        response = await self._carrier.send(request, trail)
+        if request.method == "POST" and request.target.endswith(self._end):
+            self.reached.set()
+            await trio.sleep_forever()
+        return response
+
+    async def open(self, request: evsession.Request, trail: evsession.Trail, *, streams_body: bool = False) -> evsession.Exchange:
+        return await self._carrier.open(request, trail, streams_body=streams_body)
+
+    async def aclose(self) -> None:
+        """Leave the real one to its store."""
+
+
 class Wire:
     """What is sent from now on by sessions that are watched, as their observation events tell it."""
 

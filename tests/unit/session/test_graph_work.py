@@ -482,3 +482,16 @@ async def test_what_can_be_no_condition_is_named() -> None:
             with pytest.raises(evsession.ConfigurationError, match="nope"):
                 session.find(Dog, where, order=order)
         assert transport.requests == []
+
+
+async def test_a_transaction_is_tried_again() -> None:
+    attempts = []
+
+    def work(session: evsession.GraphSession) -> None:
+        attempts.append(session.add(Dog("1")))
+        if len(attempts) == 1:
+            raise evsession.ConcurrencyError("somebody was faster")
+
+    async with scripted_graph(opened("t1", 1), committed()) as (session, transport):
+        await session.transaction(work, retries=1)
+        assert (len(attempts), sent(transport)) == (2, DOGS)
