@@ -9,11 +9,13 @@ from evsession.errors import ConfigurationError, InvalidDocument, SessionError
 from evsession.neo4j import cypher
 from evsession.neo4j.models import Schema
 from evsession.neo4j.nodes import MARK
+from evsession.neo4j.statements import Statement
 from evsession.neo4j.summaries import Summary
 from evsession.session.callbacks import Callback, shift
 from evsession.session.graph_instance import InstanceInfo, without_none
 from evsession.session.graph_relations import Related, conditions_of
 from evsession.session.graph_runnables import Answering, Place, Runnable, SessionSource, operate
+from evsession.session.graph_saving import Saving
 from evsession.session.operation import Operation, Steps
 
 __all__ = ["Model", "make_model"]
@@ -115,12 +117,13 @@ class Model(Related):
     @classmethod
     def _create(cls: type[M], place: Place, rows: list[Any], *, merge: bool) -> Answering[list[M]]:
         made = [cls._made(row, index if len(rows) > 1 else None) for index, row in enumerate(rows)]
-        data = [without_none(one.data) for one in made]
+        sent = [one._frozen() for one in made]
+        data = [without_none(one) for one in sent]
         labels = cls._schema.labels
         built = cypher.merge(labels, cls._schema.primary_key, data) if merge else cypher.create(labels, data)
         result = yield from place.run(built)
-        for one, node in zip(made, result.values(0), strict=True):
-            place.settle(one, node.properties)
+        for one, node, was in zip(made, result.values(0), sent, strict=True):
+            place.settle(one, node.properties, was)
         return made
 
     @classmethod
@@ -278,9 +281,14 @@ class Model(Related):
 
         def steps(place: Place) -> Steps:
             checked = cls._schema.check_where(conditions_of(where))
-            result = yield from place.run(cypher.delete(cls._schema.labels, checked, detach=detach))
+            built = cypher.delete(cls._schema.labels, checked, detach=detach)
             if isinstance(where, Model):
+                statement = Statement.of(*built)
+                result = yield from place.write(where, {}, lambda: statement)
                 place.settle(where, None)
+            else:
+                result = yield from place.run(built)
+            assert result is not None  # it was decided on
             return (result.summary.counters.nodes_deleted,)
 
         return operate(cls._store, "delete", session, steps, callback, 1)
@@ -295,23 +303,24 @@ class Model(Related):
     def save(self: M, callback: Callback | None = None, *, session: Runnable | None = None) -> Operation[M]:
         """Write a new node, or what changed in one that exists; the result is the instance.
 
+        What is written is what there was at the call; later edits stay edits. What was called before on the same session, or
+        without one, comes first, so saving a new instance twice creates one node.
+
         Raises:
             SessionError: status 404, the node is gone.
             InvalidDocument: a property is missing, unknown or of another type.
         """
 
         def steps(place: Place) -> Steps:
-            if not self.exists:
-                yield from self._create(place, [self], merge=False)
+            saving = Saving(self, place._unit)
+            saving.check()
+            if saving.is_done:
                 return (self,)
-            changes = self._schema.check(self.changed)
-            self._schema.check_complete(self.data)
-            if changes:
-                where = conditions_of(self)
-                result = yield from place.run(cypher.update(self._schema.labels, where, changes))
+            result = yield from place.write(self, saving.data, saving.decide)
+            if result is not None:
                 if len(result) == 0:
-                    raise self._missing(where)
-                place.settle(self, result[0][0].properties)
+                    raise self._missing(conditions_of(self))
+                place.settle(self, result[0][0].properties, saving.data)
             return (self,)
 
         return operate(self._store, "save", session, steps, callback, 1)

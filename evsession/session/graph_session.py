@@ -10,7 +10,6 @@ from evsession.config import GraphSessionOptions, Held
 from evsession.errors import SessionError, TransactionError
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.bookmarks import Bookmark
-from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.flows import Known, check_flow, statement_flow
 from evsession.neo4j.results import Record, Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
@@ -120,6 +119,9 @@ class GraphSession(GraphWork):
 
     def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
         statement = Statement.of(query, params)
+        return (yield from self._run_later(lambda: statement, config))
+
+    def _run_later(self, decide: Callable[[], Statement | None], config: TransactionConfig) -> Steps:
         self._check_free("run", "Queries cannot be run directly")
         turns, pause = self._queue(), self._ending()
         turn = turns.take()
@@ -128,6 +130,9 @@ class GraphSession(GraphWork):
                 yield pause
             if not turns.is_next(turn):
                 yield turn
+            statement = decide()
+            if statement is None:
+                return (None,)
             features = yield from check_flow(self._server, statement, config)
             if config.timeout is not None and features is not None and not features.has_timeouts:
                 one = One(self._new_transaction(self._access, config), statement)
@@ -352,8 +357,8 @@ class GraphSession(GraphWork):
     def _new_work_transaction(self) -> GraphTransaction:
         return self._new_transaction(self._access, TransactionConfig())
 
-    def _run_alone(self, cypher: Cypher) -> Steps:
-        return self._run(*cypher, TransactionConfig())
+    def _run_alone(self, decide: Callable[[], Statement | None]) -> Steps:
+        return self._run_later(decide, TransactionConfig())
 
     def _alone(self) -> Alone:
         """Return the owner of operations that run statements in transactions of their own."""

@@ -174,15 +174,22 @@ class GraphTransaction:
         return f"<GraphTransaction {self._access} {self._phase.name.lower()}>"
 
     # The steps of the operations look at what was asked for when they are called, and at what became of it when it is their turn.
+    # Then, too, it is decided what is run: nothing, if operations that were called before have left nothing to be done.
 
     def _run(self, query: str, params: Any) -> Steps:
         statement = Statement.of(query, params)
+        return (yield from self._run_later(lambda: statement))
+
+    def _run_later(self, decide: Callable[[], Statement | None]) -> Steps:
         self._check("run", self._asked)
         turn = self._turns.take()
         try:
             if not self._turns.is_next(turn):
                 yield turn
                 self._check("run", self._phase)
+            statement = decide()
+            if statement is None:
+                return (None,)
             yield from check_flow(self._session._server, statement, self._config)
             answer = yield from self._guarded(self._run_or_begin(statement))
             return (Result(answer, statement.text, statement.parameters, self._session._database.name),)

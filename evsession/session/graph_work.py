@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, TypeVar, overload
 
@@ -13,7 +13,7 @@ from evsession.neo4j import cypher
 from evsession.neo4j.models import check_names, names_in
 from evsession.neo4j.nodes import NodeInfo, info_of
 from evsession.neo4j.results import Result
-from evsession.neo4j.statements import GraphDatabase
+from evsession.neo4j.statements import GraphDatabase, Statement
 from evsession.session.callbacks import Callback, shift, split
 from evsession.session.calls import Call
 from evsession.session.gate import Turns
@@ -61,8 +61,8 @@ class GraphWork(Working[NodePicture]):
         """Return a transaction that begins with its first statement."""
 
     @abstractmethod
-    def _run_alone(self, cypher: cypher.Cypher) -> Steps:
-        """Run a statement in a transaction of its own."""
+    def _run_alone(self, decide: Callable[[], Statement | None]) -> Steps:
+        """Run the statement that is decided on when its turn comes, if there is one, in a transaction of its own."""
 
     @abstractmethod
     def _alone(self) -> Any:
@@ -89,7 +89,9 @@ class GraphWork(Working[NodePicture]):
     def _run_here(self, cypher: cypher.Cypher) -> Generator[Any, Any, Result]:
         """Run a statement in the open transaction, or in one of its own."""
         transaction = self._loading()
-        (result,) = yield from (self._run_alone(cypher) if transaction is None else transaction._run(*cypher))
+        statement = Statement.of(*cypher)
+        run = self._run_alone if transaction is None else transaction._run_later
+        (result,) = yield from run(lambda: statement)
         answer: Result = result
         return answer
 

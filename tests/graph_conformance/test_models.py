@@ -188,3 +188,37 @@ async def test_a_typo_deletes_nothing(users: type[evsession.Model]) -> None:
         with pytest.raises(evsession.ConfigurationError):
             users.delete(where)
     assert len(await users.find_all()) == 1
+
+
+@pytest.mark.parametrize("there", ["session", "alone", "transaction"])
+async def test_a_new_instance_saved_twice_without_waiting_is_one_node(
+    graph: evsession.GraphStore, users: type[evsession.Model], there: str
+) -> None:
+    async with graph.open_session() as session:
+        tx = await session.begin_transaction() if there == "transaction" else None
+        where: Any = {"session": session, "transaction": tx}.get(there)
+        user: Any = users(id="1")
+        first = user.save(session=where)
+        user.name = "late"
+        second = user.save(session=where)
+        user.age = 5
+        await second
+        await first
+        assert (user.exists, user.changed) == (True, {"age": 5})
+        await user.save(session=where)
+        if tx is not None:
+            await tx.commit()
+    (found,) = await users.find_many()
+    assert found.data == {"id": "1", "name": "late", "age": 5}
+
+
+async def test_a_commit_and_a_save_without_waiting_make_one_node(
+    graph: evsession.GraphStore, users: type[evsession.Model]
+) -> None:
+    async with graph.open_session() as session:
+        for key in ("1", "2"):
+            user = users(id=key)
+            calls = [lambda user=user: session.add(user).commit(), lambda user=user: user.save(session=session)]
+            for operation in [call() for call in (calls if key == "1" else reversed(calls))]:
+                await operation
+        assert [one.id for one in await users.find_many(order="id")] == ["1", "2"]
