@@ -10,7 +10,6 @@ import pytest
 import evsession
 from evsession.session.graph_instance import is_same
 from tests.unit.neo4j.typed import committed, opened, refused, typed
-from tests.unit.session.graphs import sent
 from tests.unit.session.test_graph_models import Place, node, nodes
 from tests.unit.session.test_graph_state import DELETED, in_transaction
 from tests.unit.session.test_graph_work import places
