@@ -10,6 +10,7 @@ from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
 from evsession.standins import is_reference
+from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
@@ -27,6 +28,7 @@ class KnownNodes:
     def __init__(self, unit: UnitOfWork[NodePicture], *, tracks: bool) -> None:
         self.tracks = tracks
         self._unit = unit
+        self._met: Acquaintances[NodePicture] | None = None if tracks else Acquaintances()
 
     def of(self, entity: Any) -> KnownNode:
         """Return what is known of the entity.
@@ -70,6 +72,9 @@ class KnownNodes:
     def _known(self, entity: Any) -> KnownNode:
         """Return what can be known of an entity that this session meets now."""
         info: NodeInfo = need_info(entity)
+        met = None if self._met is None else self._met.take(entity)
+        if met is not None:
+            return met
         stored, made = info.stored(entity), Tracked[NodePicture](entity, None, None, None, {})
         if stored is None:
             made.key = self._unit.mapper.address(made)
@@ -113,16 +118,30 @@ class KnownNodes:
         known = None if key is None else self.under(info, key)
         if known is None:
             entity = info.make(node.properties)
-            if self.tracks and key is not None:
+            if key is not None:
                 known = Tracked(entity, info.address(key), None, self._picture(info, entity), {})
-                self._unit.map.add(known)
-                info.attach(entity, known)
+                if self.tracks:
+                    self._unit.map.add(known)
+                    info.attach(entity, known)
+                else:
+                    self._meet(info, known)
             return entity
         if known.is_reference:
             self._load_reference(info, known, node)
         elif renews and known.unsure is None and not known.writes and not self._unit.is_pending(known):
             self._take(info, known, node)
         return known.entity
+
+    def let_go(self, known: KnownNode) -> None:
+        """Forget an entity that was written, if this session remembers none, and no other commit is about to write it."""
+        if not self.tracks and known.writes <= 1:
+            self._unit.map.remove(known)
+            self._meet(need_info(known.entity), known)
+
+    def _meet(self, info: NodeInfo, known: KnownNode) -> None:
+        """Keep in mind what was read or written, for the time when it is added; what knows it itself needs nobody for that."""
+        if self._met is not None and info.stored(known.entity) is None:
+            self._met.meet(known)
 
     def refresh(self, info: NodeInfo, known: KnownNode, node: Node, *, force: bool) -> bool:
         """Let the entity be as the server has it, and return whether what became of its last write is known.

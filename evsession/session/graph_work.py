@@ -164,6 +164,8 @@ class GraphWork(Working[NodePicture]):
             known.is_written, known.unsure = True, None
             if known.is_flushed:
                 unit.forget(known)
+            else:
+                self._nodes.let_go(known)
         unit.journal = None
 
     def _check_entity(self, entity: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import evsession
 
@@ -34,3 +35,31 @@ async def test_none_survives(graph: evsession.GraphStore, label: str) -> None:
         reference = third.get_reference(Opt, "1")
         await third.hydrate(reference)
         assert (reference, third.changes(), await third.commit()) == (loaded, [], [])
+
+
+async def test_without_an_identity_map(graph: evsession.GraphStore, label: str) -> None:
+    @evsession.node(label)
+    @dataclasses.dataclass
+    class Dog:
+        id: str
+        age: int = 0
+
+    users: Any = graph.model(label, properties={"id": str, "age": int})
+    for cls in (Dog, users):
+        async with graph.open_session(with_identity_map=False) as session:
+            one, two = cls(id="1", age=1), cls(id="2", age=2)
+            assert (await session.add(one, two).commit()).inserted == [f"{label}/1", f"{label}/2"]
+            one.age = 5
+            assert (await session.commit(), session.changes()) == ([], [])
+            await session.run(f"MATCH (n:{label} {{id: '2'}}) DELETE n")
+            assert (await session.add(one).commit()).updated == [f"{label}/1"]
+            loaded: Any = await session.load(cls, "1")
+            assert (loaded.age, loaded is one) == (5, False)
+            loaded.age = 6
+            first, second = session.add(loaded).commit(), session.commit()
+            await second
+            assert (await first).updated == [f"{label}/1"]
+            assert (await session.commit(), list(session.identity_map)) == ([], [])
+            assert [dog.age for dog in await session.find(cls)] == [6]
+            assert (await session.remove(loaded).commit()).removed == [f"{label}/1"]
+            assert await session.find(cls) == []
