@@ -32,12 +32,17 @@ def need_info(thing: Any) -> NodeInfo:
     """Return what the class of an entity says of its nodes.
 
     Raises:
-        TypeError: it is no class of nodes.
+        TypeError: it is no class of nodes, or only inherits from one: fields of its own would be lost.
     """
     cls = thing if isinstance(thing, type) else type(thing)
     info = info_of(cls)
     if info is None:
         raise TypeError(f"{cls.__name__} is no class of nodes: mark it with evsession.node, or use graph.model()")
+    if info.cls is not cls and info.cls is not base_of(cls):
+        raise TypeError(
+            f"{cls.__name__} is no class of nodes, but inherits from one, {info.cls.__name__}: mark it with evsession.node,"
+            " too, above any decorator that makes another class of it"
+        )
     return info
 
 

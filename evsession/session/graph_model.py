@@ -17,6 +17,7 @@ from evsession.session.graph_relations import Related, conditions_of
 from evsession.session.graph_runnables import Answering, Place, Runnable, SessionSource, operate
 from evsession.session.graph_saving import Saving
 from evsession.session.operation import Operation, Steps
+from evsession.standins import base_of
 
 __all__ = ["Model", "make_model"]
 
@@ -67,6 +68,10 @@ class Model(Related):
     ``gt``, ``gte``, ``lt``, ``lte``, ``in``, ``not_in``, ``has`` (the property is a list that holds it), ``contains``,
     ``starts_with``, ``ends_with``, ``is_null``; None is a property that is missing.
     """
+
+    def __init_subclass__(cls) -> None:
+        if base_of(cls) is cls:  # else it stands in for a model
+            setattr(cls, MARK, InstanceInfo(cls, cls._schema.labels, cls._schema.primary_key))
 
     @classmethod
     def create_one(
@@ -340,9 +345,7 @@ def make_model(store: SessionSource, schema: Schema) -> type[Model]:
         if hasattr(Model, name):
             raise ConfigurationError(f"a property cannot have the name {name!r}: every model has a method or attribute of it")
     members = {"_schema": schema, "_store": store, "__module__": Model.__module__}
-    made = type("".join(schema.labels), (Model,), members)
-    setattr(made, MARK, InstanceInfo(made, schema.labels, schema.primary_key))
-    return made
+    return type("".join(schema.labels), (Model,), members)
 
 
 def _properties(row: object) -> dict[str, Any]:

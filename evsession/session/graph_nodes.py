@@ -9,7 +9,7 @@ from evsession.errors import ConfigurationError, KeyConflict
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
-from evsession.standins import is_reference
+from evsession.standins import base_of, is_reference
 from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
@@ -42,8 +42,20 @@ class KnownNodes:
         return known
 
     def under(self, info: NodeInfo, key: Any) -> KnownNode | None:
-        """Return what is known under a primary key."""
-        return self._unit.map.get(info.address(key)) if self.tracks else None
+        """Return what is known under a primary key.
+
+        Raises:
+            KeyConflict: it is an entity of another class.
+        """
+        return self._at(info, key) if self.tracks else None
+
+    def _at(self, info: NodeInfo, key: Any) -> KnownNode | None:
+        address = info.address(key)
+        known = self._unit.map.get(address)
+        if known is not None and not isinstance(known.entity, info.cls):
+            what = base_of(type(known.entity)).__name__
+            raise KeyConflict(f"{address!r} is the key of a {what} in this session, not of a {info.cls.__name__}", key=address)
+        return known
 
     def track(self, entity: Any) -> None:
         """Remember an entity until the next commit; take back the removal of one that is known."""
@@ -88,8 +100,7 @@ class KnownNodes:
         """Return the entity with this primary key, or one that only holds the key; it is remembered like any other."""
         if key is None:
             raise ConfigurationError(f"a reference has a key; None is no {info.key}")
-        address = info.address(key)
-        known = self._unit.map.get(address)
+        address, known = info.address(key), self._at(info, key)
         if known is not None:
             return known.entity
         entity = info.refer(key)
@@ -103,13 +114,16 @@ class KnownNodes:
         """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits.
 
         Raises:
-            KeyConflict: two of the nodes have one key. Nothing is remembered.
+            KeyConflict: two of the nodes have one key, or one has that of an entity of another class. Nothing is remembered.
         """
         nodes, seen = list(nodes), dict[str, str]()
-        for node in nodes if len(nodes) > 1 else ():
+        for node in nodes:
             key = node.get(info.key)
+            if key is None:
+                continue
             address = info.address(key)
-            if key is not None and seen.setdefault(address, node.element_id) != node.element_id:
+            self.under(info, key)
+            if seen.setdefault(address, node.element_id) != node.element_id:
                 raise KeyConflict(f"two nodes have the key {address!r}; a constraint would keep keys unique", key=address)
         return [self._admit(info, node, renews=renews) for node in nodes]
 

@@ -197,6 +197,9 @@ class GraphWork(Working[NodePicture]):
         Args:
             type: A class marked with `node`, or a model.
             key: The primary key.
+
+        Raises:
+            KeyConflict: the session knows the node as an entity of another class.
         """
         self._check_open()
         entity: E = self._nodes.refer(need_info(type), key)
@@ -217,7 +220,8 @@ class GraphWork(Working[NodePicture]):
 
         Raises:
             ConfigurationError: a key can be none.
-            KeyConflict: of several keys, one is that of two nodes. Of a single one the first node is given.
+            KeyConflict: of several keys, one is that of two nodes (of a single one the first node is given); or the session knows
+                a node as an entity of another class.
         """
         info, cache = need_info(type), self.options.cache
         if isinstance(key, (list, tuple)):
@@ -245,7 +249,8 @@ class GraphWork(Working[NodePicture]):
             limit: How many at most.
 
         Raises:
-            KeyConflict: two of the nodes have the same primary key, so they cannot be told apart.
+            KeyConflict: two of the nodes have the same primary key, so they cannot be told apart; or the session knows one as an
+                entity of another class.
             ConfigurationError: a condition or the order is none, or on a property that a model or class does not have.
         """
         callback, where = shift(callback, where)

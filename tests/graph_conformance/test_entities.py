@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import pytest
+
 import evsession
 
 
@@ -63,3 +65,45 @@ async def test_without_an_identity_map(graph: evsession.GraphStore, label: str) 
             assert [dog.age for dog in await session.find(cls)] == [6]
             assert (await session.remove(loaded).commit()).removed == [f"{label}/1"]
             assert await session.find(cls) == []
+
+
+async def test_classes_that_inherit(graph: evsession.GraphStore, label: str) -> None:
+    @evsession.node(label)
+    @dataclasses.dataclass
+    class Base:
+        id: str
+        n: int = 0
+
+    @dataclasses.dataclass
+    class Sub(Base):
+        z: int = 1
+
+    class Users(graph.model(label, properties={"id": str, "n": int})):  # type: ignore[misc]  # a class that is made at run time
+        def shout(self) -> str:
+            return f"{self.id}!"
+
+    async with graph.open_session() as session, graph.open_session() as other:
+        for refused in (
+            lambda: session.add(Sub("1", z=7)),
+            lambda: session.load(Sub, "1"),
+            lambda: session.get_reference(Sub, "1"),
+        ):
+            with pytest.raises(TypeError, match=r"Sub is no class of nodes.*inherits.*Base.*mark it"):
+                refused()
+        marked: Any = evsession.node(label)(Sub)
+        await session.add(marked("1", z=7)).commit()
+        loaded: Any = await other.load(marked, "1")
+        assert (type(loaded), loaded.z) == (Sub, 7)
+        assert await other.load(Base, "1") is loaded
+        for conflict in (lambda: other.load(Users, "1"), lambda: other.load(Users, ["1"]), lambda: other.find(Users)):
+            with pytest.raises(evsession.KeyConflict, match="of a Sub in this session, not of a Users"):
+                await conflict()
+        with pytest.raises(evsession.KeyConflict):
+            other.get_reference(Users, "1")
+        other.clear()
+        user: Any = await other.load(Users, "1")
+        assert (user.shout(), [one.shout() for one in await Users.find_many()]) == ("1!", ["1!"])
+        other.clear()
+        reference: Any = other.get_reference(Users, "1")
+        await other.hydrate(reference)
+        assert (type(reference), reference.shout()) == (Users, "1!")
