@@ -151,10 +151,14 @@ class GraphTransaction:
         owner = self if self.is_open else Part(self, self._session._store_running)
         return Operation(owner, "close", self._close(), callback, 0)
 
-    def _part(self, name: str, *arguments: Any) -> Operation[Any]:
-        """Return an operation that is part of another one, which tells the handlers of its failure."""
+    async def _do(self, name: str, *arguments: Any) -> Any:
+        """Do a part of another operation, which tells the handlers of its failure, and whose name the error is to have."""
         steps = self._run(*arguments) if name == "run" else self._commit() if name == "commit" else self._close()
-        return Operation(Part(self, self._running), name, steps, None, name == "run")
+        try:
+            return await Operation[Any](Part(self, self._running), name, steps, None, name == "run")
+        except SessionError as error:
+            error.operation = None
+            raise
 
     async def __aenter__(self) -> GraphTransaction:
         return self

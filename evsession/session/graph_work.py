@@ -150,7 +150,7 @@ class GraphWork(Working[NodePicture]):
 
     def _roll_back(self) -> Generator[Any, Any, None]:
         assert self._current is not None  # there is one while there is a journal
-        yield Call(partial(self._current._part, "close"))
+        yield Call(partial(self._current._do, "close"))
 
     def _end_work(self, transaction: GraphTransaction) -> None:
         """Know what became of what the transaction has staged."""

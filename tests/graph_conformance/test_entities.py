@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from typing import Any
 
 import pytest
@@ -107,3 +108,82 @@ async def test_classes_that_inherit(graph: evsession.GraphStore, label: str) -> 
         reference: Any = other.get_reference(Users, "1")
         await other.hydrate(reference)
         assert (type(reference), reference.shout()) == (Users, "1!")
+
+
+async def test_what_the_server_cannot_store_is_refused_before(graph: evsession.GraphStore, label: str) -> None:
+    @evsession.node(label)
+    @dataclasses.dataclass
+    class Tagged:
+        id: str
+        tag: Any = None
+
+    if (await graph.server_version()).startswith("5."):
+        async with graph.open_session() as session:
+            known = Tagged("0")
+            await session.add(known).commit()
+            for tag, path in ((uuid.uuid4(), "tag"), ([uuid.uuid4()], "tag[0]")):
+                session.add(Tagged("1"), Tagged("2", tag))
+                with pytest.raises(evsession.UnsupportedFeature, match="UUIDs need") as caught:
+                    await session.commit()
+                assert (caught.value.path, caught.value.key, caught.value.operation) == (path, f"{label}/2", "commit")
+                session.clear()
+            known = await session.load(Tagged, "0")  # type: ignore[assignment]
+            known.tag = uuid.uuid4()
+            with pytest.raises(evsession.UnsupportedFeature, match="tag of .*/0'") as caught:
+                await session.flush()
+            assert (caught.value.path, caught.value.key, caught.value.operation) == ("tag", f"{label}/0", "flush")
+            with pytest.raises(evsession.UnsupportedFeature, match=r"ids\[1\]") as caught:
+                await session.run("RETURN $ids", {"ids": ["x", uuid.uuid4()]})
+            assert caught.value.path == "ids[1]"
+    else:
+        async with graph.open_session() as session:
+            tag = uuid.uuid4()
+            await session.add(Tagged("1", tag), Tagged("2", evsession.Vector("FLOAT32", (1.0,)))).commit()
+            loaded = {one.id: one.tag for one in await session.find(Tagged)}
+            assert loaded == {"1": tag, "2": evsession.Vector("FLOAT32", (1.0,))}
+
+
+@pytest.mark.parametrize(
+    "longest", [{"days": (2**63 - 1) // 86_400}, {"months": (2**63 - 1) // 2_629_746}, {"seconds": 2**63 - 1}]
+)
+async def test_the_longest_duration(graph_session: evsession.GraphSession, longest: dict[str, int]) -> None:
+    duration = evsession.Duration(**longest)
+    assert (await graph_session.run("RETURN $d", {"d": duration})).value() == duration
+    more = evsession.Duration(
+        **{"seconds": 2**62, "days": 2**46, **{name: value for name, value in longest.items() if name != "seconds"}}
+    )
+    with pytest.raises(evsession.InvalidDocument, match="longer than") as caught:
+        await graph_session.run("RETURN $d", {"d": [more]})
+    assert caught.value.path == "d[0]"
+
+
+async def test_the_longest_timeout(graph_session: evsession.GraphSession) -> None:
+    tx = await graph_session.begin_transaction(timeout=2**31 - 1)
+    await tx.close()
+    with pytest.raises(evsession.ConfigurationError, match="at most 2147483647"):
+        graph_session.begin_transaction(timeout=2**31)
+
+
+async def test_failures_of_a_commit_name_what_was_called_and_the_entity(graph: evsession.GraphStore, label: str) -> None:
+    @evsession.node(label)
+    @dataclasses.dataclass
+    class Dog:
+        id: str
+        name: str = ""
+
+    async with graph.open_session() as session:
+        await session.run(f"CREATE CONSTRAINT c{label} FOR (n:{label}) REQUIRE n.name IS UNIQUE")
+        try:
+            await session.run(f"CREATE (:{label} {{id: '1', name: 'Max'}})")
+            for verb in ("commit", "save", "flush"):
+                session.add(Dog("2", "Max"))
+                with pytest.raises(evsession.ConstraintError) as caught:
+                    await getattr(session, verb)()
+                assert (caught.value.operation, caught.value.key) == (verb, f"{label}/2")
+                session.add(Dog("3", "Max"))
+                with pytest.raises(evsession.ConstraintError) as caught:
+                    await getattr(session, verb)()
+                assert (caught.value.operation, caught.value.key) == (verb, None)
+                session.clear()
+        finally:
+            await session.run(f"DROP CONSTRAINT c{label}")
