@@ -137,10 +137,12 @@ async def test_what_the_server_cannot_store_is_refused_before(graph: evsession.G
             assert caught.value.path == "ids[1]"
     else:
         async with graph.open_session() as session:
-            tag = uuid.uuid4()
-            await session.add(Tagged("1", tag), Tagged("2", evsession.Vector("FLOAT32", (1.0,)))).commit()
-            loaded = {one.id: one.tag for one in await session.find(Tagged)}
-            assert loaded == {"1": tag, "2": evsession.Vector("FLOAT32", (1.0,))}
+            for tag in (uuid.uuid4(), evsession.Vector("FLOAT32", (1.0,))):
+                session.add(Tagged("1", tag))
+                # The store of the Community edition holds neither, and says so of what it has understood.
+                with pytest.raises(evsession.SessionError, match="not supported in aligned store format"):
+                    await session.commit()
+                session.clear()
 
 
 @pytest.mark.parametrize(
