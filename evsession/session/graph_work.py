@@ -277,9 +277,11 @@ class GraphWork(Working[NodePicture]):
             SessionError: status 404, there is no such node; its `key` names the first. Those that exist are loaded.
         """
         callback, *given = split(entities, callback, _is_entity)
-        known = [self._nodes.of(entity) for entity in given]
-        steps = self._reader.renew([one for one in known if one.is_reference])
-        return Operation(self._loader(), "hydrate", steps, callback, 0)
+        return Operation(self._loader(), "hydrate", self._hydrate(given), callback, 0)
+
+    def _hydrate(self, entities: list[Any]) -> Steps:
+        known = [self._nodes.of(entity) for entity in entities]
+        return (yield from self._reader.renew([one for one in known if one.is_reference]))
 
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load entities again, in one request; they stay the same objects.
@@ -299,10 +301,10 @@ class GraphWork(Working[NodePicture]):
                 increment cannot be told; what is pending stays so.
         """
         callback, *given = split(entities, callback, _is_entity)
-        known = [self._nodes.of(entity) for entity in given]
-        return Operation(self._loader(), "refresh", self._refresh(known, force=force), callback, 0)
+        return Operation(self._loader(), "refresh", self._refresh(given, force=force), callback, 0)
 
-    def _refresh(self, known: list[KnownNode], *, force: bool) -> Steps:
+    def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
+        known = [self._nodes.of(entity) for entity in entities]
         for one in known:
             if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
                 what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"

@@ -121,7 +121,7 @@ async def test_what_the_server_cannot_store_is_refused_before(graph: evsession.G
         async with graph.open_session() as session:
             known = Tagged("0")
             await session.add(known).commit()
-            for tag, path in ((uuid.uuid4(), "tag"), ([uuid.uuid4()], "tag[0]")):
+            for tag, path in list[tuple[Any, str]]([(uuid.uuid4(), "tag"), ([uuid.uuid4()], "tag[0]")]):
                 session.add(Tagged("1"), Tagged("2", tag))
                 with pytest.raises(evsession.UnsupportedFeature, match="UUIDs need") as caught:
                     await session.commit()
