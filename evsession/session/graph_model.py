@@ -12,6 +12,7 @@ from evsession.neo4j.nodes import MARK
 from evsession.neo4j.statements import Statement
 from evsession.neo4j.summaries import Summary
 from evsession.session.callbacks import Callback, shift
+from evsession.session.graph_bound import of_class
 from evsession.session.graph_instance import InstanceInfo, without_none
 from evsession.session.graph_relations import Related, conditions_of
 from evsession.session.graph_runnables import Answering, Place, Runnable, SessionSource, operate
@@ -223,6 +224,7 @@ class Model(Related):
 
     find_all = find_many
 
+    @of_class
     @classmethod
     def update(
         cls: type[M],
@@ -233,6 +235,8 @@ class Model(Related):
         session: Runnable | None = None,
     ) -> Operation[tuple[list[M], Summary | None]]:
         """Change properties of all nodes that the conditions hold for; the results are the list of instances and the summary.
+
+        It is of the class: an instance, whose attributes are set and saved, refuses it with a `TypeError`.
 
         Args:
             data: Properties and their new values; None removes one. With none nothing is sent, and the summary is None.
@@ -249,7 +253,7 @@ class Model(Related):
 
         def steps(place: Place) -> Steps:
             checked = cls._schema.check_where(given)
-            changes = cls._schema.check(data)
+            changes = cls._schema.check(data, removes=False)
             for name in cls._schema.required & changes.keys():
                 if changes[name] is None:
                     raise InvalidDocument(f"{name}: it cannot be removed")

@@ -198,7 +198,7 @@ class GraphSession(Chain):
         return stream
 
     def _consume(self, on_record: Callable[[Record], object], query: str, params: Any, settings: Settings) -> Steps:
-        return (yield from self._new_stream(query, params, settings).consumption(on_record))
+        return (yield from self._new_stream(query, params, settings)._consumption(on_record))
 
     def _new_stream(self, query: str, params: Any, settings: Settings) -> GraphStream:
         self._check_free("stream", "You cannot begin a stream")

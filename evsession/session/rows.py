@@ -117,9 +117,9 @@ class Rows(Streaming, Generic[E]):
 
     def consume(self, on_item: Callable[[Any], object] | None, callback: Callback | None) -> Operation[int]:
         """Return the operation that reads the whole stream."""
-        return Operation(self._owner, self.name, self.consumption(on_item), callback, 1, timed=False)
+        return Operation(self._owner, self.name, self._consumption(on_item), callback, 1, timed=False)
 
-    def consumption(self, on_item: Callable[[Any], object] | None) -> Steps:
+    def _consumption(self, on_item: Callable[[Any], object] | None) -> Steps:
         """Return the steps that read the whole stream; their result is the number of items."""
         yield _Consumption(self, on_item)
         return (self.count,)
