@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import wraps
 from types import MethodType
@@ -12,7 +13,7 @@ __all__ = ["of_class", "sourced"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Bound:
+class _Bound(ABC):
     """A class method, and what it is on an instance."""
 
     def __init__(self, method: Any) -> None:
@@ -22,9 +23,9 @@ class _Bound:
         method = MethodType(self.__func__, cls)
         return method if instance is None else self.of(instance, method)
 
+    @abstractmethod
     def of(self, instance: object, method: MethodType) -> Any:
         """Return the method of an instance."""
-        raise NotImplementedError
 
 
 class _Sourced(_Bound):

@@ -31,7 +31,8 @@ def get_session(existing: Any, work: Work, store: Any = None, callback: Callback
     """Run `work` in the session that is given, or in a new one; the value of `work` is the result.
 
     A new session is closed in any case; before that, what `work` has left pending in it is committed, or dropped if `work`
-    raised. A given session (or transaction) is used as it is, and neither committed nor closed.
+    raised. A transaction that it has left open in it is rolled back, and what was flushed into that is dropped. A given session
+    (or transaction) is used as it is, and neither committed nor closed.
 
     Args:
         existing: A session, a transaction, or None.
@@ -136,13 +137,24 @@ async def _in_session(existing: Any, work: Work, store: Any) -> Any:
     try:
         value = await _value(work, session)
         await session.drain()  # callbacks of the work may add to it
-        await session.commit()
+        await _finish(session)
     except BaseException as error:
         await end_after(session.aclose, error)  # noqa: ASYNC102 - it shields
         raise
     with trio.CancelScope(shield=True):
         await session.aclose()
     return value
+
+
+async def _finish(session: Any) -> None:
+    """Write what is pending; a transaction that the work has left open is rolled back, with what was flushed into it."""
+    unit = session._unit
+    if unit.journal is not None:
+        staged = [undo.known for undo in unit.journal.values()]
+        await session.rollback()
+        for known in staged:
+            unit.forget(known)
+    await session.commit()
 
 
 async def _in_transaction(existing: Any, work: Work, store: Any) -> Any:

@@ -173,3 +173,21 @@ async def test_an_operation_on_a_transaction_that_is_being_reset(
     with pytest.raises(evsession.TransactionError, match="can't be committed"):
         await tx.commit()
     await tx.close()
+
+
+@pytest.mark.parametrize("begins", [True, False])
+async def test_a_transaction_left_open_in_the_session_of_a_helper(graph: evsession.GraphStore, label: str, begins: bool) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+
+    async def leave(session: evsession.GraphSession) -> None:
+        if begins:
+            tx = await session.begin_transaction()
+            await tx.run(f"CREATE (:{label} {{id: 'run'}})")
+        else:
+            session.use_transaction()
+        session.add(users(id="flushed"))
+        await session.flush()
+        session.add(users(id="pending"))
+
+    await graph.get_session(None, leave)
+    assert [user.id for user in await users.find_many()] == ["pending"]
