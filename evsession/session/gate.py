@@ -47,20 +47,28 @@ class Gate:
         """Return a pass that counts in the store only."""
         return Pass(self._parent or self)
 
-    async def wait(self) -> None:
-        """Wait until nothing is under way; in a callback, until nothing is but callbacks that wait like this one."""
+    async def wait(self, own: int = 0) -> None:
+        """Wait until nothing is under way; in a callback, until nothing is but callbacks that wait like this one.
+
+        Args:
+            own: How many operations that are under way here wait for this.
+        """
         inside = INSIDE.get()
         await trio.lowlevel.checkpoint()
-        if inside is None:
+        if inside is None and not own:
             while self.count:
                 await self._lot.park()
             return
-        inside.begin_waiting()
+        if inside is not None:
+            inside.begin_waiting()
+        self.hold_back(own)
         try:
             while self.count > self.waiting:
                 await self._lot.park()
         finally:
-            inside.end_waiting()
+            self.hold_back(-own)
+            if inside is not None:
+                inside.end_waiting()
 
 
 class Pass:

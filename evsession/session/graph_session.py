@@ -26,7 +26,7 @@ from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.graph_work import GraphWork
 from evsession.session.operation import Operation, Steps
-from evsession.session.waiting import Work
+from evsession.session.works import Work
 from evsession.wire.transport import WireEvent
 
 __all__ = ["GraphSession"]
