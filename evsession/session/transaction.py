@@ -52,6 +52,8 @@ class Transactional(Protocol):
 class Transaction:
     """An open transaction of a session. Everything that its session can do, it can: ``tx.load``, ``tx.add``, ``tx.query``.
 
+    When it has ended, all of that raises `TransactionError`.
+
     Attributes:
         session: The session.
     """
@@ -98,6 +100,7 @@ class Transaction:
     def __getattr__(self, name: str) -> Any:
         if name[:1] == "_" or name == "session":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        self._check_open()
         return getattr(self.session, name)
 
     def __repr__(self) -> str:

@@ -169,7 +169,7 @@ class Working(Waiting, ABC, Generic[S]):
         self, name: str, callback: Callback | None, *, flush: bool = False, only_staged: bool = False
     ) -> Operation[Saved]:
         self._refuse_in_hook(name, callback)
-        return Operation(self, name, self._commit_steps(flush=flush, only_staged=only_staged), callback, 1)
+        return self._operate(self, name, self._commit_steps(flush=flush, only_staged=only_staged), callback, 1)
 
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
         self._check_turn("commit_transaction" if only_staged else "flush" if flush else "commit")
@@ -200,7 +200,7 @@ class Working(Waiting, ABC, Generic[S]):
         entities stay; `revert` undoes edits.
         """
         self._refuse_in_hook("rollback", callback)
-        return Operation(self, "rollback", self._rollback_steps(), callback, 0)
+        return self._operate(self, "rollback", self._rollback_steps(), callback, 0)
 
     def _rollback_steps(self) -> Steps:
         self._check_turn("rollback")
@@ -281,7 +281,7 @@ class Working(Waiting, ABC, Generic[S]):
         chosen = work
         marked = Work(self, "transaction")
         steps = call_steps(lambda: marked.run(lambda: self._transact(chosen, retries, marked)))
-        return Operation(self, "transaction", steps, callback, 1, timed=False)
+        return self._operate(self, "transaction", steps, callback, 1, timed=False)
 
     async def _transact(self, work: Callable[[Any], Any], retries: int, marked: Work) -> Any:
         while True:

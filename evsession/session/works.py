@@ -46,7 +46,8 @@ class Work:
     async def wait(self) -> None:
         """Wait until it has ended."""
         if self.is_active:
-            self._ended = self._ended or trio.Event()
+            if self._ended is None:
+                self._ended = trio.Event()
             await self._ended.wait()
 
     def is_around(self) -> bool:
