@@ -182,7 +182,7 @@ async def _transact(session: Any, work: Work, marked: Marked, *, is_alone: bool)
         if is_async:
             value = await value
         if is_alone or not is_async:  # what it has called, and the callbacks of that, are part of a plain function's work
-            await session._settle()
+            await marked.settle()
         if transaction.is_open:
             await transaction.commit()
     except BaseException as error:

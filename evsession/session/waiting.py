@@ -70,7 +70,3 @@ class Waiting(Conversation):
                     f"{name}() in the work of {work.name}() would wait for that work; do it in the work's transaction,"
                     f" or when {work.name}() has ended, or in another session"
                 )
-
-    async def _settle(self) -> None:
-        """Wait until what the work of an operation has called has ended, its callbacks too."""
-        await self._gate.wait(len(works_of(self)))

@@ -292,7 +292,7 @@ class Working(Waiting, ABC, Generic[S]):
                     value = work(self)
                     if isawaitable(value):
                         return await value
-                    await self._settle()
+                    await marked.settle()
                     return value
             except ConcurrencyError:
                 if not retries or block.is_committed:

@@ -8,6 +8,8 @@ from typing import Any
 
 import trio
 
+from evsession.session.gate import WORK_GATE, Gate
+
 __all__ = ["Work", "works_of"]
 
 
@@ -20,7 +22,7 @@ class Work:
         keeps_turn: Whether what writes and what runs statements waits for the operation, too.
     """
 
-    __slots__ = ("_ended", "is_active", "keeps_turn", "name", "outer", "session")
+    __slots__ = ("_ended", "_gate", "is_active", "keeps_turn", "name", "outer", "session")
 
     def __init__(self, session: object, name: str, *, keeps_turn: bool = False) -> None:
         self.session = session
@@ -33,15 +35,22 @@ class Work:
     async def run(self, function: Callable[[], Awaitable[Any]]) -> Any:
         """Call the function, and let everything that it starts know what it is part of."""
         self.outer = WORK.get()
+        self._gate = Gate(WORK_GATE.get())
         token = WORK.set(self)
+        gate_token = WORK_GATE.set(self._gate)
         self.is_active = True
         try:
             return await function()
         finally:
             self.is_active = False
+            WORK_GATE.reset(gate_token)
             WORK.reset(token)
             if self._ended is not None:
                 self._ended.set()
+
+    async def settle(self) -> None:
+        """Wait until what it has called has ended, and the callbacks of that."""
+        await self._gate.wait()
 
     async def wait(self) -> None:
         """Wait until it has ended."""

@@ -222,8 +222,8 @@ class Workspace:
         for name, (now, chosen) in {**named, **said}.items():
             if now != chosen:
                 raise ConfigurationError(
-                    f"{known.entity!r} is known to this session with the {name} {now!r}, not {chosen!r}; store a copy to have both,"
-                    " or patch the document",
+                    f"{known.entity!r} is known to this session with the {name} {now!r}, not {chosen!r}; store a copy to have"
+                    " both, or patch the document",
                     key=known.key,
                 )
 
