@@ -100,8 +100,9 @@ class Transaction:
     def __getattr__(self, name: str) -> Any:
         if name[:1] == "_" or name == "session":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        found = getattr(self.session, name)
         self._check_open()
-        return getattr(self.session, name)
+        return found
 
     def __repr__(self) -> str:
         return f"<Transaction {'open' if self.is_open else 'ended'}, {self.staged} staged>"
