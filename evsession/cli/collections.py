@@ -26,6 +26,6 @@ async def meant_by(session: evsession.Session, name: str) -> Any:
 
     Queries take the plural of a type's name for its collection, and so they would not find one that is no plural (``Staff``).
     """
-    if name.startswith("@") or not await count_documents(session, name):
+    if name[:1] in ("", "@") or not await count_documents(session, name):
         return name
     return evsession.DocumentType("Row", collection=name)

@@ -50,7 +50,8 @@ def told(error: evsession.SessionError) -> str:
 
 
 def _refused(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what
 
 
 def _drop_output() -> None:

@@ -96,6 +96,8 @@ class TestQuery:
         ran = cli("query", "Dog", "age=[5 TO")
         assert (ran.exit_code, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
         assert ran.stderr.startswith("Error: age: ")
+        ran = cli("query", "")
+        assert (ran.exit_code, ran.stderr) == (1, "Error: the name of a type or collection is empty\n")
         ran = cli("query", "Dog", "age")
         assert (ran.exit_code, "'age' is not NAME=VALUE" in ran.stderr) == (2, True)
 

@@ -56,6 +56,7 @@ def fail(error: BaseException) -> Any:
         (evsession.DatabaseMissing("no database 'x'", status_code=404), 1, "Error: no database 'x' (404)\n"),
         (FileNotFoundError(2, "No such file or directory", "dogs.jsonl"), 1, "Error: dogs.jsonl: No such file or directory\n"),
         (OSError("disk full"), 1, "Error: disk full\n"),
+        (OSError(28, "No space left on device"), 1, "Error: No space left on device\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )
