@@ -79,6 +79,9 @@ class SessionError(Exception):
 
     rows_before: int | None = None
 
+    _is_told = False
+    """Whether handlers have been told of it."""
+
     def __init__(
         self,
         message: str = "",

@@ -11,7 +11,10 @@ import ast
 import contextlib
 import importlib.util
 import io
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from inspect import CO_COROUTINE
 from pathlib import Path
@@ -23,6 +26,7 @@ import trio
 import trustme
 
 import evsession
+from evsession.cli.commands import commands
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -134,6 +138,38 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     client.cert_chain_pems[0].write_to_path(directory / "client.crt")
     client.private_key_pem.write_to_path(directory / "client.key")
     return directory
+
+
+COMMANDS = TEXT[TEXT.index("## Command line") : TEXT.index("## Time limits")]
+SHELL, GRAPH_SHELL = [block[2] for block in BLOCK.finditer(COMMANDS) if block[1] == "sh"]
+
+
+def run_in_shell(code: str, url: str, database: str, directory: Path) -> str:
+    """Run the commands one after the other until one fails, and return what they print."""
+    code = re.sub(r"http://[\d.:]+", url, re.sub(r"(?m)^pip .*$", "", code)).replace(DATABASE, database)
+    code = 'evsession() { "$PYTHON" -m evsession "$@"; }\n' + code
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(["sh", "-euc", code], cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_commands(raven_url: str, database: str, tmp_path: Path) -> None:
+    printed = run_in_shell(SHELL, raven_url, database, tmp_path)
+    assert " answered in " in printed.splitlines()[0]
+    assert printed.count('"Max"') == 2
+    assert (tmp_path / "dogs.jsonl").read_text().count('"age":15,') == 2
+
+
+@pytest.mark.server
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+def test_graph_commands(neo4j_url: str, tmp_path: Path) -> None:
+    assert run_in_shell(GRAPH_SHELL, neo4j_url, "", tmp_path) == ""
+
+
+def test_every_command_is_told() -> None:
+    assert [name for name in commands.commands if f"| `{name}" not in COMMANDS] == []
 
 
 def test_the_first_snippets_are_the_two_programs() -> None:

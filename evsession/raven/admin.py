@@ -1,22 +1,25 @@
-"""Databases and indexes: creating and deleting them. Knows the administrative endpoints; knows no document."""
+"""Databases, indexes and the server's version. Knows the administrative endpoints; knows no document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evsession.errors import ConfigurationError, SessionError
+from evsession.errors import ConfigurationError, ProtocolError, SessionError
 from evsession.raven.errors import error_from
 from evsession.raven.rql import check_name
 from evsession.raven.vocabulary import Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import check, encode
+from evsession.wire.json import check, decode, encode
 from evsession.wire.message import Request
 from evsession.wire.url import target
 
-__all__ = ["create_database_flow", "delete_database_flow", "delete_index_flow", "put_index_flow"]
+__all__ = ["create_database_flow", "delete_database_flow", "delete_index_flow", "put_index_flow", "server_version_flow"]
 
 JSON_BODY = (("Content-Type", "application/json"),)
+
+EMBEDDED = "evsession-"
+"""How the commit of the embedded server begins."""
 
 
 def create_database_flow(database: Database) -> Flow[None]:
@@ -109,3 +112,22 @@ def _fields(fields: object) -> dict[str, Any]:
     plain = {name: dict(options) for name, options in fields.items()}
     check(plain)
     return plain
+
+
+def server_version_flow() -> Flow[str]:
+    """Ask for the version, such as ``"7.1.5"``; the embedded server's is ``"7.1.0+evsession-0.1.0"``.
+
+    Needs no database. ``FullVersion`` has three numbers, ``ProductVersion`` two: ``{"BuildVersion": 71028, "ProductVersion":
+    "7.1", "CommitHash": "082d079", "FullVersion": "7.1.5"}`` (the same form on 5.4.207, 6.2.4 and 7.1.5).
+
+    Raises:
+        ProtocolError: it is no RavenDB.
+    """
+    response = yield Request("GET", "/build/version")
+    if response.status not in (200, 404):
+        raise error_from(response)
+    about = decode(response.body) if response.status == 200 else None
+    version, commit = (about.get("FullVersion"), about.get("CommitHash")) if isinstance(about, dict) else (None, None)
+    if not isinstance(version, str):
+        raise ProtocolError("the server does not say which RavenDB it is; is it one?", status_code=response.status)
+    return f"{version}+{commit}" if isinstance(commit, str) and commit.startswith(EMBEDDED) else version

@@ -14,6 +14,7 @@ import msgspec
 from evsession.errors import ConcurrencyError, ProtocolError
 from evsession.raven.edits import Edit, as_missing
 from evsession.raven.errors import error_from
+from evsession.raven.keys import is_server_made
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, Database
 from evsession.wire.flow import Flow
 from evsession.wire.json import JSON, Raw, decode_as, encode
@@ -108,7 +109,7 @@ def with_metadata(document: bytes, metadata: bytes) -> Raw:
 
 def batch_request(database: Database, commands: Sequence[Command]) -> Request:
     """Return the request that carries out the commands in order in one transaction."""
-    key = commands[0].key if len(commands) == 1 else None
+    key = commands[0].key if len(commands) == 1 and not is_server_made(commands[0].key) else None
     return Request("POST", database.path("bulk_docs"), encode({"Commands": commands}), headers=_HEADERS, writes=True, key=key)
 
 

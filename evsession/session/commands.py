@@ -153,7 +153,7 @@ class Commands:
         known.version = None
         known.facts = {name: value for name, value in known.facts.items() if name not in SERVER_METADATA}
         if isinstance(known.entity, Document):
-            put_metadata(known.entity, None)
+            put_metadata(known.entity, dict(known.facts))
         if known.is_removed:
             self._workspace.unit.map.remove(known)
         else:  # it was added again meanwhile, so it is new

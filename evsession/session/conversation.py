@@ -14,7 +14,7 @@ from evsession.errors import SessionClosed
 from evsession.session.callbacks import Callback
 from evsession.session.events import Events, Listening
 from evsession.session.gate import Gate
-from evsession.session.operation import Operation, Steps
+from evsession.session.operation import Operation, Owner, Steps
 from evsession.session.rows import Rows
 from evsession.session.runtime import Runtime
 from evsession.wire.transport import Transport
@@ -67,6 +67,12 @@ class Conversation(Listening):
         self._refuse_end("aclose", None)
         await self._end()
 
+    def _operate(
+        self, owner: Owner, name: str, steps: Steps, callback: Callback | None, width: int, *, timed: bool = True
+    ) -> Operation[Any]:
+        """Return an operation that may have to wait for what calls it."""
+        return Operation(owner, name, steps, callback, width, timed=timed)
+
     def _refuse_end(self, name: str, callback: Callback | None) -> None:
         """Raise TransactionError where waiting for the session's end would be waiting for oneself."""
 
@@ -116,7 +122,7 @@ class _Closing:
 
     def start(self, callback: Callback | None) -> Operation[None]:
         """Return the operation."""
-        self._operation = Operation(self, "close", self._steps(callback), callback, 0, timed=False)
+        self._operation = self._session._operate(self, "close", self._steps(callback), callback, 0, timed=False)
         return self._operation
 
     def _steps(self, callback: Callback | None) -> Steps:

@@ -66,12 +66,15 @@ class Gate:
 class Pass:
     """One thing under way; given back exactly once, whoever notices its end first."""
 
-    __slots__ = ("_gate", "_waits")
+    __slots__ = ("_gate", "_waits", "_work")
 
     def __init__(self, gate: Gate) -> None:
         gate.enter()
         self._gate: Gate | None = gate
+        self._work = work = WORK_GATE.get()
         self._waits = 0
+        if work is not None:
+            work.enter()
 
     def begin_waiting(self) -> None:
         """Count as waiting for the others: those that wait likewise do not wait for this one."""
@@ -93,7 +96,12 @@ class Pass:
         if self._waits:
             gate.hold_back(-1)
         gate.leave()
+        if self._work is not None:
+            self._work.leave()
 
+
+WORK_GATE: ContextVar[Gate | None] = ContextVar("evsession gate of a work", default=None)
+"""Counts what the work that this is part of has called, and what that has; see `evsession.session.works`."""
 
 INSIDE: ContextVar[Pass | None] = ContextVar("evsession callback", default=None)
 """The pass of the asynchronous callback that runs here. One that waits for its session's end must not wait for itself."""

@@ -13,7 +13,7 @@ from evsession.config import GraphSessionOptions
 from evsession.errors import SessionError
 from evsession.session.callbacks import shape_of
 from evsession.session.graph_transaction import GraphTransaction
-from evsession.session.waiting import Work
+from evsession.session.works import Work
 
 __all__ = ["Managed", "call_work"]
 

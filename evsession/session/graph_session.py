@@ -22,7 +22,7 @@ from evsession.session.graph_managed import Managed
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
-from evsession.session.waiting import Work
+from evsession.session.works import Work
 from evsession.wire.transport import WireEvent
 
 __all__ = ["GraphSession"]

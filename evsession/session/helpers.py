@@ -12,14 +12,14 @@ from typing import Any
 
 import trio
 
-from evsession.errors import ConfigurationError
+from evsession.errors import ConfigurationError, TransactionError
 from evsession.session.callbacks import Callback, shift
 from evsession.session.calls import call_steps
 from evsession.session.conversation import Conversation
 from evsession.session.endpoint import Endpoint
 from evsession.session.operation import Operation, Owner
 from evsession.session.transaction import end_after
-from evsession.session.waiting import Work as Marked
+from evsession.session.works import Work as Marked
 
 __all__ = ["SessionHelpers", "get_runnable", "get_session", "get_transaction"]
 
@@ -42,11 +42,12 @@ def get_session(existing: Any, work: Work, store: Any = None, callback: Callback
 
     Raises:
         TypeError: `work` cannot be called, or `existing` is neither a session nor a transaction.
+        TransactionError: the transaction that is given has ended.
         ConfigurationError: there is neither a session nor a store.
     """
     callback, store = shift(callback, store)
     owner = _check(existing, work, store)
-    return _operation(owner, "get_session", lambda: _in_session(existing, work, store), callback)
+    return _operation(owner, "get_session", lambda _: _in_session(existing, work, store), callback)
 
 
 def get_transaction(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
@@ -54,7 +55,8 @@ def get_transaction(existing: Any, work: Work, store: Any = None, callback: Call
 
     A new transaction is committed when `work` returns, and rolled back when it raises. It is one of the given session, which
     stays open, or of a new session, which is closed. A transaction that is given, or is open in the given session, is shared:
-    the outermost call ends it.
+    the outermost call ends it. One that another call works in at the same time is not: this call waits for its end. A plain
+    function has ended when what it has called has ended, too, callbacks included.
 
     Args:
         existing: A transaction, a session, or None.
@@ -64,18 +66,19 @@ def get_transaction(existing: Any, work: Work, store: Any = None, callback: Call
 
     Raises:
         TypeError: `work` cannot be called, or `existing` is neither a session nor a transaction.
+        TransactionError: the transaction that is given has ended.
         ConfigurationError: there is neither a session nor a store.
     """
     callback, store = shift(callback, store)
     owner = _check(existing, work, store)
-    return _operation(owner, "get_transaction", lambda: _in_transaction(existing, work, store), callback)
+    return _operation(owner, "get_transaction", lambda marked: _in_transaction(existing, work, store, marked), callback)
 
 
 def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
     """Run `work` in the session or transaction that is given, or in a new session; see `get_session`."""
     callback, store = shift(callback, store)
     owner = _check(existing, work, store)
-    return _operation(owner, "get_runnable", lambda: _in_session(existing, work, store), callback)
+    return _operation(owner, "get_runnable", lambda _: _in_session(existing, work, store), callback)
 
 
 class SessionHelpers:
@@ -124,20 +127,30 @@ def _check(existing: Any, work: Any, store: Any) -> Owner:
     return store
 
 
-def _operation(owner: Owner, name: str, run: Callable[[], Awaitable[Any]], callback: Callback | None) -> Operation[Any]:
+def _operation(owner: Owner, name: str, run: Callable[[Marked], Awaitable[Any]], callback: Callback | None) -> Operation[Any]:
     # Each operation of the work has its own time limit; the work as a whole has none.
     marked = Marked(owner, name)
-    return Operation(owner, name, call_steps(lambda: marked.run(run)), callback, 1, timed=False)
+    return Operation(owner, name, call_steps(lambda: marked.run(lambda: run(marked))), callback, 1, timed=False)
 
 
 async def _in_session(existing: Any, work: Work, store: Any) -> Any:
     if existing is not None:
-        return await _value(work, existing)
+        return await _value(work, _check_open(existing))
+
+    async def finish(session: Any) -> Any:
+        value = await _value(work, session)
+        if session._is_open:  # the work may have closed it
+            await session.drain()  # callbacks of the work may add to it
+            await _finish(session)
+        return value
+
+    return await _in_new_session(store, finish)
+
+
+async def _in_new_session(store: Any, work: Work) -> Any:
     session = store.open_session()
     try:
-        value = await _value(work, session)
-        await session.drain()  # callbacks of the work may add to it
-        await _finish(session)
+        value = await work(session)
     except BaseException as error:
         await end_after(session.aclose, error)  # noqa: ASYNC102 - it shields
         raise
@@ -157,17 +170,31 @@ async def _finish(session: Any) -> None:
     await session.commit()
 
 
-async def _in_transaction(existing: Any, work: Work, store: Any) -> Any:
+async def _in_transaction(existing: Any, work: Work, store: Any, marked: Marked) -> Any:
     if existing is None:
-        return await _in_session(None, lambda session: _in_transaction(session, work, store), store)
+        return await _in_new_session(store, lambda session: _transact(session, work, marked, is_alone=True))
     if not isinstance(existing, Conversation):
-        return await _value(work, existing)
+        return await _value(work, _check_open(existing))
     session: Any = existing
+    # What another call has begun meanwhile is not shared: it would end with that call.
+    while (holder := session._transacting) is not None and holder.is_active and not holder.is_around():
+        await holder.wait()
     if session.assigned_transaction is not None:
         return await _value(work, session.assigned_transaction)
+    return await _transact(session, work, marked, is_alone=False)
+
+
+async def _transact(session: Any, work: Work, marked: Marked, *, is_alone: bool) -> Any:
+    """Work in a new transaction, and end it."""
+    session._transacting = marked
     transaction = await session._begin()
     try:
-        value = await _value(work, transaction)
+        value = work(transaction)
+        is_async = isawaitable(value)
+        if is_async:
+            value = await value
+        if is_alone or not is_async:  # what it has called, and the callbacks of that, are part of a plain function's work
+            await marked.settle()
         if transaction.is_open:
             await transaction.commit()
     except BaseException as error:
@@ -175,6 +202,13 @@ async def _in_transaction(existing: Any, work: Work, store: Any) -> Any:
             await end_after(transaction.rollback, error)  # noqa: ASYNC102 - it shields
         raise
     return value
+
+
+def _check_open(runnable: Any) -> Any:
+    """Return what was given, unless it is a transaction that has ended."""
+    if not isinstance(runnable, Conversation) and not runnable.is_open:
+        raise TransactionError("the transaction that was given has ended: nothing can be done in it")
+    return runnable
 
 
 async def _value(work: Work, runnable: Any) -> Any:

@@ -232,7 +232,7 @@ class Operation(Generic[T]):
             raise
         if results is None and error is None:
             error = self._interruption(cancelled=self._cancelled)
-        if error is not None and not isinstance(error, OperationCancelled):
+        if isinstance(error, SessionError) and not isinstance(error, OperationCancelled):
             self._complete(error)
             await self._announce(error)
         return self._settle(results, error)
@@ -300,9 +300,11 @@ class Operation(Generic[T]):
     def _call(self, function: Callable[..., object], *args: object) -> bool:
         return self._runtime.call(self._owner._gate, self._owner._events, function, *args)
 
-    async def _announce(self, error: BaseException) -> None:
-        handlers = self._owner._events.pick_for(error)
-        self._heard = self._heard or bool(handlers)
+    async def _announce(self, error: SessionError) -> None:
+        """Tell the handlers, unless they have been told of this failure by an operation that this one was waiting for."""
+        handlers = [] if error._is_told else self._owner._events.pick_for(error)
+        error._is_told = error._is_told or bool(handlers)
+        self._heard = self._heard or error._is_told
         await self._tell(error, handlers)
 
     async def _tell(self, error: BaseException, handlers: list[Handler]) -> None:

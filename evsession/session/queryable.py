@@ -91,8 +91,10 @@ class Queryable(list[E]):
         """Return whether there is none."""
         return not self
 
-    def load(self, key: str) -> E | None:
+    def load(self, key: str | None) -> E | None:
         """Return the document with this key (in any case, as on the server), or None; projections have it, too."""
+        if key is None:  # of a document that refers to none
+            return None
         folded, keys = fold(key), self._keys or {}
         for item in self:
             known = (

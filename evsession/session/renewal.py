@@ -33,6 +33,8 @@ class Renewal:
     def renew(self, known: Known, row: Row, metadata: Mapping[str, JSON], version: str | None) -> None:
         """Let an entity without edits take the values of a newer row; one with edits keeps them and its old version.
 
+        What only stands for a document goes on doing so.
+
         Args:
             known: The entity.
             row: What the server has.
@@ -40,7 +42,7 @@ class Renewal:
             version: The entity's version when the server was asked; if it is another one by now, the row may be the older one.
         """
         is_old = known.version != version and not is_later(metadata.get(CHANGE_VECTOR), known.version)
-        if is_old or known.writes or known.unsure is not None or self._unit.is_pending(known):
+        if is_old or known.is_reference or known.writes or known.unsure is not None or self._unit.is_pending(known):
             return
         known.snapshot = refill(known.entity, row)
         _take_facts(known, metadata)

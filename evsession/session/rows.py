@@ -13,6 +13,7 @@ from evsession.errors import SessionClosed, SessionError
 from evsession.session.callbacks import Callback
 from evsession.session.operation import Operation, Owner, Steps
 from evsession.session.streaming import Streaming
+from evsession.session.works import Work
 
 __all__ = ["Rows"]
 
@@ -131,9 +132,13 @@ class _Consumption:
     def __init__(self, stream: Rows[Any], on_item: Callable[[Any], object] | None) -> None:
         self._stream = stream
         self._on_item = on_item
+        self._work = Work(stream._owner, stream.name)
 
     async def wait(self) -> None:
         """Read to the end."""
+        await self._work.run(self._read)
+
+    async def _read(self) -> None:
         stream = self._stream
         try:
             while True:

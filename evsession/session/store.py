@@ -12,7 +12,13 @@ import trio
 
 from evsession.config import Conventions, Options, SessionOptions, check_flag
 from evsession.errors import ConfigurationError, SessionError
-from evsession.raven.admin import create_database_flow, delete_database_flow, delete_index_flow, put_index_flow
+from evsession.raven.admin import (
+    create_database_flow,
+    delete_database_flow,
+    delete_index_flow,
+    put_index_flow,
+    server_version_flow,
+)
 from evsession.raven.hilo import HiLoRanges, hilo_return_flow
 from evsession.raven.vocabulary import Database
 from evsession.session.bulk import BulkInsert
@@ -223,6 +229,16 @@ class Store(SessionHelpers, Endpoint):
         """
         return Operation(self, "delete_index", _steps(lambda: delete_index_flow(self._choose(None), name)), callback, 0)
 
+    def server_version(self, callback: Callback | None = None) -> Operation[str]:
+        """Ask which RavenDB it is, such as ``"7.1.5"``; asks each time, and needs no database.
+
+        The embedded server names the version that it behaves like, and after a plus its own: ``"7.1.0+evsession-0.1.0"``.
+
+        Raises:
+            ProtocolError: it is no RavenDB.
+        """
+        return Operation(self, "server_version", _ask_version(), callback, 1)
+
     def __repr__(self) -> str:
         return f"<Store {self._where()} {self._database.name if self._database else None!r} {self._state.value}>"
 
@@ -231,3 +247,7 @@ def _steps(build: Callable[[], Flow[object]]) -> Steps:
     """Return the steps of an operation without results; bad arguments are found when its request is made."""
     yield from build()
     return ()
+
+
+def _ask_version() -> Steps:
+    return ((yield from server_version_flow()),)

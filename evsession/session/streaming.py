@@ -10,7 +10,7 @@ import trio
 
 from evsession.errors import OperationTimeout, SessionError
 from evsession.session.operation import Owner
-from evsession.wire.transport import Exchange, Trail
+from evsession.wire.transport import Exchange, Trail, WireEvent
 
 __all__ = ["Streaming"]
 
@@ -25,7 +25,7 @@ class Streaming:
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._runtime, self._transport = owner._running()
-        self._trail = Trail(self.name)
+        self._trail = Trail(self.name, self._observe if owner._events.observes else None)
         self._exchange: Exchange | None = None
 
     async def _wait(self, step: Callable[[], Awaitable[T]]) -> T:
@@ -49,6 +49,10 @@ class Streaming:
                 error.url = error.url or self._trail.url
                 error.uncertain = error.uncertain or (writes and self._trail.sent)
             raise
+
+    def _observe(self, event: WireEvent) -> None:
+        for handler in self._owner._events.pick(event.name):
+            self._runtime.call(self._owner._gate, self._owner._events, handler, event)
 
     def _tell(self, error: SessionError) -> None:
         """Tell the handlers of a failure."""

@@ -52,6 +52,8 @@ class Transactional(Protocol):
 class Transaction:
     """An open transaction of a session. Everything that its session can do, it can: ``tx.load``, ``tx.add``, ``tx.query``.
 
+    When it has ended, all of that raises `TransactionError`.
+
     Attributes:
         session: The session.
     """
@@ -98,7 +100,9 @@ class Transaction:
     def __getattr__(self, name: str) -> Any:
         if name[:1] == "_" or name == "session":
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return getattr(self.session, name)
+        found = getattr(self.session, name)
+        self._check_open()
+        return found
 
     def __repr__(self) -> str:
         return f"<Transaction {'open' if self.is_open else 'ended'}, {self.staged} staged>"

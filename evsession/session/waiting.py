@@ -2,66 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import Generator
 from typing import Any
 
 from evsession.errors import TransactionError
 from evsession.session.callbacks import Callback
 from evsession.session.conversation import Conversation
-from evsession.unitofwork.hooks import calling
+from evsession.session.operation import Operation, Owner, Steps
+from evsession.session.works import works_of
+from evsession.unitofwork.hooks import Calling, calling, calling_now
 from evsession.unitofwork.unit import UnitOfWork
 
-__all__ = ["Waiting", "Work"]
+__all__ = ["Waiting"]
 
 
-class Work:
-    """A function of the program that an operation of a session waits for: what it awaits must not wait for that operation.
+class Later(Operation[Any]):
+    """An operation that a hook has called with a callback: it waits for the commit that waits for the hook."""
 
-    Args:
-        session: The session.
-        name: The operation.
-        keeps_turn: Whether what writes and what runs statements waits for the operation, too.
-    """
+    __slots__ = ("_hook",)
 
-    __slots__ = ("is_active", "keeps_turn", "name", "outer", "session")
+    def __init__(
+        self, call: Calling, owner: Owner, name: str, steps: Steps, callback: Callback | None, width: int, *, timed: bool
+    ) -> None:
+        super().__init__(owner, name, steps, callback, width, timed=timed)
+        self._hook = call
 
-    def __init__(self, session: object, name: str, *, keeps_turn: bool = False) -> None:
-        self.session = session
-        self.name = name
-        self.keeps_turn = keeps_turn
-        self.is_active = False
-        self.outer: Work | None = None
-
-    async def run(self, function: Callable[[], Awaitable[Any]]) -> Any:
-        """Call the function, and let everything that it starts know what it is part of."""
-        self.outer = WORK.get()
-        token = WORK.set(self)
-        self.is_active = True
-        try:
-            return await function()
-        finally:
-            self.is_active = False
-            WORK.reset(token)
-
-
-WORK: ContextVar[Work | None] = ContextVar("evsession work", default=None)
-
-
-def works_of(session: object) -> list[Work]:
-    """Return the work of the session's operations that this is part of, the innermost first."""
-    found, work = [], WORK.get()
-    while work is not None:
-        if work.is_active and work.session is session:
-            found.append(work)
-        work = work.outer
-    return found
+    def __await__(self) -> Generator[Any, Any, Any]:
+        if calling_now(self._hook):
+            raise TransactionError(
+                f"{self.name}() that is awaited in a hook, or returned by it, would wait for the commit that calls the hook;"
+                " its callback is called after that commit"
+            )
+        return super().__await__()
 
 
 class Waiting(Conversation):
     """Knows what a session waits for: hooks, and the work of transactions."""
 
     _unit: UnitOfWork[Any]
+
+    def _operate(
+        self, owner: Owner, name: str, steps: Steps, callback: Callback | None, width: int, *, timed: bool = True
+    ) -> Operation[Any]:
+        call = calling(self._unit)
+        if call is None:
+            return super()._operate(owner, name, steps, callback, width, timed=timed)
+        return Later(call, owner, name, steps, callback, width, timed=timed)
 
     def _refuse_end(self, name: str, callback: Callback | None) -> None:
         self._refuse_in_hook(name, callback)

@@ -20,7 +20,8 @@ from evsession.session.gate import Turns
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
 from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
-from evsession.session.waiting import Waiting, Work
+from evsession.session.waiting import Waiting
+from evsession.session.works import Work
 from evsession.unitofwork.changes import Change, EntityChanges
 from evsession.unitofwork.commit import Backend, Commit, Saved
 from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall
@@ -51,6 +52,7 @@ class Working(Waiting, ABC, Generic[S]):
         self._turns = Turns()
         self._number = next(_NUMBERS)
         self._transaction: Transaction | None = None
+        self._transacting: Work | None = None
         self._commit: Commit[S] | None = None
         self._is_committing = False
 
@@ -167,7 +169,7 @@ class Working(Waiting, ABC, Generic[S]):
         self, name: str, callback: Callback | None, *, flush: bool = False, only_staged: bool = False
     ) -> Operation[Saved]:
         self._refuse_in_hook(name, callback)
-        return Operation(self, name, self._commit_steps(flush=flush, only_staged=only_staged), callback, 1)
+        return self._operate(self, name, self._commit_steps(flush=flush, only_staged=only_staged), callback, 1)
 
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
         self._check_turn("commit_transaction" if only_staged else "flush" if flush else "commit")
@@ -198,7 +200,7 @@ class Working(Waiting, ABC, Generic[S]):
         entities stay; `revert` undoes edits.
         """
         self._refuse_in_hook("rollback", callback)
-        return Operation(self, "rollback", self._rollback_steps(), callback, 0)
+        return self._operate(self, "rollback", self._rollback_steps(), callback, 0)
 
     def _rollback_steps(self) -> Steps:
         self._check_turn("rollback")
@@ -254,7 +256,8 @@ class Working(Waiting, ABC, Generic[S]):
         Without `work` it is a block: ``async with session.transaction():``.
 
         Args:
-            work: A function of the session, plain or async; its value is the result.
+            work: A function of the session, plain or async; its value is the result. A plain one has ended when what it has
+                called has ended, too, callbacks included.
             callback: Called with the error and the value.
             retries: How often to start again when the commit meets a `ConcurrencyError`. Before each further attempt the
                 session forgets every entity (`clear`), so `work` must load what it changes.
@@ -277,16 +280,20 @@ class Working(Waiting, ABC, Generic[S]):
             raise ValueError(f"retries is how often to start again, not {retries!r}")
         chosen = work
         marked = Work(self, "transaction")
-        steps = call_steps(lambda: marked.run(lambda: self._transact(chosen, retries)))
-        return Operation(self, "transaction", steps, callback, 1, timed=False)
+        steps = call_steps(lambda: marked.run(lambda: self._transact(chosen, retries, marked)))
+        return self._operate(self, "transaction", steps, callback, 1, timed=False)
 
-    async def _transact(self, work: Callable[[Any], Any], retries: int) -> Any:
+    async def _transact(self, work: Callable[[Any], Any], retries: int, marked: Work) -> Any:
         while True:
             block = TransactionBlock(self)
             try:
                 async with block:
+                    self._transacting = marked
                     value = work(self)
-                    return await value if isawaitable(value) else value
+                    if isawaitable(value):
+                        return await value
+                    await marked.settle()
+                    return value
             except ConcurrencyError:
                 if not retries or block.is_committed:
                     raise

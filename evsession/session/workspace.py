@@ -184,6 +184,7 @@ class Workspace:
         """
         known = self._map.of(entity)
         if known is not None:
+            self._check_again(known, key, collection, metadata)
             self.unit.take_back(known)
             return
         met = None if self._met is None else self._met.take(entity)
@@ -193,19 +194,38 @@ class Workspace:
         if is_reference(entity):
             raise ConfigurationError(f"{entity!r} refers to a document of another session; get a reference from this one")
         facts, version = own_metadata(entity)
-        if metadata is not None:
-            facts.update(checked_metadata(metadata))
-        if collection is not None:
-            named: Any = collection
-            if not isinstance(named, str) or not named:
-                raise ConfigurationError(f"a collection is named by a text, not by {collection!r}")
-            facts[COLLECTION] = collection
+        facts.update(_chosen_facts(collection, metadata))
         if key is not None:
             check_new_key(key)
         address = key if key is not None else self._key_of_id(entity, collection)
         self.unit.add(Tracked(entity, address, version, None, facts, is_named=key is not None))
         if key is not None:
             set_key(entity, key)
+
+    def _check_again(self, known: Known, key: str | None, collection: str | None, metadata: Mapping[str, JSON] | None) -> None:
+        """Let a new entity that is stored again have what is said of it now; one that is in the database has all that already.
+
+        Raises:
+            KeyConflict: another object of this session has the key.
+            ConfigurationError: the entity is in the database, with another key, collection or metadata.
+        """
+        facts = _chosen_facts(collection, metadata)
+        if known.snapshot is None and not known.writes:
+            if key is not None:
+                self._map.rekey(known, check_new_key(key))
+                known.is_named = True
+                set_key(known.entity, key)
+            known.facts.update(facts)
+            return
+        named = {} if key is None else {"key": (known.key, key)}
+        said = {name: (known.facts.get(name), value) for name, value in facts.items()}
+        for name, (now, chosen) in {**named, **said}.items():
+            if now != chosen:
+                raise ConfigurationError(
+                    f"{known.entity!r} is known to this session with the {name} {now!r}, not {chosen!r}; store a copy to have"
+                    " both, or patch the document",
+                    key=known.key,
+                )
 
     def _key_of_id(self, entity: Any, collection: str | None) -> str | None:
         """Return the key that the entity's id means, by which reads may know it already.
@@ -342,6 +362,8 @@ class Workspace:
             if known is None or known.snapshot is None or known.is_written:
                 return
         self.unit.forget(known)
+        # Stored again it is a new document, with the metadata that is the program's own.
+        set_metadata(known.entity, own_metadata(known.entity)[0])
 
     def discard(self, entity: Any) -> bool:
         """Take back a `store` that was not saved; return whether there was one."""
@@ -357,3 +379,14 @@ class Workspace:
 
     def __len__(self) -> int:
         return len(self._map)
+
+
+def _chosen_facts(collection: str | None, metadata: Mapping[str, JSON] | None) -> dict[str, JSON]:
+    """Return what the program says of a document beside its fields."""
+    facts = dict(checked_metadata(metadata)) if metadata is not None else {}
+    if collection is not None:
+        named: Any = collection
+        if not isinstance(named, str) or not named:
+            raise ConfigurationError(f"a collection is named by a text, not by {collection!r}")
+        facts[COLLECTION] = collection
+    return facts

@@ -141,6 +141,7 @@ class Commit(Generic[S]):
         if ends:
             yield from self._backend.end()
             yield from self._call(self._whole("commit.post", everything, saved), None, None)
+            self._undo.clear()  # what it has added or removed waits for the next commit
 
     def _freeze(self, entities: Iterable[Tracked[S]]) -> list[Staged[S]]:
         here = [known for known in entities if self._unit.map.of(known.entity) is known]

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from evsession.errors import ConfigurationError, TransactionError
 from evsession.unitofwork.changes import Changes
 
-__all__ = ["HOOKS", "Calling", "CommitEvent", "Hook", "HookCall", "Listeners", "calling"]
+__all__ = ["HOOKS", "Calling", "CommitEvent", "Hook", "HookCall", "Listeners", "calling", "calling_now"]
 
 Hook: TypeAlias = Callable[["CommitEvent"], Awaitable[object] | object]
 
@@ -49,7 +49,7 @@ class CommitEvent:
     saved), add and remove others (they join the commit as a further round), and veto some with `prevent` (evicting them does
     not). An exception that it raises ends the commit, nothing is written, and what hooks had queued is taken back. After a
     ``.post`` hook's exception the write stands. Edits made by a ``.post`` hook wait for the next commit; what it adds or removes
-    is written in a further round.
+    is written in a further round, but for ``commit.post``, when all is over: then it waits for the next commit, too.
 
     Attributes:
         name: The event, such as ``"insert.pre"``.
@@ -141,6 +141,11 @@ def calling(unit: object) -> Calling | None:
     """Return the call of a hook in whose context this is, if it is one of this unit of work's commits."""
     call = CALLING.get()
     return call if call is not None and call.is_active and call.unit is unit else None
+
+
+def calling_now(call: Calling) -> bool:
+    """Return whether this is in the context of a hook that is called by it."""
+    return call.is_active and CALLING.get() is call
 
 
 class HookCall:

@@ -155,3 +155,14 @@ async def test_a_missing_database(store: evsession.Store) -> None:
         wire = Wire(session)
         assert not await session.exists("dogs/1", told)
         assert len(wire) == 1
+
+
+async def test_observers_are_told(make_store: Any) -> None:
+    store = make_store()
+    sent, answered = Told(), Told()
+    store.on("request", sent)
+    store.on("response", answered)
+    async with store, store.bulk_insert() as insert:
+        await insert.store(Dog(), key="dogs/1")
+    assert [(event.operation, event.method) for event in sent.errors] == [("bulk_insert", "GET"), ("bulk_insert", "POST")]
+    assert [event.status_code for event in answered.errors] == [200, 201]

@@ -187,3 +187,24 @@ async def test_handlers_are_told(careful: evsession.Session, store: evsession.St
     assert isinstance(told.errors[0], evsession.ConcurrencyError)
     await put(store, {"dogs/free": {}})
     assert wire.take() == ["GET /docs", "POST /bulk_docs"]
+
+
+@pytest.mark.usefixtures("family")
+@pytest.mark.parametrize("way", ["delete", "delete a key", "remove", "remove a key"])
+async def test_what_was_deleted_here_may_be_stored_again(session: evsession.Session, store: evsession.Store, way: str) -> None:
+    session.options.use_optimistic_concurrency = True
+    new = Dog({"name": "Rex"}, id="rex")
+    session.store(new, metadata={"by": "me"})
+    await session.save()
+    session.clear()
+    rex = await session.load("dogs/rex")
+    what = "dogs/rex" if "key" in way else rex
+    if way.startswith("delete"):
+        await session.delete(what)
+    else:
+        await session.remove(what).commit()
+    assert await read(store, "dogs/rex") is None
+    session.store(rex)
+    assert await session.save() == ["dogs/rex"]
+    stored = await read(store, "dogs/rex")
+    assert (stored, stored.metadata["by"], stored.metadata["@collection"]) == ({"name": "Rex"}, "me", "Dogs")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import evsession
-from tests.conformance.kennel import BILLY, MAX, Told, change, etag_of, read
+from tests.conformance.kennel import BILLY, MAX, Dog, Told, change, etag_of, read
 
 
 @pytest.mark.usefixtures("family")
@@ -108,3 +108,17 @@ async def test_of_two_at_once_the_session_takes_the_later_result(session: evsess
         for operation in [session.patch(MAX, [{"Type": "Inc", "Name": "age", "Value": 1}]) for _ in range(4)]:
             await operation
         assert max.age == (await read(store, MAX))["age"] == age + 4 * round + 4
+
+
+@pytest.mark.usefixtures("family")
+async def test_what_stands_for_the_document_goes_on_doing_so(session: evsession.Session, store: evsession.Store) -> None:
+    max = session.get_reference(Dog, MAX)
+    await session.patch(MAX, [{"Type": "Inc", "Name": "age", "Value": 1}])
+    assert (await read(store, MAX))["age"] == 13
+    with pytest.raises(evsession.NotLoaded):
+        assert max.age
+    max.name = "Maxi"
+    await session.patch(MAX, [{"Type": "Inc", "Name": "age", "Value": 1}])
+    await session.save()
+    stored = await read(store, MAX)
+    assert (stored["age"], stored["name"]) == (14, "Maxi")

@@ -241,3 +241,31 @@ async def test_thousands_at_once(session: evsession.Session, wire: Wire, store: 
         dog.number = -1
     assert len(await session.save()) == 5
     assert (await read(store, "dogs/n4000")).number == -1
+
+
+class TestStoredAgain:
+    async def test_a_new_one_has_what_is_said_of_it_last(self, session: evsession.Session, store: evsession.Store) -> None:
+        dog = Dog(name="Rex")
+        session.store(dog).store(dog, key="pets/rex", collection="Pets", metadata={"by": "me"})
+        session.store(dog, metadata={"for": "you"})
+        assert await session.save() == ["pets/rex"]
+        stored = await read(store, "pets/rex")
+        assert [stored.metadata[name] for name in ("@collection", "by", "for")] == ["Pets", "me", "you"]
+        assert dog.id == "pets/rex"
+
+    async def test_a_taken_key_changes_nothing(self, session: evsession.Session) -> None:
+        one, other = Dog(), Dog()
+        session.store(one, key="dogs/one").store(other)
+        with pytest.raises(evsession.KeyConflict):
+            session.store(other, key="dogs/one")
+        assert other.id is None
+
+    @pytest.mark.usefixtures("family")
+    @pytest.mark.parametrize("said", [{"key": "dogs/copy"}, {"collection": "Pets"}, {"metadata": {"@expires": "2090-01-01"}}])
+    async def test_of_one_in_the_database_nothing_else_can_be_said(self, session: evsession.Session, said: Any) -> None:
+        max = await session.load(MAX)
+        max.age = 99
+        with pytest.raises(evsession.ConfigurationError, match="is known to this session with"):
+            session.store(max, **said)
+        session.store(max, key=MAX, collection="Dogs")
+        assert await session.save() == [MAX]

@@ -58,7 +58,7 @@ async def test_documents_are_whole_and_not_remembered(pack: evsession.Session) -
     known.age = 12
     streamed.age = 5
     assert await pack.save() == []
-    assert wire.take() == ["GET /docs"]
+    assert wire.take() == ["GET /docs", "POST /queries"]
 
 
 async def test_projections(pack: evsession.Session) -> None:
@@ -71,6 +71,13 @@ async def test_with_on_document_and_callback(pack: evsession.Session) -> None:
     assert await pack.stream(Dog, {"breed": "Labrador"}, told, on_document=seen) == 2
     assert names([call[0] for call in seen.calls]) == ["Billy", "Russell"]
     assert told.calls == [(None, 2)]
+
+
+async def test_on_document_cannot_wait_for_its_own_stream(pack: evsession.Session) -> None:
+    for wait in (pack.drain, pack.aclose, pack.close):
+        with pytest.raises(evsession.TransactionError, match=r"in the work of stream\(\)"):
+            await pack.stream(Dog, on_document=lambda dog, wait=wait: wait())
+    assert await pack.stream(Dog, on_document=lambda dog: pack.exists(MAX)) == len(EVERYBODY)
 
 
 async def test_an_async_on_document_holds_the_stream(pack: evsession.Session) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 import evsession
 from evsession import get_runnable, get_session, get_transaction
@@ -481,3 +482,125 @@ class TestCalling:
             assert await find(None, "Peter") is not one
 
         await store.get_session(None, work)
+
+
+class TestTransactionsThatHaveEnded:
+    async def test_what_work_has_rolled_back_is_not_written(self, call: Any, store: evsession.Store) -> None:
+        async def work(transaction: Any) -> str:
+            transaction.add(Log("never"))
+            await transaction.rollback()
+            return "value"
+
+        assert await call("get_transaction", None, work, store) == "value"
+        assert await names_of(store, Log) == []
+
+    @pytest.mark.parametrize("name", ALL)
+    async def test_nothing_can_be_done_in_them(self, call: Any, name: str, session: Any, store: evsession.Store) -> None:
+        transaction = session.use_transaction()
+        await session.commit()
+        ran: list[Any] = []
+        told = Told()
+        with pytest.raises(evsession.TransactionError, match="has ended"):
+            await call(name, transaction, ran.append, store, told)
+        assert isinstance(told.errors[0], evsession.TransactionError)
+        for method in ("add", "load", "commit"):
+            with pytest.raises(evsession.TransactionError, match="has ended"):
+                getattr(transaction, method)(Log("x"))
+        assert not ran
+        assert session.changes() == []
+        assert (transaction.is_open, transaction.staged, transaction.session) == (False, 0, session)
+
+    async def test_work_may_close_the_session_that_was_opened_for_it(self, call: Any, store: evsession.Store) -> None:
+        async def work(session: Any) -> str:
+            session.add(Log("x"))
+            await session.commit()
+            await session.aclose()
+            return "value"
+
+        assert await call("get_session", None, work, store) == "value"
+        assert await names_of(store, Log) == ["x"]
+
+
+class TestOneSession:
+    async def test_calls_at_once_take_turns(self, call: Any, session: evsession.Session, store: evsession.Store) -> None:
+        begun = trio.Event()
+
+        async def bad(transaction: Any) -> None:
+            transaction.add(Log("bad"))
+            begun.set()
+            await trio.testing.wait_all_tasks_blocked()
+            raise KeyError("mine")
+
+        async def good(transaction: Any) -> str:
+            transaction.add(Log("good"))
+            await trio.testing.wait_all_tasks_blocked()
+            transaction.add(Log("better"))
+            return "value"
+
+        told = Told()
+        call("get_transaction", session, bad, store, told)
+        await begun.wait()
+        operations = [call("get_transaction", session, good, store) for _ in range(2)]
+        assert [await operation for operation in operations] == ["value", "value"]
+        assert isinstance(told.errors[0], KeyError)
+        # What the first one had added is pending again, as after any rollback.
+        assert await names_of(store, Log) == ["bad", "better", "better", "good", "good"]
+
+    async def test_a_call_in_the_work_of_another_shares(self, call: Any, session: Any, store: evsession.Store) -> None:
+        async def inner(transaction: Any) -> Any:
+            transaction.add(Log("inner"))
+            return transaction
+
+        async def outer(transaction: Any) -> None:
+            assert await call("get_transaction", session, inner, store) is transaction
+            assert transaction.is_open
+
+        await call("get_transaction", session, outer, store)
+        await session.transaction(lambda _: call("get_transaction", session, inner, store))
+        assert await names_of(store, Log) == ["inner", "inner"]
+
+    async def test_work_of_callbacks_has_ended_when_they_have(self, call: Any, session: Any, store: evsession.Store) -> None:
+        def work(runnable: Any) -> str:
+            def loaded(error: Any, peter: Any) -> None:
+                peter.logins += 1
+                runnable.exists(PETER, lambda error, found: runnable.add(Log(f"found {found}")))
+
+            runnable.load(PETER, loaded)
+            return "value"
+
+        assert await session.transaction(work) == "value"
+        assert await call("get_transaction", session, work, store) == "value"
+        assert await call("get_session", session, lambda given: given.transaction(work), store) == "value"
+        assert session.changes() == []
+        assert (await row(store, PETER)).logins == 3
+        assert await names_of(store, Log) == ["found True"] * 3
+
+
+class TestHandlers:
+    async def test_are_told_once_of_what_fails_in_the_work(self, call: Any, session: Any, store: evsession.Store) -> None:
+        heard = Told()
+        session.on(404, heard)
+
+        async def work(runnable: Any) -> None:
+            await runnable.patch("users/none", [{"Type": "Inc", "Name": "logins", "Value": 1}])
+
+        for name in ALL:
+            with pytest.raises(evsession.SessionError):
+                await call(name, session, work, store)
+        with pytest.raises(evsession.SessionError):
+            await session.transaction(work)
+        assert [error.operation for error in heard.errors] == ["patch"] * 4
+
+    async def test_are_not_told_of_the_program_s_own_exceptions(self, call: Any, session: Any, store: evsession.Store) -> None:
+        heard = Told()
+        session.on("error", heard)
+
+        def work(runnable: Any) -> None:
+            raise LookupError("mine")
+
+        for name in ALL:
+            with pytest.raises(LookupError, match="mine"):
+                await call(name, session, work, store)
+        with pytest.raises(LookupError, match="mine"):
+            await session.stream(User, on_document=work)
+        assert not heard.calls

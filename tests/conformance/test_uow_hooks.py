@@ -686,3 +686,28 @@ class TestVetoedDeletions:
         wire.take()
         assert await session.remove(peter).commit() == []
         assert not wire.take()
+
+
+class TestAfterTheCommit:
+    async def test_what_is_added_and_removed_waits_for_the_next(self, session: evsession.Session, store: evsession.Store) -> None:
+        peter, anna = await session.load([PETER, ANNA])
+
+        @session.once("commit.post")
+        def hook(event: CommitEvent) -> None:
+            session.add(Log("after", id="after")).remove(anna)
+
+        peter.name = "Petra"
+        assert (await session.commit(), session.rounds) == ([PETER], 1)
+        assert [(change.key, change.kind) for change in session.changes()] == [(ANNA, "delete"), ("logs/after", "insert")]
+        saved = await session.commit()
+        assert (saved, saved.removed) == (["logs/after"], [ANNA])
+
+    async def test_nothing_stays_of_one_that_raises(self, session: evsession.Session) -> None:
+        @session.once("commit.post")
+        def hook(event: CommitEvent) -> None:
+            session.add(Log("after"))
+            raise LookupError("mine")
+
+        with pytest.raises(LookupError):
+            await session.add(Log("x")).commit()
+        assert session.changes() == []

@@ -2,8 +2,22 @@ from typing import Any
 
 import pytest
 
-from evsession.errors import ConcurrencyError, ConfigurationError, DatabaseMissing, InvalidDocument, SessionError
-from evsession.raven.admin import create_database_flow, delete_database_flow, delete_index_flow, put_index_flow
+from evsession.errors import (
+    AuthenticationError,
+    ConcurrencyError,
+    ConfigurationError,
+    DatabaseMissing,
+    InvalidDocument,
+    ProtocolError,
+    SessionError,
+)
+from evsession.raven.admin import (
+    create_database_flow,
+    delete_database_flow,
+    delete_index_flow,
+    put_index_flow,
+    server_version_flow,
+)
 from evsession.raven.vocabulary import Database
 from tests.unit.raven.flows import answer, body_of, run
 
@@ -107,3 +121,30 @@ def test_delete_index() -> None:
     assert missed.value.database == "North-wind"
     with pytest.raises(ConfigurationError):
         next(delete_index_flow(DATABASE, ""))
+
+
+@pytest.mark.parametrize(
+    ("commit", "version"), [("082d079", "7.1.5"), ("evsession-0.1.0", "7.1.5+evsession-0.1.0"), (None, "7.1.5"), (5, "7.1.5")]
+)
+def test_the_version_of_the_server(commit: Any, version: str) -> None:
+    said = {"BuildVersion": 71028, "ProductVersion": "7.1", "CommitHash": commit, "FullVersion": "7.1.5"}
+    [request], result = run(server_version_flow(), answer(200, said))
+    assert (request.method, request.target, request.writes) == ("GET", "/build/version", False)
+    assert result == version
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "error"),
+    [
+        (200, {"ProductVersion": "7.1"}, ProtocolError),
+        (200, [], ProtocolError),
+        (200, b"<html>", ProtocolError),
+        (404, {"errors": [{"code": "Neo.ClientError.Request.Invalid", "message": "Not Found"}]}, ProtocolError),
+        (403, {"Message": "no"}, AuthenticationError),
+        (500, {"Type": "Odd", "Message": "no"}, SessionError),
+    ],
+)
+def test_what_says_no_version(status: int, said: Any, error: type[SessionError]) -> None:
+    with pytest.raises(error) as caught:
+        run(server_version_flow(), answer(status, said))
+    assert type(caught.value) is error

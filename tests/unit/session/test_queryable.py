@@ -82,6 +82,7 @@ def test_element_at_and_random() -> None:
 def test_load_by_key_in_any_case() -> None:
     assert DOGS.load("DOGS/Max") is MAX
     assert DOGS.load("dogs/gone") is None
+    assert DOGS.load(None) is None
     projected = Document({"__document_id": "dogs/max", "age": 12})
     assert Queryable([Document(), projected]).load("dogs/max") is projected
 

@@ -1081,6 +1081,40 @@ class TestHooks:
             assert order[1][0] is None
             assert len(tiny.batches) == 1
 
+    @pytest.mark.parametrize("name", ["commit", "flush", "rollback", "transaction", "close"])
+    @pytest.mark.parametrize("event", ["insert.pre", "insert.post"])
+    async def test_with_a_callback_it_must_not_be_waited_for(self, scripted: Scripted, name: str, event: str) -> None:
+        tiny = TinyRaven()
+        told: list[Any] = []
+        async with on(scripted, tiny) as (session, _):
+
+            def later() -> Any:
+                arguments = [lambda session: None] if name == "transaction" else []
+                return getattr(session, name)(*arguments, lambda *results: told.append(results))
+
+            async def awaits(event: CommitEvent) -> None:
+                with pytest.raises(evsession.TransactionError, match=f"^{name}.*would wait for the commit"):
+                    await later()
+
+            session.once(event, awaits)
+            await session.add(Dog()).commit()
+            session.once(event, lambda event: later())
+            with pytest.raises(evsession.TransactionError, match="returned by it"):
+                await session.add(Dog()).commit()
+        assert len(told) == 2
+
+    async def test_what_waits_for_the_commit_may_be_awaited_elsewhere(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            operations: list[Any] = []
+
+            @session.once("insert.pre")
+            def hook(event: CommitEvent) -> None:
+                operations.append(session.commit(lambda error, saved: None))
+
+            await session.add(Dog()).commit()
+            assert await operations[0] == []
+
     async def test_another_session_may_commit_in_a_hook(self, scripted: Scripted) -> None:
         tiny = TinyRaven()
         stores: list[evsession.Store] = []
