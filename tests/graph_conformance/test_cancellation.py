@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import trio
@@ -190,3 +191,30 @@ async def test_a_commit_of_what_has_failed_ends_it(graph: evsession.GraphStore, 
             await tx.commit()
         assert (tx.is_open, session.has_transaction()) == (False, False)
         assert (await session.run("RETURN 1")).value() == 1
+
+
+@pytest.mark.parametrize("name", ["commit", "write_transaction", "transaction", "get_transaction"])
+async def test_a_commit_inside_of_something_that_was_cancelled(graph: evsession.GraphStore, label: str, name: str) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+    late = Late(graph, "/commit")
+
+    async def run(tx: Any) -> None:
+        await tx.run(f"CREATE (:{label})")
+
+    calls: dict[str, Callable[[evsession.GraphSession], Any]] = {
+        "commit": lambda session: session.add(users(id="1")).commit(),
+        "write_transaction": lambda session: session.write_transaction(run),
+        "transaction": lambda session: session.transaction(run),
+        "get_transaction": lambda session: evsession.get_transaction(session, run),
+    }
+    async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session:
+        operation = calls[name](session)
+        with trio.fail_after(5):
+            await late.reached.wait()
+        operation.cancel()
+        with pytest.raises(evsession.OperationCancelled) as caught:
+            await operation
+        assert caught.value.uncertain
+        session.clear()
+    async with graph.open_session() as other:
+        assert await count(other, label) == 1
