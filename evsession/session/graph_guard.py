@@ -60,7 +60,7 @@ class Guard(_Passing):
     async def send(self, request: Request, trail: Trail) -> Response:
         """Send the request; if there is no answer, the transaction has failed and is rolled back before that is told."""
         transaction = self._transaction
-        if transaction._opened is None and transaction._tag and request.method == "POST":
+        if transaction._opened is None and request.method == "POST":
             return await self._begin(request, trail)
         try:
             return await self.transport.send(request, trail)
@@ -81,7 +81,7 @@ class Guard(_Passing):
             raise
 
     async def _begin(self, request: Request, trail: Trail) -> Response:
-        """Begin by a statement: the transaction is known by its answer alone."""
+        """Begin, maybe by a statement: the transaction is known by its answer alone."""
         transaction = self._transaction
         database = transaction._session._database
         response: Response | None = None

@@ -218,3 +218,10 @@ async def test_a_commit_inside_of_something_that_was_cancelled(graph: evsession.
         session.clear()
     async with graph.open_session() as other:
         assert await count(other, label) == 1
+
+
+async def test_a_transaction_whose_begin_was_cancelled(graph: evsession.GraphStore) -> None:
+    late = Late(graph, "/tx", delay=0.1)
+    async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session:
+        await cancelled_when(late, session.begin_transaction)
+        assert (session.has_transaction(), late.statuses) == (False, [("POST", 202), ("DELETE", 200)])

@@ -285,6 +285,19 @@ async def test_cancelled_at_the_statement_that_begins(comes: str, autojump_clock
         assert session._managed is None
 
 
+@pytest.mark.parametrize("comes", ["late", "never"])
+async def test_cancelled_while_it_begins(comes: str, autojump_clock: trio.testing.MockClock) -> None:
+    async def begin(request: evsession.Request) -> evsession.Response:
+        await trio.sleep(math.inf if comes == "never" else 2)
+        return opened("t1")
+
+    async with scripted_graph(begin, ROLLED_BACK) as (session, transport):
+        with trio.CancelScope(deadline=trio.current_time() + 1) as scope:
+            await session.begin_transaction()
+        assert (scope.cancelled_caught, session.has_transaction()) == (True, False)
+        assert sent(transport) == ["POST /tx", "DELETE /tx/t1"][: 2 if comes == "late" else 1]
+
+
 async def test_reset_of_a_transaction() -> None:
     async with scripted_graph(opened(), ROLLED_BACK) as (session, transport):
         tx = await session.begin_transaction()
