@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any, TypeVar, overload
 
 from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.neo4j.addresses import address_of
 from evsession.neo4j.cypher import labels_of
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
@@ -51,7 +52,7 @@ class NodeInfo:
 
     def address(self, key: Any) -> str:
         """Return the key in the identity map of the node with this primary key."""
-        return f"{':'.join(self.labels)}/{key}"
+        return address_of(self.labels, key)
 
     def properties(self, entity: Any) -> dict[str, Any]:
         """Return the properties of an entity; what is None is none."""

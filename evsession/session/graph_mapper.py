@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.decoding import TypedValue
 from evsession.neo4j.encoding import Encoder, check_property
 from evsession.neo4j.nodes import NodeInfo, info_of
@@ -57,7 +58,7 @@ class NodeMapper:
             info.check(properties)
         else:
             properties = info.properties(known.entity)
-        if known.snapshot is not None and self.address(known) != known.key:
+        if known.snapshot is not None and fold_address(self.address(known) or "") != fold_address(known.key or ""):
             raise ConfigurationError(f"the key of {known.key!r} cannot change; add a new node and remove this one", key=known.key)
         try:
             for name, value in properties.items():

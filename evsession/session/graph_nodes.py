@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from evsession.errors import ConfigurationError, KeyConflict
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
@@ -123,7 +124,7 @@ class KnownNodes:
                 continue
             address = info.address(key)
             self.under(info, key)
-            if seen.setdefault(address, node.element_id) != node.element_id:
+            if seen.setdefault(fold_address(address), node.element_id) != node.element_id:
                 raise KeyConflict(f"two nodes have the key {address!r}; a constraint would keep keys unique", key=address)
         return [self._admit(info, node, renews=renews) for node in nodes]
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 from evsession.config import GraphSessionOptions
 from evsession.errors import DirtyEntity
 from evsession.neo4j import cypher
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.models import check_names, names_in
 from evsession.neo4j.nodes import NodeInfo, info_of
 from evsession.neo4j.results import Result
@@ -51,7 +52,7 @@ class GraphWork(Working[NodePicture]):
     options: GraphSessionOptions
 
     def _start_nodes(self, *, tracks: bool) -> None:
-        self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=str)
+        self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=fold_address)
         self._nodes = KnownNodes(self._unit, tracks=tracks)
         self._reader = NodeReader(self._unit, self._nodes, self._run_here)
         self._start_working()
@@ -185,6 +186,8 @@ class GraphWork(Working[NodePicture]):
 
     def _find(self, key: str) -> Any:
         known = self._unit.map.get(key)
+        if known is None:  # it may be the text of a key that is none
+            known = next((one for one in self._unit.map if one.key == key and not one.is_removed), None)
         return None if known is None else known.entity
 
     def get_reference(self, type: type[E], key: Any) -> E:

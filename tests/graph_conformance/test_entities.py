@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from datetime import date
 from typing import Any
 
 import pytest
@@ -189,3 +190,35 @@ async def test_failures_of_a_commit_name_what_was_called_and_the_entity(graph: e
                 session.clear()
         finally:
             await session.run(f"DROP CONSTRAINT c{label}")
+
+
+async def test_kinds_of_keys(graph: evsession.GraphStore, label: str) -> None:
+    @evsession.node(label)
+    @dataclasses.dataclass
+    class Dog:
+        id: Any
+        name: str
+
+    keys = [5, "5", True, "True", 1.5, "1.5", b"x", "b'x'", date(2020, 1, 2), "2020-01-02"]
+    async with graph.open_session() as session, graph.open_session() as other, graph.open_session() as third:
+        saved = await session.add(*[Dog(key, repr(key)) for key in keys]).commit()
+        assert saved == [f"{label}/{key}" for key in keys]
+        for key in keys:
+            loaded: Any = await other.load(Dog, key)
+            assert (loaded.name, await other.load(Dog, key) is loaded) == (repr(key), True)
+        assert len(other.identity_map) == len(keys)
+        found = await third.load(Dog, keys)
+        assert [dog.name for dog in found] == [repr(key) for key in keys]
+        assert len(await third.find(Dog)) == len(keys)
+        await third.refresh(*found)
+        assert [dog.name for dog in found] == [repr(key) for key in keys]
+        assert await third.load(Dog, 5.0) is found[0]
+        assert (third.identity_map.get(f"{label}/5"), third.identity_map.get(f"{label}/1.5")) == (found[1], found[5])
+        third.evict(found[1])
+        assert (third.identity_map.get(f"{label}/5"), f"{label}/5" in third.identity_map) == (found[0], True)
+        assert f"{label}/6" not in third.identity_map
+        found[0].id = "5"
+        with pytest.raises(evsession.ConfigurationError, match="cannot change"):
+            await third.commit()
+        with pytest.raises(evsession.ConfigurationError):
+            other.get_reference(Dog, None)
