@@ -26,6 +26,7 @@ from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.graph_work import GraphWork
 from evsession.session.operation import Operation, Steps
+from evsession.session.rows import consume
 from evsession.session.works import Work
 from evsession.wire.transport import WireEvent
 
@@ -191,10 +192,14 @@ class GraphSession(GraphWork):
         callback, params, config = shift(callback, params, config)
         if callback is not None and on_record is None:
             raise TypeError("a stream with a callback needs on_record, a function of one record")
-        self._check_free("stream", "You cannot begin a stream")
-        stream = GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+
+        def build() -> GraphStream:
+            self._check_free("stream", "You cannot begin a stream")
+            return GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+
         if on_record is not None:
-            return stream.consume(on_record, callback)
+            return consume(self, build, "on_record", on_record, callback)
+        stream = build()
         self._streams.add(stream)
         return stream
 
