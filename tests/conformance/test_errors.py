@@ -12,7 +12,7 @@ import pytest
 
 import evsession
 from tests.backends import Backend
-from tests.conformance.kennel import Dog, Told, put, read
+from tests.conformance.kennel import Dog, Told, Wire, put, read
 
 MISSING = "no-such-database"
 

@@ -60,7 +60,7 @@ async def test_values(toys: evsession.Session, cls: Any, value: Any, found: list
 
 @pytest.mark.parametrize("projections", [["id"], ["id", "name"], ["id", "first name"]])
 async def test_projections(toys: evsession.Session, projections: list[str]) -> None:
-    rows, _ = await toys.query(Toy, sort="-id", projections=projections, wait_for_non_stale=True)
+    rows: Any = (await toys.query(Toy, sort="-id", projections=projections, wait_for_non_stale=True))[0]
     assert [row["id"] for row in rows] == [row["__document_id"] for row in rows] == KEYS[::-1]
 
 
