@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from evsession.errors import ConcurrencyError, ProtocolError
-from evsession.raven.edits import Edit, as_missing
+from evsession.raven.edits import Edit, reason_of
 from evsession.raven.errors import error_from
 from evsession.raven.keys import is_server_made
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, Database
@@ -123,7 +123,7 @@ def batch_flow(database: Database, commands: Sequence[Command]) -> Flow[list[Wri
     request = batch_request(database, commands)
     response = yield request
     if response.status not in (200, 201):
-        raise as_missing(error_from(response, key=request.key, writes=True))
+        raise reason_of(error_from(response, key=request.key, writes=True))
     results = decode_as(response.body, _Answer).results
     if len(results) != len(commands) or not all(result.put_key or result.other_key for result in results):
         raise ProtocolError(f"the answer does not list {len(commands)} results with their keys", status_code=response.status)

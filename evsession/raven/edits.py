@@ -9,18 +9,22 @@ from collections.abc import Mapping
 
 import msgspec
 
-from evsession.errors import SessionError
+from evsession.errors import PatchError, SessionError
 from evsession.wire.json import JSON, Raw, encode
 
-__all__ = ["Edit", "as_missing", "edit_command"]
+__all__ = ["Edit", "edit_command", "reason_of"]
 
-_SCRIPT = """\
+_NO_NUMBER = "evsession: there is no number to add to in "
+
+_SCRIPT = f"""\
 for (var name in args.set) this[name] = args.set[name];
 for (var i = 0; i < args.unset.length; i++) delete this[args.unset[i]];
-for (var name in args.increment) {
+for (var name in args.increment) {{
     var value = this[name];
-    this[name] = (value === undefined || value === null ? 0 : value) + args.increment[name];
-}"""
+    if (value === undefined || value === null) value = 0;
+    if (typeof value !== 'number') throw '{_NO_NUMBER}' + name + '.';
+    this[name] = value + args.increment[name];
+}}"""
 
 _MISSING = "evsession: there is no such document"
 # Without it the rest of the batch is written, and the missing document told by a status in the answer (seen on 5.4 - 7.1).
@@ -65,11 +69,15 @@ def edit_command(
     return Edit(key, change_vector, Raw(encode({"Script": _SCRIPT, "Values": values})))
 
 
-def as_missing(error: SessionError) -> SessionError:
-    """Return what the failure of a batch means: a document that an edit is for may be missing."""
-    if _MISSING not in error.message:
-        return error
+def reason_of(error: SessionError) -> SessionError:
+    """Return what the failure of a batch means: a document that an edit is for may be missing, or a field be no number."""
     _, _, rest = error.message.partition("document ID '")
-    key, quote, _ = rest.rpartition("'. ")
+    key, quote, said = rest.rpartition("'. ")
     key = key if quote else (error.key or "")
-    return SessionError(f"there is no document {key!r} to change; nothing was written", status_code=404, key=key)
+    if _MISSING in error.message:
+        return SessionError(f"there is no document {key!r} to change; nothing was written", status_code=404, key=key)
+    if _NO_NUMBER in said:
+        field = said.partition(_NO_NUMBER)[2].rstrip(".")
+        text = f"{field!r} of {key!r} holds no number that could be added to; nothing was written"
+        return PatchError(text, status_code=error.status_code, code=error.code, key=key)
+    return error

@@ -59,14 +59,22 @@ class Query(msgspec.Struct, frozen=True):
     unordered: str | None = None
 
 
-def collection_query(collection: str, params: Mapping[str, Any] | None = None, specs: Specs | None = None) -> Query:
+def collection_query(
+    collection: str, params: Mapping[str, Any] | None = None, specs: Specs | None = None, *, key: str | None = None
+) -> Query:
     """Return the query for documents of a collection whose fields have these values.
+
+    Args:
+        collection: The collection.
+        params: Values by the names of fields.
+        specs: What else is wanted.
+        key: The field of the documents' class that holds their key, which no document has itself: it means ``id()``.
 
     Raises:
         ConfigurationError: if the collection, a field's name or the specifications cannot be.
         QueryError: if a value cannot be understood; it names the field.
     """
-    return _build("", _source(collection, "a collection"), params, specs or Specs())
+    return _build("", _source(collection, "a collection"), params, specs or Specs(), key=key)
 
 
 def index_query(index: str, params: Mapping[str, Any] | None = None, specs: Specs | None = None) -> Query:
@@ -158,12 +166,15 @@ def _snapshot(params: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def _build(kind: str, source: str, params: object, specs: Specs, *, index: str | None = None) -> Query:
+def _build(kind: str, source: str, params: object, specs: Specs, *, index: str | None = None, key: str | None = None) -> Query:
     parameters = Parameters()
-    wanted = [clause(name, parse_value(name, value), parameters) for name, value in _checked(params).items()]
+    wanted = [
+        clause(ID_FIELD if name == key else name, parse_value(name, value), parameters)
+        for name, value in _checked(params).items()
+    ]
     odd = not all(is_plain(name) for name in specs.projections)
     head = f"from {kind}{source}{f' as {_ALIAS}' if odd else ''}"
-    tail = _select(specs.projections, odd)
+    tail = _select(specs.projections, odd, key)
     if specs.include:
         tail += " include " + ", ".join(quoted(path) for path in specs.include)
     where = f" where {' and '.join(wanted or ['true'])}" if wanted or specs.sort else ""
@@ -171,7 +182,7 @@ def _build(kind: str, source: str, params: object, specs: Specs, *, index: str |
     if paged:
         size = MAX_ROWS if specs.page_size is None else specs.page_size
         tail += f" limit {parameters.add(specs.start)}, {parameters.add(size)}"
-    order = f" order by {', '.join(_sort(key) for key in specs.sort)}" if specs.sort else ""
+    order = f" order by {', '.join(_sort(one, key) for one in specs.sort)}" if specs.sort else ""
     if order or not paged:
         return Query(head + where + order + tail, parameters.values, specs.wait_for_non_stale, index)
     ordered = f"{head}{where} order by {ID_FIELD}{tail}"
@@ -179,18 +190,20 @@ def _build(kind: str, source: str, params: object, specs: Specs, *, index: str |
     return Query(ordered, parameters.values, specs.wait_for_non_stale, index, unordered)
 
 
-def _sort(key: SortKey) -> str:
-    name, direction = field_name(key.field), " desc" if key.descending else ""
-    if key.kind is not None:
-        return f"{name} as {key.kind}{direction}"
+def _sort(sort: SortKey, key: str | None) -> str:
+    name, direction = ID_FIELD if sort.field == key else field_name(sort.field), " desc" if sort.descending else ""
+    if sort.kind is not None:
+        return f"{name} as {sort.kind}{direction}"
     return f"{name}{direction}" if name == ID_FIELD else f"{name} as double{direction}, {name}{direction}"
 
 
-def _select(names: tuple[str, ...], odd: bool) -> str:
+def _select(names: tuple[str, ...], odd: bool, key: str | None) -> str:
     wanted = [name for name in names if name != DOCUMENT_ID]
     if not odd:
-        return f" select {', '.join([f'{ID_FIELD} as {DOCUMENT_ID}', *wanted])}" if names else ""
-    fields = [f"{DOCUMENT_ID}: id({_ALIAS})", *(f"{javascript(name)}: {_path(name)}" for name in wanted)]
+        shown = [f"{ID_FIELD} as {name}" if name == key else name for name in wanted]
+        return f" select {', '.join([f'{ID_FIELD} as {DOCUMENT_ID}', *shown])}" if names else ""
+    paths = [(name, ID_FIELD if name == key else name) for name in wanted]
+    fields = [f"{DOCUMENT_ID}: id({_ALIAS})", *(f"{javascript(name)}: {_path(path)}" for name, path in paths)]
     return f" select {{ {', '.join(fields)} }}"
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "defaults_of",
     "is_default",
     "key_field_of",
+    "key_name_of",
     "kind_of",
     "public_attributes",
     "shape_of",
@@ -108,6 +109,11 @@ def key_field_of(cls: type) -> str | None:
     if kind is Kind.PLAIN:
         return _KEY if any(_KEY in get_annotations(base) for base in cls.__mro__) else None
     return _KEY if _KEY in _declared(cls, kind) else None
+
+
+def key_name_of(cls: type) -> str | None:
+    """Return the attribute of the class's instances that is their key, and no field of their documents; None for dicts."""
+    return _KEY if kind_of(cls) is Kind.PLAIN else key_field_of(cls)
 
 
 def _declared(cls: Any, kind: Kind) -> dict[str, str]:

@@ -91,8 +91,12 @@ class DocumentWork(Working[Snapshot]):
             ConfigurationError: an entity is not known to this session.
             SessionError: status 404, there is no such document; its `key` names the first. Those that exist are loaded.
         """
-        callback, known = self._targets(entities, callback)
-        return Operation(self, "hydrate", self._reader.renew([one for one in known if one.is_reference]), callback, 0)
+        callback, *given = split(entities, callback, is_storable_entity)
+        return Operation(self, "hydrate", self._hydrate(given), callback, 0)
+
+    def _hydrate(self, entities: list[Any]) -> Steps:
+        known = [self._workspace.known(entity) for entity in entities]
+        return (yield from self._reader.renew([one for one in known if one.is_reference]))
 
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load these entities again, in one request; they stay the same objects.
@@ -111,10 +115,11 @@ class DocumentWork(Working[Snapshot]):
             SessionError: status 404, a document is not there any more; its `key` names the first. Or `uncertain`: what became
                 of an increment cannot be told, or of a new document whose key the server makes; what is pending stays so.
         """
-        callback, known = self._targets(entities, callback)
-        return Operation(self, "refresh", self._refresh(known, force=force), callback, 0)
+        callback, *given = split(entities, callback, is_storable_entity)
+        return Operation(self, "refresh", self._refresh(given, force=force), callback, 0)
 
-    def _refresh(self, known: list[Known], *, force: bool) -> Steps:
+    def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
+        known = [self._workspace.known(entity) for entity in entities]
         for one in known:
             if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
                 what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
@@ -122,11 +127,6 @@ class DocumentWork(Working[Snapshot]):
             if one.key is None:
                 raise SessionError(f"whether {one.entity!r} was written cannot be told, for it has no key yet", uncertain=True)
         return (yield from self._reader.renew(known, force=force))
-
-    def _targets(self, entities: tuple[Any, ...], callback: Callback | None) -> tuple[Callback | None, list[Known]]:
-        """Return the callback, which may be the last of the entities, and what is known of these."""
-        callback, *given = split(entities, callback, is_storable_entity)
-        return callback, [self._workspace.known(entity) for entity in given]
 
     def revert(self, *entities: Any) -> None:
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.

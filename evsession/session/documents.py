@@ -110,6 +110,10 @@ class DocumentMapper:
         """Return the key that the document has, or that its id means."""
         return known.key or self.chosen_key(known.entity, known.facts.get(COLLECTION))
 
+    def check_field(self, known: Known, field: str, value: Any) -> None:
+        """Refuse a value that a field of the document cannot have."""
+        encode_fields(base_of(type(known.entity)), {field: value})
+
     def stored_name(self, known: Known, field: str) -> str:
         """Return the field's name in JSON."""
         cls = base_of(type(known.entity))

@@ -68,6 +68,8 @@ class Endpoint(Listening):
             self._nodes = parse_urls(_urls(urls, host, port), ports=self._ports, login=self._login)
         elif (urls, host, port) != (None, None, None):
             raise ConfigurationError("a transport says itself where it goes: give no urls, host or port")
+        if ssl_context is not None and not isinstance(ssl_context, SSLContext):
+            raise ConfigurationError(f"an ssl_context is one of the module ssl, not {ssl_context!r}")
         self._ssl_context = ssl_context
         if certificate is not None or ca_file is not None:
             if not all(node.scheme == "https" for node in self._nodes):

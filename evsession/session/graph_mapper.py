@@ -114,6 +114,10 @@ class NodeMapper:
         key = getattr(known.entity, info.key, None)
         return None if key is None else info.address(key)
 
+    def check_field(self, known: KnownNode, field: str, value: Any) -> None:
+        """Refuse a value that no property can have; what a model says of its own is asked when it is written."""
+        check_property(field, value)
+
     def stored_name(self, known: KnownNode, field: str) -> str:
         """Return the field, which is the property."""
         return need_info(known.entity).check_field(field)

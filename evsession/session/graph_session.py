@@ -22,6 +22,7 @@ from evsession.session.graph_managed import Managed
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
+from evsession.session.rows import consume
 from evsession.session.works import Work
 from evsession.wire.transport import WireEvent
 
@@ -189,20 +190,16 @@ class GraphSession(Chain):
         callback, params, config = shift(callback, params, config)
         if callback is not None and on_record is None:
             raise TypeError("a stream with a callback needs on_record, a function of one record")
-        settings = (config, timeout, metadata)
+
+        def build() -> GraphStream:
+            self._check_free("stream", "You cannot begin a stream")
+            return GraphStream(self, Statement.of(query, params), config_of(config, timeout, metadata))
+
         if on_record is not None:
-            steps = self._consume(on_record, query, params, settings)
-            return Operation(self, "stream", steps, callback, 1, timed=False)
-        stream = self._new_stream(query, params, settings)
+            return consume(self, build, "on_record", on_record, callback)
+        stream = build()
         self._streams.add(stream)
         return stream
-
-    def _consume(self, on_record: Callable[[Record], object], query: str, params: Any, settings: Settings) -> Steps:
-        return (yield from self._new_stream(query, params, settings)._consumption(on_record))
-
-    def _new_stream(self, query: str, params: Any, settings: Settings) -> GraphStream:
-        self._check_free("stream", "You cannot begin a stream")
-        return GraphStream(self, Statement.of(query, params), config_of(*settings))
 
     def begin_transaction(
         self,

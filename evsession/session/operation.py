@@ -161,8 +161,9 @@ class Operation(Generic[T]):
             self._step = next(self._steps)
         except StopIteration as stop:
             self._results = stop.value
-        except SessionError as error:
-            error.operation = self.name
+        except (SessionError, TypeError, ValueError) as error:
+            if isinstance(error, SessionError):
+                error.operation = self.name
             if self._callback is None:
                 self._state = State.DONE  # the caller has it; nothing is left to run
                 raise

@@ -15,7 +15,7 @@ from evsession.session.operation import Operation, Owner, Steps
 from evsession.session.streaming import Streaming
 from evsession.session.works import Work
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "consume"]
 
 E = TypeVar("E")
 R = TypeVar("R", bound="Rows[Any]")
@@ -116,14 +116,28 @@ class Rows(Streaming, Generic[E]):
         if getattr(self, "_exchange", None) is not None:
             self.close()
 
-    def consume(self, on_item: Callable[[Any], object] | None, callback: Callback | None) -> Operation[int]:
-        """Return the operation that reads the whole stream."""
-        return Operation(self._owner, self.name, self._consumption(on_item), callback, 1, timed=False)
 
-    def _consumption(self, on_item: Callable[[Any], object] | None) -> Steps:
-        """Return the steps that read the whole stream; their result is the number of items."""
-        yield _Consumption(self, on_item)
-        return (self.count,)
+def consume(
+    owner: Owner, build: Callable[[], Rows[Any]], name: str, on_item: Callable[[Any], object] | None, callback: Callback | None
+) -> Operation[int]:
+    """Return the operation that reads a whole stream.
+
+    Args:
+        owner: Whose stream it is.
+        build: Makes the stream, or says what is wrong with it.
+        name: The name of the next argument, for people.
+        on_item: Called with each item; plain or async.
+        callback: Called with the error and the number of items.
+    """
+
+    def steps() -> Steps:
+        if on_item is not None and not callable(on_item):
+            raise TypeError(f"{name} must be callable, not {on_item!r}")
+        stream = build()
+        yield _Consumption(stream, on_item)
+        return (stream.count,)
+
+    return Operation(owner, Rows.name, steps(), callback, 1, timed=False)
 
 
 class _Consumption:

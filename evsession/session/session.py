@@ -5,7 +5,7 @@ Knows which steps belong to which method. The steps are in `reading` and `writin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from evsession.config import Conventions, Held, SessionOptions
@@ -14,6 +14,7 @@ from evsession.raven.includes import include_paths
 from evsession.raven.patches import Patch, legacy_patch
 from evsession.raven.queries import Query, collection_query, index_query, raw_query
 from evsession.raven.results import Statistics
+from evsession.raven.shapes import key_name_of
 from evsession.raven.specs import Specs
 from evsession.raven.storable import check_storable
 from evsession.raven.types import collection_of
@@ -26,6 +27,7 @@ from evsession.session.gate import Gate
 from evsession.session.operation import Operation, Steps
 from evsession.session.queryable import Queryable
 from evsession.session.reading import Reader, check_type
+from evsession.session.rows import consume
 from evsession.session.stream import Stream
 from evsession.session.workspace import Workspace
 from evsession.session.writing import Writer
@@ -154,7 +156,8 @@ class Session(DocumentWork):
             type: The name of a type (``"Dog"``) or a document class.
             params: Field and value each; all must hold. Values may be Lucene-style: ``"5 TO 12"``, ``"[5 TO 12}"``, ``"Lab*"``,
                 ``"*dor"``, ``"(a OR b)"``, a list. Text is compared without regard to case, numbers as numbers. They are
-                translated to RQL with parameters, so they mean the same on every server version.
+                translated to RQL with parameters, so they mean the same on every server version. ``"id()"`` is the key, and so
+                is the ``id`` of a class that is no `Document`.
             specs: `projections`, `sort`, `start`, `page_size`, `include`, `wait_for_non_stale`; or the same as keywords.
             callback: Called with the error, the documents and the statistics.
             **more: Single specs.
@@ -164,8 +167,7 @@ class Session(DocumentWork):
             ConfigurationError: an unknown spec, or one out of range.
         """
         callback, params, specs = shift(callback, params, specs)
-        collection, cls = collection_of(type)
-        steps = self._query(lambda: collection_query(collection, params, Specs.of(specs, **more)), cls)
+        steps = self._query(lambda: _type_query(type, params, specs, more))
         return Operation(self, "query", steps, callback, 2)
 
     def index(
@@ -177,9 +179,8 @@ class Session(DocumentWork):
             QueryError: no such index; or an un-indexed field, which its `field` names.
         """
         callback, params, specs = shift(callback, params, specs)
-        return Operation(
-            self, "index", self._query(lambda: index_query(name, params, Specs.of(specs, **more)), None), callback, 2
-        )
+        steps = self._query(lambda: (index_query(name, params, Specs.of(specs, **more)), None))
+        return Operation(self, "index", steps, callback, 2)
 
     def raw(self, rql: str, params: Any = None, callback: Callback | None = None) -> Operation[tuple[Queryable[Any], Statistics]]:
         """Run RQL as it is, with parameters (``$name``) as they are; results are as in `query`.
@@ -188,11 +189,10 @@ class Session(DocumentWork):
         7.1).
         """
         callback, params = shift(callback, params)
-        return Operation(self, "raw", self._query(lambda: raw_query(rql, params), None), callback, 2)
+        return Operation(self, "raw", self._query(lambda: (raw_query(rql, params), None)), callback, 2)
 
-    def _query(self, build: Any, cls: type | None) -> Steps:
-        query: Query = build()
-        return (yield from self._reader.query(query, cls))
+    def _query(self, build: Callable[[], tuple[Query, type | None]]) -> Steps:
+        return (yield from self._reader.query(*build()))
 
     @overload
     def stream(
@@ -243,11 +243,15 @@ class Session(DocumentWork):
             **more: Single specs.
         """
         callback, params, specs = shift(callback, params, specs)
-        stream: Stream[Any] = Stream(self, self._database, self._workspace, *_stream_query(source, params, specs, more))
-        if callback is None and on_document is None:
-            self._streams.add(stream)
-            return stream
-        return stream.consume(on_document, callback)
+
+        def build() -> Stream[Any]:
+            return Stream(self, self._database, self._workspace, *_stream_query(source, params, specs, more))
+
+        if callback is not None or on_document is not None:
+            return consume(self, build, "on_document", on_document, callback)
+        stream = build()
+        self._streams.add(stream)
+        return stream
 
     def store(
         self,
@@ -338,5 +342,10 @@ def _stream_query(source: Any, params: Any, specs: Any, more: Mapping[str, Any])
         if specs is not None or more:
             raise TypeError("RQL says everything itself: specs go with a type")
         return raw_query(source, params), None
+    return _type_query(source, params, specs, more)
+
+
+def _type_query(source: Any, params: Any, specs: Any, more: Mapping[str, Any]) -> tuple[Query, type | None]:
     collection, cls = collection_of(source)
-    return collection_query(collection, params, Specs.of(specs, **more)), cls
+    key = None if cls is None else key_name_of(cls)
+    return collection_query(collection, params, Specs.of(specs, **more), key=key), cls

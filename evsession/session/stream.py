@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from evsession.errors import SessionError
 from evsession.raven.errors import query_error
 from evsession.raven.queries import Query
 from evsession.raven.streams import StreamParser, stream_request
 from evsession.raven.vocabulary import Database
-from evsession.session.callbacks import Callback
-from evsession.session.operation import Operation, Owner
+from evsession.session.operation import Owner
 from evsession.session.rows import Rows
 from evsession.session.workspace import Workspace
 from evsession.wire.json import JSON
@@ -70,9 +68,3 @@ class Stream(Rows[E]):
             exchange.close()
             raise
         return exchange
-
-    def consume(self, on_document: Callable[[Any], object] | None, callback: Callback | None) -> Operation[int]:
-        """Return the operation that reads the whole stream."""
-        if on_document is not None and not callable(on_document):
-            raise TypeError(f"on_document must be callable, not {on_document!r}")
-        return super().consume(on_document, callback)

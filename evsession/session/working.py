@@ -273,15 +273,16 @@ class Working(Waiting, ABC, Generic[S]):
                 raise TypeError("a block cannot be run again: retries are for transaction(work)")
             return TransactionBlock(self)
         self._refuse_in_hook("transaction", callback)
+        return self._operate(self, "transaction", self._transaction_steps(work, retries), callback, 1, timed=False)
+
+    def _transaction_steps(self, work: Callable[[Any], Any], retries: int) -> Steps:
         self._check_turn("transaction")
         if not callable(work):
             raise TypeError(f"the work of a transaction is a function of the session, not {work!r}")
         if type(retries) is not int or retries < 0:
             raise ValueError(f"retries is how often to start again, not {retries!r}")
-        chosen = work
         marked = Work(self, "transaction")
-        steps = call_steps(lambda: marked.run(lambda: self._transact(chosen, retries, marked)))
-        return self._operate(self, "transaction", steps, callback, 1, timed=False)
+        return (yield from call_steps(lambda: marked.run(lambda: self._transact(work, retries, marked))))
 
     async def _transact(self, work: Callable[[Any], Any], retries: int, marked: Work) -> Any:
         while True:
@@ -358,7 +359,9 @@ class Working(Waiting, ABC, Generic[S]):
         Raises:
             ConfigurationError: the entity is not known to this session, is to be deleted, or has no such field.
             TypeError: the field holds no number, or `n` is none.
+            InvalidDocument: the field cannot hold the sum, such as a fraction where whole numbers are declared.
         """
+        self._check_open()
         known = self._known(entity)
         given: Any = field
         if not isinstance(given, str) or not given:
@@ -374,11 +377,13 @@ class Working(Waiting, ABC, Generic[S]):
         except NotLoaded:
             if not known.is_reference:
                 raise
+            self._unit.mapper.check_field(known, field, n)
             self._unit.increment(known, stored, n)
             return
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise TypeError(f"{field!r} of {known.key!r} holds {value!r}, which is no number to add to")
         total = n if value is None else value + n
+        self._unit.mapper.check_field(known, field, total)
         if isinstance(entity, dict):
             entity[field] = total
         else:

@@ -49,6 +49,7 @@ class Writer:
         """
         keys = yield from self._keys(batch)
         commands = [self._commands.build(item, key, checks=checks) for item, key in zip(batch, keys, strict=True)]
+        before = [item.known.unsure for item in batch]
         for item in batch:
             item.known.unsure = item.content
         try:
@@ -56,9 +57,12 @@ class Writer:
         except SessionError as error:
             # The operation will say so of nonsense, too: it alone knows what was sent.
             if not (error.uncertain or isinstance(error, ProtocolError)):
-                _make_sure(batch)
+                # What became of an earlier write is as unknown as before: this refusal may have come of its success.
+                for item, unsure in zip(batch, before, strict=True):
+                    item.known.unsure = unsure
             raise
-        _make_sure(batch)
+        for item in batch:
+            item.known.unsure = None
         self._commands.apply(batch, written)
 
     def request(self, batch: Sequence[Item], *, checks: bool) -> Request:
@@ -93,7 +97,8 @@ class Writer:
 
     def delete(self, targets: Sequence[Any], etag: str | None, *, checks: bool) -> Steps:
         """Delete at once, all or nothing. A document that was stored but not saved is only taken back."""
-        commands, known = [], []
+        commands: list[Delete] = []
+        known = []
         for target in targets:
             key, version = self._workspace.address(target)
             if key is None and self._workspace.discard(target):
@@ -103,7 +108,10 @@ class Writer:
             # A version that the program wrote down is always checked; one that came with a document, if the option says so.
             is_explicit = type(target) is dict and self._workspace.of(target) is None
             chosen = etag if etag is not None else version if checks or is_explicit else None
-            commands.append(Delete(check_new_key(key), _check_etag(chosen)))
+            command = Delete(check_new_key(key), _check_etag(chosen))
+            if command in commands:
+                continue  # it would meet the first one
+            commands.append(command)
             known.append(self._workspace.of(target) or self._workspace.known_as(key))
         if commands:
             yield from batch_flow(self._database, commands)
@@ -150,11 +158,6 @@ class Batches:
         """Let the transaction be over; all of it has been written."""
         self._unit.journal = None
         yield from ()
-
-
-def _make_sure(batch: Sequence[Item]) -> None:
-    for item in batch:
-        item.known.unsure = None
 
 
 def _check_etag(etag: object) -> str | None:

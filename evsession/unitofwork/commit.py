@@ -173,13 +173,13 @@ class Commit(Generic[S]):
         return sorted(items.values(), key=lambda item: ORDER[item.kind])
 
     def _begin_round(self, fresh: Sequence[Staged[S]]) -> None:
-        self.rounds += 1
-        if self.rounds > MAX_ROUNDS:
+        if self.rounds == MAX_ROUNDS:
             what = self._unit.mapper.type_of(fresh[0].known)[0].__qualname__
             who = f"the hook {self._blame}" if self._blame else "a hook"
             raise TransactionError(
                 f"{who} keeps making new work of type {what}: the commit was given up after {MAX_ROUNDS} rounds"
             )
+        self.rounds += 1
 
     def _contents(self) -> Iterator[tuple[int, bytes | None]]:
         for known in self._unit.map:

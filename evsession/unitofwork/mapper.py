@@ -53,6 +53,13 @@ class Mapper(Protocol[S]):
     def address(self, known: Tracked[S]) -> str | None:
         """Return the key that the entity has, or will have as far as that is known."""
 
+    def check_field(self, known: Tracked[S], field: str, value: Any) -> None:
+        """Refuse a value that a field of the entity cannot have.
+
+        Raises:
+            InvalidDocument: with the `path` of the field.
+        """
+
     def stored_name(self, known: Tracked[S], field: str) -> str:
         """Return the name under which the entity's field is stored.
 

@@ -183,3 +183,11 @@ class TestExists:
         async with store.open_session() as other:
             await other.delete(MAX)
         assert (await session.exists(MAX), await session.exists("dogs/new")) == (False, True)
+
+
+@pytest.mark.usefixtures("family")
+async def test_of_one_document_twice_is_one_deletion(session: evsession.Session, store: evsession.Store) -> None:
+    session.options.use_optimistic_concurrency = True
+    max = await session.load(MAX)
+    await session.delete([max, max, JESS, JESS])
+    assert [await read(store, key) for key in (MAX, JESS)] == [None, None]

@@ -12,7 +12,7 @@ import pytest
 
 import evsession
 from tests.backends import Backend
-from tests.conformance.kennel import Dog, Told, put, read
+from tests.conformance.kennel import Dog, Told, Wire, put, read
 
 MISSING = "no-such-database"
 
@@ -215,3 +215,30 @@ class TestClosed:
             session.load("dogs/max")
         async with store:
             assert (await read(store, "dogs/max")).name == "Max"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda session, told: session.query(5, told),
+        lambda session, told: session.query("Dog", {"a": "[5 TO"}, told),
+        lambda session, told: session.stream("Dog", {"a": "[5 TO"}, told),
+        lambda session, told: session.stream("Dog", on_document=5, callback=told),
+        lambda session, told: session.delete(None, told),
+        lambda session, told: session.delete([None], told),
+        lambda session, told: session.refresh({"a": 1}, told),
+        lambda session, told: session.hydrate({"a": 1}, told),
+        lambda session, told: session.transaction(5, told),
+        lambda session, told: session.patch("dogs/max", 5, told),
+    ],
+)
+async def test_bad_input_is_told_to_the_callback(session: evsession.Session, wire: Wire, call: Any) -> None:
+    told = Told()
+    call(session, told)
+    assert not told.calls
+    await session.drain()
+    (error,) = told.errors
+    assert isinstance(error, (evsession.SessionError, TypeError, ValueError))
+    with pytest.raises(type(error)):
+        call(session, None)
+    assert not wire.take()

@@ -320,6 +320,23 @@ class TestUncertain:
         peter.name = new.text = "after"
         assert await session.commit() == [PETER, "logs/x"]
 
+    async def test_a_conflict_with_one_s_own_write_tells_nothing_of_it(
+        self, relayed: evsession.Session, relay: Relay, store: evsession.Store
+    ) -> None:
+        session = relayed
+        session.options.use_optimistic_concurrency = True
+        peter = await session.load(PETER)
+        peter.name = "Petra"
+        relay.lose("answer")
+        with pytest.raises(evsession.ConnectionFailed):
+            await session.commit()
+        with pytest.raises(evsession.ConcurrencyError):
+            await session.commit()
+        await session.refresh(peter)
+        assert (peter.name, session.changes()) == ("Petra", [])
+        peter.logins = 3
+        assert await session.commit() == [PETER]
+
     @LOSSES
     async def test_with_edits_made_meanwhile(
         self, loss: str, relayed: evsession.Session, relay: Relay, store: evsession.Store

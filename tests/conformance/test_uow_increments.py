@@ -327,3 +327,30 @@ async def test_of_an_entity_that_cannot_be_stored_any_more(session: evsession.Se
     assert (anna.name, anna.logins) == ("Anna", 7)
     session.revert(anna)
     assert not session.is_dirty(anna)
+
+
+@pytest.mark.parametrize("value", ["text", True, [1], {"a": 1}])
+async def test_of_what_is_no_number_any_more(session: evsession.Session, store: evsession.Store, value: Any) -> None:
+    await put(store, {"dogs/max": {"age": 1}})
+    max = await session.load("dogs/max")
+    await edit(store, "dogs/max", age=value)
+    session.increment(max, "age", 2)
+    log = Log("x", id="x")
+    with pytest.raises(evsession.PatchError, match="'age' of 'dogs/max' holds no number") as caught:
+        await session.add(log).commit()
+    assert (caught.value.key, caught.value.uncertain) == ("dogs/max", False)
+    assert (await row(store, "dogs/max"))["age"] == value
+    assert await row(store, "logs/x") is None
+    assert session.changes(max) == {"age": Change(1, 3)}
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+async def test_that_the_field_cannot_hold(session: evsession.Session, *, is_loaded: bool) -> None:
+    anna = await session.load(ANNA) if is_loaded else session.get_reference(User, ANNA)
+    with pytest.raises(evsession.InvalidDocument) as caught:
+        session.increment(anna, "logins", 0.5)
+    assert caught.value.path == "logins"
+    assert session.changes() == []
+    await session.aclose()
+    with pytest.raises(evsession.SessionClosed):
+        session.increment(anna, "logins")

@@ -8,7 +8,7 @@ import pytest
 
 from evsession.errors import SessionError
 from evsession.raven.batches import Put, batch_flow
-from evsession.raven.edits import Edit, as_missing, edit_command
+from evsession.raven.edits import Edit, edit_command, reason_of
 from evsession.raven.vocabulary import Database
 from evsession.wire.json import Raw
 from tests.unit.raven.flows import answer, body_of, run
@@ -47,14 +47,14 @@ MISSING = "At 6:4 Script failed for document ID 'dogs/it's'. evsession: there is
     ],
 )
 def test_the_failure_of_a_missing_document_is_a_404_of_its_key(message: str, given: str | None, key: str) -> None:
-    error = as_missing(SessionError(message, status_code=500, key=given))
+    error = reason_of(SessionError(message, status_code=500, key=given))
     assert (error.status_code, error.key, error.uncertain) == (404, key, False)
     assert error.message == f"there is no document {key!r} to change; nothing was written"
 
 
 def test_any_other_failure_is_what_it_is() -> None:
     error = SessionError("At 6:4 Script failed for document ID 'dogs/max'. boom", status_code=500)
-    assert as_missing(error) is error
+    assert reason_of(error) is error
 
 
 def test_a_batch_tells_a_missing_document() -> None:

@@ -265,3 +265,9 @@ async def test_an_error_of_a_running_store_tells_where_it_happened(scripted: Scr
             await session.load("dogs/max")
     assert caught.value.url == "http://scripted/databases/db/docs?id=dogs%2Fmax"
     assert caught.value.operation == "load"
+
+
+def test_what_is_no_ssl_context() -> None:
+    context: Any = 5
+    with pytest.raises(evsession.ConfigurationError, match="ssl_context"):
+        evsession.Store("https://127.0.0.1", "db", ssl_context=context)

@@ -86,6 +86,9 @@ class ShelfMapper:
     def address(self, known: Tracked[Page]) -> str | None:
         return known.key or known.entity.key
 
+    def check_field(self, known: Tracked[Page], field: str, value: Any) -> None:
+        pass
+
     def stored_name(self, known: Tracked[Page], field: str) -> str:
         return field
 
