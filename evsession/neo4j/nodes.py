@@ -104,7 +104,7 @@ class NodeInfo:
 
     def _make_stand_in(self) -> type:
         names = [name for name in self._fields or () if name != self.key]
-        return make_class(self.cls, names, key=self.key, is_open=self._fields is None)
+        return make_class(self.cls, names, key=self.key, is_open=self._fields is None, address=self.address)
 
     def written(self, entity: Any) -> dict[str, Any]:
         """Return what the program has set of an object that stands for a node; None removes a property."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from evsession.errors import ConfigurationError, InvalidDocument
@@ -58,8 +59,8 @@ class TransactionConfig:
 
     @property
     def metadata(self) -> Mapping[str, Any] | None:
-        """A copy, or None."""
-        return None if self._metadata is None else dict(self._metadata)
+        """A view that cannot be changed, or None."""
+        return None if self._metadata is None else MappingProxyType(self._metadata)
 
     @property
     def is_empty(self) -> bool:

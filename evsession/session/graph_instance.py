@@ -18,7 +18,7 @@ _STATE = ("_held", "_known", "_writing")
 
 _MAPPER = NodeMapper()
 
-_PLAIN = (str, int, float, bool)
+_PLAIN = (str, int, bool)
 
 
 class Instance:

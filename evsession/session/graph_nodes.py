@@ -236,4 +236,6 @@ class KnownNodes:
     @staticmethod
     def _refuse_stranger(entity: Any) -> None:
         if is_reference(entity):
-            raise ConfigurationError(f"{entity!r} refers to a node of another session; get a reference from this one")
+            raise ConfigurationError(
+                f"{entity!r} refers to a node of another session, or to one that was deleted; get a reference here"
+            )

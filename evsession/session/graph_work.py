@@ -234,7 +234,7 @@ class GraphWork(Working[NodePicture]):
     def find(
         self,
         type: type[E],
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Callback | None = None,
         callback: Callback | None = None,
         *,
         order: Any = None,

@@ -84,17 +84,17 @@ def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callbac
 class SessionHelpers:
     """`get_session`, `get_transaction` and `get_runnable` as methods of a store; `work` alone is for a new session."""
 
-    def get_session(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
+    def get_session(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session that is given, or in a new one of this store; see `evsession.get_session`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_session(given, chosen, self, callback)
 
-    def get_transaction(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
+    def get_transaction(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the transaction that is given, or in a new one; see `evsession.get_transaction`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_transaction(given, chosen, self, callback)
 
-    def get_runnable(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
+    def get_runnable(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session or transaction that is given, or in a new session; see `evsession.get_runnable`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_runnable(given, chosen, self, callback)

@@ -275,3 +275,10 @@ async def test_work_that_hides_a_lost_commit_is_not_tried_again() -> None:
         with pytest.raises(evsession.TransactionError, match="unknown") as caught:
             await session.write_transaction(work)
         assert (attempts, caught.value.uncertain) == ([1], True)
+
+
+@pytest.mark.parametrize("work", [5, lambda: None, None])
+async def test_work_that_is_none(work: Any) -> None:
+    async with scripted_graph() as (session, _):
+        with pytest.raises(TypeError, match="the work of a transaction is a function"):
+            session.write_transaction(work)

@@ -176,4 +176,6 @@ def test_values_that_are_one_to_the_database() -> None:
     assert is_same((1, 2), [1, 2])
     assert not is_same(1, True)
     assert not is_same(1, 1.0)
+    assert not is_same(0.0, -0.0)
+    assert is_same(float("nan"), float("nan"))
     assert not is_same(object(), object())
