@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from typing import Any, ClassVar, Optional
@@ -10,6 +11,7 @@ import pytest
 
 import evsession
 from evsession import Date, DateTime, Duration, Time
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.batches import Row, delete_rows, insert_rows, update_rows
 from evsession.neo4j.nodes import info_of
 
@@ -38,6 +40,12 @@ class Cat:
     age: int = 0
 
 
+class Text(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+
 @evsession.node("Hen")
 class Hen:
     def __init__(self, id: str) -> None:
@@ -55,6 +63,17 @@ def test_what_classes_say_of_their_nodes() -> None:
     assert (info(Dog).labels, info(Dog).key, info(Dog).address("1")) == (("Dog",), "id", "Dog/1")
     assert (info(Cat).labels, info(Cat).key, info(Cat).address("Tom")) == (("Cat", "Pet"), "name", "Cat:Pet/Tom")
     assert info_of(int) is None
+
+
+def test_addresses_tell_kinds_of_keys_apart() -> None:
+    address = info(Dog).address
+    keys = ["5", 5, 5.5, True, "True", b"5", Date(2020, 1, 2), "2020-01-02", object]
+    assert len({fold_address(address(key)) for key in keys}) == len(keys)
+    assert [address(key) for key in keys[:4]] == ["Dog/5", "Dog/5", "Dog/5.5", "Dog/True"]
+    for one, other in ((5, 5.0), (Size.SMALL, "small"), (date(2020, 1, 2), Date(2020, 1, 2)), (Text("5"), "5")):
+        assert fold_address(address(one)) == fold_address(address(other))
+    copied = pickle.loads(pickle.dumps(address(5)))
+    assert (copied, fold_address(copied)) == ("Dog/5", fold_address(address(5)))
 
 
 def test_properties() -> None:

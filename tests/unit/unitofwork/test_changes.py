@@ -24,6 +24,8 @@ ROWS = st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4)
     ("one", "other"),
     [
         (1, 1.0),
+        (0.0, -0.0),
+        (float("nan"), 0.0),
         (1, True),
         (0, False),
         (None, False),
