@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +39,7 @@ def answers(outcome: evsession.Response) -> Answer:
 
     async def answer(request: evsession.Request) -> evsession.Response:
         if request.target.endswith("/commit"):
-            await trio.sleep(math.inf)
+            await trio.sleep_forever()
         if request.method == "DELETE":
             return outcome
         return DISCOVERY_5 if request.target == "/" else opened("t1", 1)
