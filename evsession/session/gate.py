@@ -140,10 +140,13 @@ class Turns:
     def __init__(self) -> None:
         self._queue: deque[Turn] = deque()
 
-    def take(self) -> Turn:
-        """Join the queue."""
+    def take(self, before: Turn | None = None) -> Turn:
+        """Join the queue, at its end or before somebody for whom this is done."""
         turn = Turn(self)
-        self._queue.append(turn)
+        if before is None:
+            self._queue.append(turn)
+        else:
+            self._queue.insert(self._queue.index(before), turn)
         return turn
 
     def first(self) -> Turn | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -18,16 +18,17 @@ from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase, Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig
 from evsession.session.callbacks import Callback, shift
-from evsession.session.conversation import Running
 from evsession.session.events import Events
-from evsession.session.gate import Gate, Turns
+from evsession.session.gate import Gate, Turn, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_keep_alive import KeepingAlive
 from evsession.session.graph_mapper import NodePicture
+from evsession.session.graph_parts import PARTS, Part, Releasing
 from evsession.session.graph_phase import Phase, refusal
 from evsession.session.graph_release import release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
+from evsession.unitofwork.hooks import calling
 from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
@@ -96,6 +97,7 @@ class GraphTransaction:
         self._access = access
         self._config = config
         self._turns = Turns()
+        self._flushes: list[Turn] = []
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
         self._tag = ""
@@ -154,11 +156,14 @@ class GraphTransaction:
     async def _do(self, name: str, *arguments: Any) -> Any:
         """Do a part of another operation, which tells the handlers of its failure, and whose name the error is to have."""
         steps = self._run(*arguments) if name == "run" else self._commit() if name == "commit" else self._close()
+        token = PARTS.set(self)
         try:
             return await Operation[Any](Part(self, self._running), name, steps, None, name == "run")
         except SessionError as error:
             error.operation = None
             raise
+        finally:
+            PARTS.reset(token)
 
     async def __aenter__(self) -> GraphTransaction:
         return self
@@ -186,7 +191,7 @@ class GraphTransaction:
 
     def _run_later(self, decide: Callable[[], Statement | None]) -> Steps:
         self._check("run", self._asked)
-        turn = self._turns.take()
+        turn = self._line_up()
         try:
             if not self._turns.is_next(turn):
                 yield turn
@@ -234,7 +239,7 @@ class GraphTransaction:
         if not is_second:
             self._check("commit", self._asked)
         self._asked = Phase.COMMITTED
-        turn = self._turns.take()
+        turn = self._line_up()
         try:
             if not self._turns.is_next(turn):
                 yield turn
@@ -264,7 +269,7 @@ class GraphTransaction:
         if self._asked is not Phase.TERMINATED:
             self._check(verb, self._asked)
         self._asked = Phase.ROLLED_BACK
-        turn = self._turns.take()
+        turn = self._line_up()
         try:
             if not self._turns.is_next(turn):
                 yield turn
@@ -279,6 +284,22 @@ class GraphTransaction:
         if self.is_open:
             yield from self._roll_back("rollback")
         return ()
+
+    def _line_up(self) -> Turn:
+        """Take a turn: before the first flush that has one, if this is a part of the flush, or of what the flush waits for."""
+        is_within = PARTS.get() is self or calling(self._session._unit) is not None
+        return self._turns.take(self._flushes[0] if self._flushes and is_within else None)
+
+    @contextmanager
+    def _flushing(self) -> Iterator[Turn]:
+        """Let what is called from now on wait until a flush has ended."""
+        turn = self._turns.take()
+        self._flushes.append(turn)
+        try:
+            yield turn
+        finally:
+            self._flushes.remove(turn)
+            turn.release()
 
     def _check(self, verb: str, phase: Phase) -> None:
         if phase is Phase.ACTIVE:
@@ -296,7 +317,7 @@ class GraphTransaction:
             self._fail(error)
             # Who is refused before the transaction is looked at, or by somebody in between, leaves it open.
             if is_answered and opened is not None and (error.code is None or isinstance(error, AuthenticationError)):
-                release = _Releasing(self, opened)
+                release = Releasing(self, opened)
                 yield release
                 error.uncertain = error.uncertain and not release.has_undone
             # The operation will say so of nonsense, too: it alone knows what was sent.
@@ -369,26 +390,3 @@ class GraphTransaction:
         self._fail(TransactionError("the session was reset"))
         if opened is not None:
             await self._release(opened, Trail("reset"))
-
-
-class Part:
-    """The owner of what is done in a transaction as a part of another operation."""
-
-    def __init__(self, transaction: GraphTransaction, running: Running) -> None:
-        self._events = transaction._events.without_failures()
-        self._gate = transaction._gate
-        self.options = transaction.options
-        self._running = running
-
-
-class _Releasing:
-    """A pause in which a transaction is rolled back that may have survived a failure."""
-
-    def __init__(self, transaction: GraphTransaction, opened: Opened) -> None:
-        self.has_undone = False
-        self._transaction = transaction
-        self._opened = opened
-
-    async def wait(self) -> None:
-        """Roll back."""
-        self.has_undone = await self._transaction._release(self._opened, Trail("rollback"))

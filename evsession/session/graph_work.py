@@ -137,8 +137,14 @@ class GraphWork(Working[NodePicture]):
 
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
         whole = Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
+        transaction = self._coming or self._current if flush else None
         try:
-            yield whole
+            if transaction is None or not transaction.is_open or transaction._is_own:
+                yield whole
+            else:
+                with transaction._flushing() as turn:
+                    yield turn
+                    yield whole
             return whole.results
         finally:
             whole.close()

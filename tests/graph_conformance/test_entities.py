@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+import trio
 
 import evsession
 
@@ -267,3 +268,34 @@ async def test_an_exception_in_a_post_hook_rolls_the_commit_back(graph: evsessio
         names = (await session.run(f"MATCH (n:{label}) RETURN n.id, n.name ORDER BY n.id")).values()
         assert [list(row) for row in names] == [["changed", ""], ["gone", ""]]
         assert len(await session.commit()) == 2
+
+
+@pytest.mark.parametrize("begins", [True, False])
+async def test_what_is_called_after_a_flush_sees_it(graph: evsession.GraphStore, label: str, begins: bool) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+    total = f"MATCH (n:{label}) RETURN count(n)"
+    async with graph.open_session() as session:
+        seen: list[Any] = []
+
+        async def look(event: evsession.CommitEvent) -> None:
+            first, second = event.session.run(total), event.session.run(total)
+            seen.extend([(await second).value(), (await first).value()])
+
+        session.on("insert.post", look)
+        tx = await session.begin_transaction() if begins else session.use_transaction()
+        user = users(id="1")
+        before = session.run(f"CREATE (:{label}) RETURN 1") if not begins else tx.run(f"CREATE (:{label}) RETURN 1")
+        flushing = session.add(user).flush()
+        after, found, saving = tx.run(total), session.find(users, {"id": "1"}), user.save(session=tx)
+        more = session.add(users(id="2")).flush()
+        last = tx.run(total)
+        with trio.fail_after(5):
+            assert ((await last).value(), (await after).value(), await found) == (3, 2, [user])
+            assert (await saving, await flushing, await more) == (user, [f"{label}/1"], [f"{label}/2"])
+            await before
+            assert seen == [2, 2, 3, 3]
+            ended = session.add(users(id="3")).flush(), session.rollback(), session.flush(), session.commit()
+            for operation in reversed(ended):
+                await operation
+        assert (session.has_transaction(), await users.find_many()) == (False, [users(id="3")])
+        assert await session.commit() == [f"{label}/1", f"{label}/2"]

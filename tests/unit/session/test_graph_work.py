@@ -515,3 +515,16 @@ async def test_a_transaction_is_tried_again() -> None:
     async with scripted_graph(opened("t1", 1), committed()) as (session, transport):
         await session.transaction(work, retries=1)
         assert (len(attempts), sent(transport)) == (2, DOGS)
+
+
+async def test_what_is_called_after_a_flush_waits_for_it() -> None:
+    script = (opened("t1", 1), rows(1, transaction={"id": "t1"}), ROLLED_BACK)
+    async with scripted_graph(*script) as (session, transport):
+        tx = session.use_transaction()
+        flushing = session.add(Dog("1")).flush()
+        counting = tx.run("RETURN 1")
+        await counting
+        assert await flushing == ["Dog/1"]
+        assert [b"CREATE" in request.body for request in transport.requests] == [True, False]
+        assert (tx._flushes, tx._turns.first()) == ([], None)
+        await session.rollback()

@@ -1,0 +1,41 @@
+"""What is done in a transaction as a part of another operation, such as a commit of the unit of work."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from evsession.neo4j.flows import Opened
+from evsession.session.conversation import Running
+from evsession.wire.transport import Trail
+
+if TYPE_CHECKING:
+    from evsession.session.graph_transaction import GraphTransaction
+
+__all__ = ["PARTS", "Part", "Releasing"]
+
+PARTS: ContextVar[GraphTransaction | None] = ContextVar("evsession part", default=None)
+"""The transaction in which a part is done."""
+
+
+class Part:
+    """The owner of what is done in a transaction as a part of another operation."""
+
+    def __init__(self, transaction: GraphTransaction, running: Running) -> None:
+        self._events = transaction._events.without_failures()
+        self._gate = transaction._gate
+        self.options = transaction.options
+        self._running = running
+
+
+class Releasing:
+    """A pause in which a transaction is rolled back that may have survived a failure."""
+
+    def __init__(self, transaction: GraphTransaction, opened: Opened) -> None:
+        self.has_undone = False
+        self._transaction = transaction
+        self._opened = opened
+
+    async def wait(self) -> None:
+        """Roll back."""
+        self.has_undone = await self._transaction._release(self._opened, Trail("rollback"))
