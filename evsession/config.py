@@ -189,6 +189,7 @@ class Options(SessionOptions):
 
     Attributes:
         max_connections: Connections to a node that may be open at once (64); further requests wait for one in call order.
+            A stream holds one until it has ended, so with 1 nothing else can be asked while it is read.
         connect_timeout: Seconds for opening a connection before the next node is tried (10); None is no limit.
         keepalive_expiry: Seconds after which an idle connection is closed (60); None keeps it for as long as the server does.
         max_header_size: Bytes that the head of an answer may have (65,536).

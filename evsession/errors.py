@@ -70,7 +70,7 @@ class SessionError(Exception):
         message: What happened, for people.
         status_code: The HTTP status, or None when there was no answer.
         code: The server's own name of the failure, such as ``"ConcurrencyException"``, or None.
-        operation: The name of the method that failed, such as ``"save"``, or None.
+        operation: The name of the method that the program called, such as ``"save"``, or None.
         key: The document concerned, where one is known.
         url: Where the request went, without credentials.
         uncertain: True when a write may or may not have happened.
@@ -155,7 +155,13 @@ class DirtyEntity(SessionError):
 
 
 class UnsupportedFeature(SessionError):
-    """This version of the server lacks what the call needs; nothing was sent but the question for the version."""
+    """This version of the server lacks what the call needs; nothing was sent but the question for the version.
+
+    Attributes:
+        path: The way to the value that it cannot take, such as ``"rows[2].token"``; empty where it is no value.
+    """
+
+    path: str = ""
 
 
 class TransactionError(SessionError):

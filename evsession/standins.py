@@ -7,7 +7,7 @@ is set is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import msgspec
@@ -19,6 +19,7 @@ __all__ = ["UNSET", "NotLoadedField", "base_of", "forget", "is_reference", "keep
 _BASE = "__evsession_base__"
 _KEY = "__evsession_key__"
 _NAMES = "__evsession_names__"
+_ADDRESS = "__evsession_address__"
 
 UNSET: Any = msgspec.UNSET
 """What a stand-in holds for a field that was not set."""
@@ -44,7 +45,15 @@ def base_of(cls: type) -> type:
     return base
 
 
-def make_class(cls: Any, names: Iterable[str], *, key: str = "id", is_open: bool = False, first: tuple[type, ...] = ()) -> type:
+def make_class(
+    cls: Any,
+    names: Iterable[str],
+    *,
+    key: str = "id",
+    is_open: bool = False,
+    first: tuple[type, ...] = (),
+    address: Callable[[Any], str] = str,
+) -> type:
     """Return a class for stand-ins.
 
     Args:
@@ -53,10 +62,11 @@ def make_class(cls: Any, names: Iterable[str], *, key: str = "id", is_open: bool
         key: The attribute that holds the key.
         is_open: Whether its entities may have further fields.
         first: Classes that come before it, which then do all of the refusing.
+        address: Returns what errors have as their `key`, from what the attribute holds.
     """
     shared: dict[str, Any] = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
     names = list(names)
-    shared |= {_BASE: cls, _KEY: key, _NAMES: names}
+    shared |= {_BASE: cls, _KEY: key, _NAMES: names, _ADDRESS: staticmethod(address)}
     if not first:
         shared |= {name: _unloaded(name) for name in names}
         shared |= {"__eq__": object.__eq__, "__hash__": object.__hash__, "__repr__": show}
@@ -132,7 +142,9 @@ def refuse(entity: Any, field: str | None) -> NoReturn:
     """Refuse to give a field, or whatever needs all of them."""
     key, cls = _key_of(entity), base_of(type(entity)).__qualname__
     what = f"{cls}.{field}" if field is not None else f"the {cls}"
-    raise NotLoaded(f"{what} of {key!r} is not loaded; await session.hydrate(...) first", key=str(key))
+    raise NotLoaded(
+        f"{what} of {key!r} is not loaded; await session.hydrate(...) first", key=getattr(type(entity), _ADDRESS, str)(key)
+    )
 
 
 def show(entity: Any) -> str:

@@ -17,12 +17,17 @@ from uuid import UUID
 from evsession.errors import InvalidDocument
 from evsession.neo4j.temporal import MAX_INT, MIN_INT, Date, DateTime, Duration, Time
 from evsession.neo4j.things import Node, Path, Point, Relationship, Vector
-from evsession.wire.json import MAX_DEPTH, Raw
+from evsession.wire.json import MAX_DEPTH, Raw, decode
 
-__all__ = ["PLAIN", "UUIDS", "VECTORS", "Encoder", "TypedMap", "check_property"]
+__all__ = ["PLAIN", "UUIDS", "VECTORS", "Encoder", "TypedMap", "check_property", "path_to"]
 
 PLAIN, VECTORS, UUIDS = 0, 1, 2
 """What the typed media type must know: its version 1.0, 1.1 or 1.2."""
+
+_KINDS = {VECTORS: "Vector", UUIDS: "UUID"}
+
+_LONGEST, _DAY, _MONTH = 2**63 - 1, 86_400, 2_629_746
+"""Seconds: of the longest duration, and what its days and months count for (seen on 5.26 and 2026.07)."""
 
 
 class _Unfit(Exception):
@@ -32,12 +37,20 @@ class _Unfit(Exception):
 
 
 class TypedMap:
-    """A map whose values are typed and encoded already; it is sent as it is."""
+    """A map whose values are typed and encoded already; it is sent as it is.
 
-    __slots__ = ("content",)
+    Attributes:
+        content: The map.
+        level: What its values ask of the media type.
+    """
+
+    __slots__ = ("content", "level")
 
     def __init__(self, content: bytes) -> None:
         self.content = content
+        # No text holds these marks: quotes in it are escaped.
+        marks = ((UUIDS, b'"$type":"UUID"'), (VECTORS, b'"$type":"Vector"'))
+        self.level = next((level for level, mark in marks if mark in content), PLAIN)
 
 
 class Encoder:
@@ -112,6 +125,7 @@ class Encoder:
 
     def _other(self, value: Any) -> dict[str, Any]:
         if isinstance(value, TypedMap):
+            self.level = max(self.level, value.level)
             return {"$type": "Map", "_value": Raw(value.content)}
         if isinstance(value, Enum):
             return self.typed(value.value)
@@ -139,6 +153,25 @@ class Encoder:
         if isinstance(value, (Mapping, list, tuple)):
             return self._compound(value)
         raise _Unfit(f"a value of type {type(value).__name__} is none that Neo4j knows")
+
+
+def path_to(level: int, typed: Any) -> str:
+    """Return the way to the first value in typed parameters that asks this of the media type."""
+    return (_step_to(_KINDS[level], typed) or "").lstrip(".")
+
+
+def _step_to(kind: str, typed: Any) -> str | None:
+    for step, value in typed.items() if isinstance(typed, dict) else enumerate(typed):
+        if value["$type"] == kind:
+            rest: str | None = ""
+        elif value["$type"] in ("Map", "List"):
+            content = value["_value"]
+            rest = _step_to(kind, decode(content) if isinstance(content, Raw) else content)
+        else:
+            rest = None
+        if rest is not None:
+            return (f".{step}" if isinstance(step, str) else f"[{step}]") + rest
+    return None
 
 
 _SIMPLE = frozenset({str, int, float, bool, bytes, type(None)})
@@ -185,6 +218,8 @@ def _temporal(value: Any) -> dict[str, Any]:
             value = Date.from_native(value)
     except ValueError as error:
         raise _Unfit(str(error)) from None
+    if isinstance(value, Duration) and abs(value.months * _MONTH + value.days * _DAY + value.seconds) > _LONGEST:
+        raise _Unfit(f"{value} is longer than 2**63 - 1 seconds")
     return {"$type": _temporal_type(value), "_value": str(value)}
 
 

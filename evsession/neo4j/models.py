@@ -145,9 +145,17 @@ class Schema:
         check_names(names_in(order), self.properties, "order")
         return check_names(where, self.properties, "where")
 
-    def check(self, data: object) -> dict[str, Any]:
-        """Return properties of a node; raises as `check_new`, but takes some for all."""
-        return check_properties(data, self.properties)
+    def check(self, data: object, *, removes: bool = True) -> dict[str, Any]:
+        """Return properties of a node; raises as `check_new`, but takes some for all.
+
+        Args:
+            data: The properties.
+            removes: Whether one that the model does not know may be None, which removes it.
+        """
+        checked = check_properties(data, self.properties)
+        for name in () if removes or self.properties is None else checked.keys() - self.properties.keys():
+            _refuse(name, f"there is no such property; there are: {', '.join(self.properties or ())}")
+        return checked
 
 
 def names_in(order: Any) -> dict[str, None]:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, TypeVar, overload
 
 from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.neo4j.addresses import address_of
 from evsession.neo4j.cypher import labels_of
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
@@ -43,12 +48,11 @@ class NodeInfo:
         self.labels = labels
         self.key = key
         self._fields = _field_names(cls)
-        self._types: dict[str, Any] | None = None
         self._stand_in: type | None = None
 
     def address(self, key: Any) -> str:
         """Return the key in the identity map of the node with this primary key."""
-        return f"{':'.join(self.labels)}/{key}"
+        return address_of(self.labels, key)
 
     def properties(self, entity: Any) -> dict[str, Any]:
         """Return the properties of an entity; what is None is none."""
@@ -58,10 +62,13 @@ class NodeInfo:
     def make(self, properties: Mapping[str, Any]) -> Any:
         """Return an entity with these properties; those that its class does not know stay in the database only.
 
+        To Neo4j a property that is None is none, so one that the node lacks is None where the field may be that, and else what
+        the class gives by default.
+
         Raises:
             InvalidDocument: they do not make one.
         """
-        known = self._fitting(properties)
+        known = {**self._fitting(properties), **{name: None for name in self._optional if name not in properties}}
         if self._fields is None:
             entity: Any = object.__new__(self.cls)
             vars(entity).update(known)
@@ -72,7 +79,17 @@ class NodeInfo:
             raise InvalidDocument(f"the node makes no {self.cls.__name__}: {error}") from error
 
     def fill(self, entity: Any, properties: Mapping[str, Any]) -> None:
-        """Let an entity have these properties, and None for those that it lacks."""
+        """Let an entity be what `make` makes of a node with these properties.
+
+        Raises:
+            InvalidDocument: they do not make one; the entity is as it was.
+        """
+        fresh = self.make(properties)
+        for name in self._fields or {**self.properties(entity), **vars(fresh)}:
+            object.__setattr__(entity, name, getattr(fresh, name, None))
+
+    def restore(self, entity: Any, properties: Mapping[str, Any]) -> None:
+        """Let an entity have these properties again, which it had once; others were None."""
         known = self._fitting(properties)
         for name in self.properties(entity).keys() | known.keys():
             object.__setattr__(entity, name, known.get(name))
@@ -87,7 +104,7 @@ class NodeInfo:
 
     def _make_stand_in(self) -> type:
         names = [name for name in self._fields or () if name != self.key]
-        return make_class(self.cls, names, key=self.key, is_open=self._fields is None)
+        return make_class(self.cls, names, key=self.key, is_open=self._fields is None, address=self.address)
 
     def written(self, entity: Any) -> dict[str, Any]:
         """Return what the program has set of an object that stands for a node; None removes a property."""
@@ -140,10 +157,18 @@ class NodeInfo:
         for name in {**dict.fromkeys(self._fields), **getattr(fresh, "__dict__", {})}:
             object.__setattr__(entity, name, own[name] if name in own else getattr(fresh, name))
 
+    @cached_property
+    def _types(self) -> dict[str, Any]:
+        return _types(self.cls)
+
+    @cached_property
+    def _optional(self) -> list[str]:
+        """The fields that may be None."""
+        names = [name for name in self._types if name[:1] != "_"] if self._fields is None else self._fields
+        return [name for name in names if name != self.key and _admits_none(self._types.get(name, MISSING))]
+
     def _fitting(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """Return the properties that the class has, of the types that it says."""
-        if self._types is None:
-            self._types = _types(self.cls)
         names = properties.keys() if self._fields is None else [name for name in self._fields if name in properties]
         return {name: _fit(properties[name], self._types.get(name)) for name in names}
 
@@ -157,10 +182,31 @@ def _field_names(cls: type) -> list[str] | None:
 
 
 def _types(cls: type) -> dict[str, Any]:
+    """Return the types of the fields; a text where a name in one is not there at run time."""
     try:
         return typing.get_type_hints(cls)
-    except Exception:  # a name that is not there at run time says nothing of the others, but typing gives all or none
-        return {}
+    except Exception:  # typing gives all or none
+        found: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            for name, given in vars(base).get("__annotations__", {}).items():
+                found[name] = _type(given, vars(sys.modules.get(base.__module__, typing)))
+        return found
+
+
+def _type(given: Any, names: dict[str, Any]) -> Any:
+    alone = types.SimpleNamespace(__annotations__={"it": given})
+    try:
+        return typing.get_type_hints(alone, names)["it"]
+    except Exception:
+        return given
+
+
+def _admits_none(wanted: Any) -> bool:
+    if isinstance(wanted, str):
+        return re.search(r"\b(None|Optional|Any)\b", wanted) is not None
+    if typing.get_origin(wanted) in (typing.Union, types.UnionType):
+        return any(map(_admits_none, typing.get_args(wanted)))
+    return wanted in (None, types.NoneType, Any, object)
 
 
 def _fit(value: Any, wanted: Any) -> Any:
@@ -185,7 +231,8 @@ def node(cls: Any = None, /, *, key: str = "id") -> Any:
     """Let instances of a class be nodes: ``@evsession.node("User", key="id")`` on a dataclass, an attrs class or a plain class.
 
     Its fields are the properties; of a plain class, the attributes that do not begin with an underscore. Properties of the node
-    that the class does not know stay as they are.
+    that the class does not know stay as they are. A field that may be None is None where the node lacks the property. A class
+    that inherits from a marked one is no class of nodes until it is marked itself.
 
     Args:
         cls: The class, or the label of its nodes, or several labels; without any the class' name is the label.

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from evsession.errors import ConfigurationError, QueryError, UnsupportedFeature
-from evsession.neo4j.encoding import PLAIN, UUIDS, VECTORS, Encoder
+from evsession.neo4j.encoding import PLAIN, UUIDS, VECTORS, Encoder, path_to
 from evsession.neo4j.features import Features
 from evsession.neo4j.names import check_database
 from evsession.neo4j.transactions import TransactionConfig
@@ -160,12 +160,15 @@ def check_features(features: Features, statement: Statement | None, config: Tran
     """Refuse what the server lacks.
 
     Raises:
-        UnsupportedFeature: naming it, and the version that has it.
+        UnsupportedFeature: naming it, where it is, and the version that has it.
     """
     if config.metadata and not features.has_metadata:
         raise UnsupportedFeature(f"metadata of transactions needs Neo4j 2026.04; the server is {features.version}")
     if statement is not None and statement.level > features.level:
-        raise UnsupportedFeature(f"{_NEEDS[statement.level]}; the server is {features.version}")
+        where = path_to(statement.level, statement.typed)
+        error = UnsupportedFeature(f"{where}: {_NEEDS[statement.level]}; the server is {features.version}")
+        error.path = where
+        raise error
 
 
 def statement_request(

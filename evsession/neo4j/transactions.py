@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from base64 import b64encode
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.neo4j.encoding import PLAIN, Encoder
 
 __all__ = ["BasicAuth", "BearerAuth", "TransactionConfig", "auth_header", "check_access", "config_of"]
+
+
+LONGEST = 2**31 - 1
+"""Seconds of a timeout; more is a Bad Request (seen on 5.26 and 2026.07)."""
 
 
 class TransactionConfig:
@@ -33,11 +37,13 @@ class TransactionConfig:
                 log; for 2026.04 and later.
 
         Raises:
-            ConfigurationError: the timeout is no positive number of seconds.
+            ConfigurationError: the timeout is no positive number of seconds, or has more than 31 bits.
             InvalidDocument: the metadata cannot be sent.
         """
         if timeout is not None and not _is_duration(timeout):
-            raise ConfigurationError(f"a transaction's timeout is a positive number of seconds or None, not {timeout!r}")
+            raise ConfigurationError(
+                f"a transaction's timeout is a positive number of seconds, at most {LONGEST}, or None, not {timeout!r}"
+            )
         if metadata is not None:
             encoder = Encoder()
             encoder.parameters(metadata, "metadata")
@@ -53,8 +59,8 @@ class TransactionConfig:
 
     @property
     def metadata(self) -> Mapping[str, Any] | None:
-        """A copy, or None."""
-        return None if self._metadata is None else dict(self._metadata)
+        """A view that cannot be changed, or None."""
+        return None if self._metadata is None else MappingProxyType(self._metadata)
 
     @property
     def is_empty(self) -> bool:
@@ -151,7 +157,7 @@ class BearerAuth:
 
 
 def _is_duration(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= LONGEST
 
 
 def _check_text(value: object, otherwise: str) -> None:

@@ -61,8 +61,8 @@ class One:
         """Begin by the statement, and commit."""
         transaction = self._transaction
         try:
-            self.result = await transaction.run(self._statement.text, self._statement.parameters)
-            await transaction.commit()
+            self.result = await transaction._do("run", self._statement.text, self._statement.parameters)
+            await transaction._do("commit")
         finally:
             await transaction._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
 

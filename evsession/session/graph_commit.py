@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from evsession.errors import SessionError
+from evsession.errors import SessionError, UnsupportedFeature
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.batches import Row, delete_rows, insert_rows, update_rows
 from evsession.neo4j.cypher import Cypher
@@ -25,6 +26,8 @@ from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.message import Request
 
 __all__ = ["GraphBatches", "Whole"]
+
+_ROW = re.compile(r"rows\[(\d+)\]\.(?:set\.)?(.*)", re.DOTALL)
 
 
 class Whole:
@@ -76,6 +79,17 @@ class Home(Protocol):
         """Return the open transaction, or open one for this commit."""
 
 
+def _blame(error: BaseException, items: Sequence[Item]) -> None:
+    """Let an error name the entity, if it is about a single one, and the property in place of the parameter."""
+    if not isinstance(error, SessionError):
+        return
+    if isinstance(error, UnsupportedFeature) and (place := _ROW.fullmatch(error.path)) is not None:
+        error.key, error.path = items[int(place[1])].known.key, place[2]
+        error.message = error.message.replace(place[0], f"{place[2]} of {error.key!r}", 1)
+    elif len(items) == 1:
+        error.key = error.key or items[0].known.key
+
+
 class GraphBatches:
     """The backend of one commit: it writes into the open transaction, or into one for the whole commit."""
 
@@ -95,16 +109,18 @@ class GraphBatches:
     def end(self) -> Generator[Any, Any, None]:
         """Commit the transaction if there is one."""
         if self._unit.journal is not None:
-            yield Call(partial(self._session._work_transaction()._part, "commit"))
+            yield Call(partial(self._session._work_transaction()._do, "commit"))
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
+        items: Sequence[Item] = ()
         try:
             for cypher, items, rows in self.statements(batch):
-                result = await transaction._part("run", *cypher)
+                result = await transaction._do("run", *cypher)
                 if rows:
                     self._check_found(items, result)
                     self._settle(items, rows, result)
         except BaseException as error:
+            _blame(error, items)
             # Half a batch must not be committed later on: whatever the transaction was opened for, it is over.
             await transaction._break(error)  # noqa: ASYNC102 - what must be shielded there is
             raise

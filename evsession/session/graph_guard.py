@@ -60,26 +60,28 @@ class Guard(_Passing):
     async def send(self, request: Request, trail: Trail) -> Response:
         """Send the request; if there is no answer, the transaction has failed and is rolled back before that is told."""
         transaction = self._transaction
-        if transaction._opened is None and transaction._tag and request.method == "POST":
+        if transaction._opened is None and request.method == "POST":
             return await self._begin(request, trail)
         try:
             return await self.transport.send(request, trail)
         except BaseException as error:
             opened = transaction._opened
-            transaction._fail(error)
             commits = request.target.endswith("/commit")
+            if not commits:
+                transaction._fail(error)
             undone = opened is None or not trail.sent or await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
             if undone or not commits:
+                transaction._fail(error)
                 # Nothing of a transaction lasts that was not committed.
                 trail.sent = False
                 if isinstance(error, SessionError):
                     error.uncertain = False
             else:
-                transaction._is_uncertain = True
+                transaction._lose(error)
             raise
 
     async def _begin(self, request: Request, trail: Trail) -> Response:
-        """Begin by a statement: the transaction is known by its answer alone."""
+        """Begin, maybe by a statement: the transaction is known by its answer alone."""
         transaction = self._transaction
         database = transaction._session._database
         response: Response | None = None

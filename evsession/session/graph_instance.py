@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from evsession.errors import InvalidDocument
 from evsession.neo4j.models import Schema
 from evsession.neo4j.nodes import NodeInfo
+from evsession.session.gate import Turn, Turns
 from evsession.session.graph_mapper import KnownNode, NodeMapper
 
-__all__ = ["Instance", "InstanceInfo", "without_none"]
+__all__ = ["Instance", "InstanceInfo", "Writing", "is_same", "without_none", "writing"]
 
-_STATE = ("_held", "_known")
+_STATE = ("_held", "_known", "_writing")
 
 _MAPPER = NodeMapper()
+
+_PLAIN = (str, int, bool)
 
 
 class Instance:
@@ -27,6 +31,9 @@ class Instance:
 
     _known: KnownNode | None = None
     """What the session knows of the node that knows it; one state for the session and for the node itself."""
+
+    _writing: Writing | None = None
+    """The writes of it by models that are under way."""
 
     def __init__(self, **properties: Any) -> None:
         """Make a node that is not in the database yet.
@@ -76,7 +83,7 @@ class Instance:
         """What differs from the database as it was when this was read or written; None for what was removed."""
         saved, data = self._saved() or {}, self.data
         removed = {name: None for name in saved if name not in data}
-        changed = {name: value for name, value in data.items() if name not in saved or not _is_same(saved[name], value)}
+        changed = {name: value for name, value in data.items() if name not in saved or not is_same(saved[name], value)}
         return {**{name: value for name, value in changed.items() if value is not None or name in saved}, **removed}
 
     def __repr__(self) -> str:
@@ -96,15 +103,64 @@ class Instance:
         """
         self._schema.check_new(self.data)
 
-    def _become(self, properties: Mapping[str, Any]) -> None:
-        """Be what the database has."""
-        known = self._known
+    def _frozen(self) -> dict[str, Any]:
+        """Return the properties as they are now, whatever becomes of lists among them."""
+        return _copied(self.data)
+
+    def _become(self, properties: Mapping[str, Any], sent: Mapping[str, Any] | None = None) -> None:
+        """Be what the database has; but for what was edited since it was sent."""
+        data = self.data
+        edited = [name for name in {**data, **sent} if not is_same(sent.get(name), data.get(name))] if sent is not None else []
+        state = {name: self.__dict__[name] for name in _STATE if name in self.__dict__}
         self.__dict__.clear()
         self.__dict__.update(properties)
-        if known is None:
-            self.__dict__["_held"] = dict(properties)
-        else:
-            self.__dict__["_known"] = known
+        for name in edited:
+            self.__dict__.pop(name, None)
+        self.__dict__.update({name: data[name] for name in edited if name in data})
+        self.__dict__.update(state)
+        if self._known is None:
+            self.__dict__["_held"] = _copied(properties)
+
+
+def _copied(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties, with lists of their own: an edit of one in its place is to be noticed."""
+    return {name: list(value) if type(value) is list else value for name, value in properties.items()}
+
+
+class Writing:
+    """Writes of one instance by its model that are under way.
+
+    Attributes:
+        sent: What each will have made of it, in call order.
+        turns: Where those wait that have a session for themselves.
+    """
+
+    __slots__ = ("sent", "turns")
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.turns = Turns()
+
+
+@contextmanager
+def writing(instance: Instance, data: dict[str, Any]) -> Iterator[Turn | None]:
+    """Let a write of the instance be under way, and give its turn among those, if it has to wait for that."""
+    known, under_way = instance._known, instance._writing
+    if under_way is None:
+        under_way = vars(instance)["_writing"] = Writing()
+    under_way.sent.append(data)
+    turn = under_way.turns.take()
+    if known is not None:
+        known.writes += 1
+    try:
+        yield None if under_way.turns.is_next(turn) else turn
+    finally:
+        if known is not None:
+            known.writes -= 1
+        turn.release()
+        under_way.sent = [one for one in under_way.sent if one is not data]
+        if not under_way.sent:
+            vars(instance).pop("_writing", None)
 
 
 class InstanceInfo(NodeInfo):
@@ -132,6 +188,8 @@ class InstanceInfo(NodeInfo):
         """Let it be what was read."""
         entity._become(properties)
 
+    restore = fill
+
     @property
     def names(self) -> list[str] | None:
         """The properties that the model declares; None takes any."""
@@ -152,12 +210,12 @@ class InstanceInfo(NodeInfo):
         self.cls._schema.check(properties)
 
 
-def _is_same(saved: Any, value: Any) -> bool:
-    """Return whether a value is what the database has, also one of Python's own times, or a tuple."""
-    if saved == value:
-        return True
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two values are one to the database, also one of Python's own times, or a tuple."""
+    if one is other or (type(one) is type(other) and type(one) in _PLAIN):
+        return bool(one == other)
     try:
-        return bool(_MAPPER.fields(_MAPPER.compose({"value": value}))["value"] == saved)
+        return _MAPPER.compose({"value": one}) == _MAPPER.compose({"value": other})
     except InvalidDocument:
         return False
 

@@ -11,7 +11,7 @@ import trio
 
 from evsession.config import GraphSessionOptions
 from evsession.errors import SessionError
-from evsession.session.callbacks import shape_of
+from evsession.session.callbacks import positions
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.works import Work
 
@@ -87,6 +87,8 @@ class Managed:
 def _is_retryable(error: SessionError) -> bool:
     """Return whether the failure may pass; that a transaction cannot go on says less than why it cannot."""
     cause = error.__cause__
+    if error.uncertain:
+        return False
     return error.is_retryable() or (isinstance(cause, SessionError) and cause.is_retryable())
 
 
@@ -106,7 +108,11 @@ def takes_done(work: Callable[..., Any]) -> bool:
     Raises:
         TypeError: it cannot be called, or takes no argument at all.
     """
-    return shape_of(work).least > 0 and not inspect.iscoroutinefunction(work)
+    given: Any = work
+    least, most = positions(work) if callable(given) else (0, 0)
+    if most == 0:
+        raise TypeError(f"the work of a transaction is a function of it, not {work!r}")
+    return least > 1 and not inspect.iscoroutinefunction(work)
 
 
 async def call_work(work: Callable[..., Any], subject: Any, *, takes_done: bool) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.decoding import TypedValue
 from evsession.neo4j.encoding import Encoder, check_property
 from evsession.neo4j.nodes import NodeInfo, info_of
@@ -32,12 +33,17 @@ def need_info(thing: Any) -> NodeInfo:
     """Return what the class of an entity says of its nodes.
 
     Raises:
-        TypeError: it is no class of nodes.
+        TypeError: it is no class of nodes, or only inherits from one: fields of its own would be lost.
     """
     cls = thing if isinstance(thing, type) else type(thing)
     info = info_of(cls)
     if info is None:
         raise TypeError(f"{cls.__name__} is no class of nodes: mark it with evsession.node, or use graph.model()")
+    if info.cls is not cls and info.cls is not base_of(cls):
+        raise TypeError(
+            f"{cls.__name__} is no class of nodes, but inherits from one, {info.cls.__name__}: mark it with evsession.node,"
+            " too, above any decorator that makes another class of it"
+        )
     return info
 
 
@@ -52,7 +58,7 @@ class NodeMapper:
             info.check(properties)
         else:
             properties = info.properties(known.entity)
-        if known.snapshot is not None and self.address(known) != known.key:
+        if known.snapshot is not None and fold_address(self.address(known) or "") != fold_address(known.key or ""):
             raise ConfigurationError(f"the key of {known.key!r} cannot change; add a new node and remove this one", key=known.key)
         try:
             for name, value in properties.items():

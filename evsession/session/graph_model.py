@@ -9,12 +9,16 @@ from evsession.errors import ConfigurationError, InvalidDocument, SessionError
 from evsession.neo4j import cypher
 from evsession.neo4j.models import Schema
 from evsession.neo4j.nodes import MARK
+from evsession.neo4j.statements import Statement
 from evsession.neo4j.summaries import Summary
 from evsession.session.callbacks import Callback, shift
+from evsession.session.graph_bound import of_class
 from evsession.session.graph_instance import InstanceInfo, without_none
 from evsession.session.graph_relations import Related, conditions_of
 from evsession.session.graph_runnables import Answering, Place, Runnable, SessionSource, operate
+from evsession.session.graph_saving import Saving
 from evsession.session.operation import Operation, Steps
+from evsession.standins import base_of
 
 __all__ = ["Model", "make_model"]
 
@@ -66,6 +70,10 @@ class Model(Related):
     ``starts_with``, ``ends_with``, ``is_null``; None is a property that is missing.
     """
 
+    def __init_subclass__(cls) -> None:
+        if base_of(cls) is cls:  # else it stands in for a model
+            setattr(cls, MARK, InstanceInfo(cls, cls._schema.labels, cls._schema.primary_key))
+
     @classmethod
     def create_one(
         cls: type[M],
@@ -115,12 +123,13 @@ class Model(Related):
     @classmethod
     def _create(cls: type[M], place: Place, rows: list[Any], *, merge: bool) -> Answering[list[M]]:
         made = [cls._made(row, index if len(rows) > 1 else None) for index, row in enumerate(rows)]
-        data = [without_none(one.data) for one in made]
+        sent = [one._frozen() for one in made]
+        data = [without_none(one) for one in sent]
         labels = cls._schema.labels
         built = cypher.merge(labels, cls._schema.primary_key, data) if merge else cypher.create(labels, data)
         result = yield from place.run(built)
-        for one, node in zip(made, result.values(0), strict=True):
-            place.settle(one, node.properties)
+        for one, node, was in zip(made, result.values(0), sent, strict=True):
+            place.settle(one, node.properties, was)
         return made
 
     @classmethod
@@ -215,6 +224,7 @@ class Model(Related):
 
     find_all = find_many
 
+    @of_class
     @classmethod
     def update(
         cls: type[M],
@@ -225,6 +235,8 @@ class Model(Related):
         session: Runnable | None = None,
     ) -> Operation[tuple[list[M], Summary | None]]:
         """Change properties of all nodes that the conditions hold for; the results are the list of instances and the summary.
+
+        It is of the class: an instance, whose attributes are set and saved, refuses it with a `TypeError`.
 
         Args:
             data: Properties and their new values; None removes one. With none nothing is sent, and the summary is None.
@@ -241,7 +253,7 @@ class Model(Related):
 
         def steps(place: Place) -> Steps:
             checked = cls._schema.check_where(given)
-            changes = cls._schema.check(data)
+            changes = cls._schema.check(data, removes=False)
             for name in cls._schema.required & changes.keys():
                 if changes[name] is None:
                     raise InvalidDocument(f"{name}: it cannot be removed")
@@ -278,9 +290,14 @@ class Model(Related):
 
         def steps(place: Place) -> Steps:
             checked = cls._schema.check_where(conditions_of(where))
-            result = yield from place.run(cypher.delete(cls._schema.labels, checked, detach=detach))
+            built = cypher.delete(cls._schema.labels, checked, detach=detach)
             if isinstance(where, Model):
+                statement = Statement.of(*built)
+                result = yield from place.write(where, {}, lambda: statement)
                 place.settle(where, None)
+            else:
+                result = yield from place.run(built)
+            assert result is not None  # it was decided on
             return (result.summary.counters.nodes_deleted,)
 
         return operate(cls._store, "delete", session, steps, callback, 1)
@@ -295,23 +312,24 @@ class Model(Related):
     def save(self: M, callback: Callback | None = None, *, session: Runnable | None = None) -> Operation[M]:
         """Write a new node, or what changed in one that exists; the result is the instance.
 
+        What is written is what there was at the call; later edits stay edits. What was called before on the same session, or
+        without one, comes first, so saving a new instance twice creates one node.
+
         Raises:
             SessionError: status 404, the node is gone.
             InvalidDocument: a property is missing, unknown or of another type.
         """
 
         def steps(place: Place) -> Steps:
-            if not self.exists:
-                yield from self._create(place, [self], merge=False)
+            saving = Saving(self, place._unit)
+            saving.check()
+            if saving.is_done:
                 return (self,)
-            changes = self._schema.check(self.changed)
-            self._schema.check_complete(self.data)
-            if changes:
-                where = conditions_of(self)
-                result = yield from place.run(cypher.update(self._schema.labels, where, changes))
+            result = yield from place.write(self, saving.data, saving.decide)
+            if result is not None:
                 if len(result) == 0:
-                    raise self._missing(where)
-                place.settle(self, result[0][0].properties)
+                    raise self._missing(conditions_of(self))
+                place.settle(self, result[0][0].properties, saving.data)
             return (self,)
 
         return operate(self._store, "save", session, steps, callback, 1)
@@ -331,9 +349,7 @@ def make_model(store: SessionSource, schema: Schema) -> type[Model]:
         if hasattr(Model, name):
             raise ConfigurationError(f"a property cannot have the name {name!r}: every model has a method or attribute of it")
     members = {"_schema": schema, "_store": store, "__module__": Model.__module__}
-    made = type("".join(schema.labels), (Model,), members)
-    setattr(made, MARK, InstanceInfo(made, schema.labels, schema.primary_key))
-    return made
+    return type("".join(schema.labels), (Model,), members)
 
 
 def _properties(row: object) -> dict[str, Any]:

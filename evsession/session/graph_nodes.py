@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from evsession.errors import ConfigurationError, KeyConflict
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
-from evsession.standins import is_reference
+from evsession.standins import base_of, is_reference
+from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
@@ -27,6 +29,7 @@ class KnownNodes:
     def __init__(self, unit: UnitOfWork[NodePicture], *, tracks: bool) -> None:
         self.tracks = tracks
         self._unit = unit
+        self._met: Acquaintances[NodePicture] | None = None if tracks else Acquaintances()
 
     def of(self, entity: Any) -> KnownNode:
         """Return what is known of the entity.
@@ -40,8 +43,20 @@ class KnownNodes:
         return known
 
     def under(self, info: NodeInfo, key: Any) -> KnownNode | None:
-        """Return what is known under a primary key."""
-        return self._unit.map.get(info.address(key)) if self.tracks else None
+        """Return what is known under a primary key.
+
+        Raises:
+            KeyConflict: it is an entity of another class.
+        """
+        return self._at(info, key) if self.tracks else None
+
+    def _at(self, info: NodeInfo, key: Any) -> KnownNode | None:
+        address = info.address(key)
+        known = self._unit.map.get(address)
+        if known is not None and not isinstance(known.entity, info.cls):
+            what = base_of(type(known.entity)).__name__
+            raise KeyConflict(f"{address!r} is the key of a {what} in this session, not of a {info.cls.__name__}", key=address)
+        return known
 
     def track(self, entity: Any) -> None:
         """Remember an entity until the next commit; take back the removal of one that is known."""
@@ -70,6 +85,9 @@ class KnownNodes:
     def _known(self, entity: Any) -> KnownNode:
         """Return what can be known of an entity that this session meets now."""
         info: NodeInfo = need_info(entity)
+        met = None if self._met is None else self._met.take(entity)
+        if met is not None:
+            return met
         stored, made = info.stored(entity), Tracked[NodePicture](entity, None, None, None, {})
         if stored is None:
             made.key = self._unit.mapper.address(made)
@@ -83,8 +101,7 @@ class KnownNodes:
         """Return the entity with this primary key, or one that only holds the key; it is remembered like any other."""
         if key is None:
             raise ConfigurationError(f"a reference has a key; None is no {info.key}")
-        address = info.address(key)
-        known = self._unit.map.get(address)
+        address, known = info.address(key), self._at(info, key)
         if known is not None:
             return known.entity
         entity = info.refer(key)
@@ -98,13 +115,16 @@ class KnownNodes:
         """Return the entities of nodes that were read: the known ones as they are, unless `renews` and they have no edits.
 
         Raises:
-            KeyConflict: two of the nodes have one key. Nothing is remembered.
+            KeyConflict: two of the nodes have one key, or one has that of an entity of another class. Nothing is remembered.
         """
         nodes, seen = list(nodes), dict[str, str]()
-        for node in nodes if len(nodes) > 1 else ():
+        for node in nodes:
             key = node.get(info.key)
+            if key is None:
+                continue
             address = info.address(key)
-            if key is not None and seen.setdefault(address, node.element_id) != node.element_id:
+            self.under(info, key)
+            if seen.setdefault(fold_address(address), node.element_id) != node.element_id:
                 raise KeyConflict(f"two nodes have the key {address!r}; a constraint would keep keys unique", key=address)
         return [self._admit(info, node, renews=renews) for node in nodes]
 
@@ -113,16 +133,30 @@ class KnownNodes:
         known = None if key is None else self.under(info, key)
         if known is None:
             entity = info.make(node.properties)
-            if self.tracks and key is not None:
+            if key is not None:
                 known = Tracked(entity, info.address(key), None, self._picture(info, entity), {})
-                self._unit.map.add(known)
-                info.attach(entity, known)
+                if self.tracks:
+                    self._unit.map.add(known)
+                    info.attach(entity, known)
+                else:
+                    self._meet(info, known)
             return entity
         if known.is_reference:
             self._load_reference(info, known, node)
         elif renews and known.unsure is None and not known.writes and not self._unit.is_pending(known):
             self._take(info, known, node)
         return known.entity
+
+    def let_go(self, known: KnownNode) -> None:
+        """Forget an entity that was written, if this session remembers none, and no other commit is about to write it."""
+        if not self.tracks and known.writes <= 1:
+            self._unit.map.remove(known)
+            self._meet(need_info(known.entity), known)
+
+    def _meet(self, info: NodeInfo, known: KnownNode) -> None:
+        """Keep in mind what was read or written, for the time when it is added; what knows it itself needs nobody for that."""
+        if self._met is not None and info.stored(known.entity) is None:
+            self._met.meet(known)
 
     def refresh(self, info: NodeInfo, known: KnownNode, node: Node, *, force: bool) -> bool:
         """Let the entity be as the server has it, and return whether what became of its last write is known.
@@ -168,7 +202,7 @@ class KnownNodes:
             info.forget_written(known.entity)
             info.set(known.entity, properties)
         else:
-            info.fill(known.entity, properties)
+            info.restore(known.entity, properties)
 
     def _load_reference(self, info: NodeInfo, known: KnownNode, node: Node) -> None:
         """Let what stood for a node be it; what the program has set stays set, as an edit of what was read."""
@@ -202,4 +236,6 @@ class KnownNodes:
     @staticmethod
     def _refuse_stranger(entity: Any) -> None:
         if is_reference(entity):
-            raise ConfigurationError(f"{entity!r} refers to a node of another session; get a reference from this one")
+            raise ConfigurationError(
+                f"{entity!r} refers to a node of another session, or to one that was deleted; get a reference here"
+            )

@@ -7,6 +7,7 @@ from typing import Any
 
 from evsession.errors import ConfigurationError, SessionError
 from evsession.neo4j import cypher
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.results import Result
@@ -45,7 +46,7 @@ class NodeReader:
 
     def load_many(self, info: NodeInfo, keys: Sequence[Any], *, cache: bool) -> Steps:
         """Load nodes by their primary keys in one request; those that are not there are left out."""
-        addresses = {info.address(_check_key(info, key)): key for key in keys}
+        addresses = {_place(info, _check_key(info, key)): key for key in keys}
         known = {address: self._nodes.under(info, key) for address, key in addresses.items()} if cache else {}
         here = {address: one for address, one in known.items() if one is not None and not one.is_reference}
         wanted = [key for address, key in addresses.items() if address not in here]
@@ -54,8 +55,8 @@ class NodeReader:
             result = yield from self._run(cypher.find_by_keys([(info.labels, info.key, wanted)]))
             nodes = result.values("n")
             found = self._nodes.admit(info, nodes, renews=not cache)
-            entities.update(zip((info.address(node[info.key]) for node in nodes), found, strict=True))
-        listed = (entities.get(info.address(key)) for key in keys)
+            entities.update(zip((_place(info, node[info.key]) for node in nodes), found, strict=True))
+        listed = (entities.get(_place(info, key)) for key in keys)
         return ([entity for entity in listed if entity is not None],)
 
     def find(self, info: NodeInfo, built: Cypher) -> Steps:
@@ -68,19 +69,19 @@ class NodeReader:
         groups: dict[int, tuple[NodeInfo, dict[str, KnownNode]]] = {}
         for one in known:
             info = need_info(one.entity)
-            groups.setdefault(id(info), (info, {}))[1][one.key or ""] = one
+            groups.setdefault(id(info), (info, {}))[1][fold_address(one.key or "")] = one
         if not groups:
             return ()
         asked = list(groups.values())
         wanted = [(info.labels, info.key, [self._primary_key(info, one) for one in group.values()]) for info, group in asked]
         result = yield from self._run(cypher.find_by_keys(wanted))
-        found = {(place, asked[place][0].address(node[asked[place][0].key])): node for place, node in result.values()}
+        found = {(place, _place(asked[place][0], node[asked[place][0].key])): node for place, node in result.values()}
         missing, unclear = [], []
         for place, (info, group) in enumerate(asked):
             for address, one in group.items():
                 node = found.get((place, address))
                 if node is None:
-                    missing += [] if self._nodes.settle_missing(one) else [address]
+                    missing += [] if self._nodes.settle_missing(one) else [one.key or ""]
                 elif not self._nodes.refresh(info, one, node, force=force):
                     unclear.append(one)
         if missing:
@@ -102,6 +103,11 @@ class NodeReader:
             if known.snapshot is None
             else self._unit.mapper.fields(known.snapshot.known)[info.key]
         )
+
+
+def _place(info: NodeInfo, key: Any) -> str:
+    """Return what no other node of these has."""
+    return fold_address(info.address(key))
 
 
 def _check_key(info: NodeInfo, key: Any) -> Any:

@@ -13,6 +13,7 @@ from evsession.neo4j.names import quote
 from evsession.neo4j.results import Result
 from evsession.neo4j.things import Node, Relationship
 from evsession.session.callbacks import Callback, shift
+from evsession.session.graph_bound import sourced
 from evsession.session.graph_instance import Instance, without_none
 from evsession.session.graph_runnables import Place, Runnable, SessionSource, operate
 from evsession.session.operation import Operation, Steps
@@ -23,10 +24,11 @@ R = TypeVar("R", bound="Related")
 
 
 class Related(Instance):
-    """What every model does with its relationships."""
+    """What every model does with its relationships. Those of an instance begin there; of a class, wherever is said."""
 
     _store: ClassVar[SessionSource]
 
+    @sourced
     @classmethod
     def relate_to(
         cls,
@@ -43,7 +45,8 @@ class Related(Instance):
 
         Args:
             alias: Which of the model's relationships.
-            where: ``{"source": ..., "target": ...}``, each conditions or an instance.
+            where: ``{"source": ..., "target": ...}``, each conditions or an instance. Of an instance, ``user.relate_to(...)``,
+                the source is itself, and is not given.
             properties: Of the relationships.
             callback: Called with the error and the number.
             merge: Whether ends that have such a relationship already keep it.
@@ -70,6 +73,7 @@ class Related(Instance):
 
         return operate(cls._store, "relate_to", session, steps, callback, 1, transact=expected is not None)
 
+    @sourced
     @classmethod
     def find_relationships(
         cls: type[R],
@@ -84,7 +88,7 @@ class Related(Instance):
 
         Args:
             alias: Which of the model's relationships.
-            where: ``{"source": ..., "target": ..., "relationship": ...}``, each optional.
+            where: ``{"source": ..., "target": ..., "relationship": ...}``, each optional. Of an instance the source is itself.
             callback: Called with the error and the list.
             limit: How many at most.
             session: Where it runs.
@@ -100,6 +104,7 @@ class Related(Instance):
 
         return operate(cls._store, "find_relationships", session, steps, callback, 1, access="read")
 
+    @sourced
     @classmethod
     def delete_relationships(
         cls, alias: str, where: Mapping[str, Any], callback: Callback | None = None, *, session: Runnable | None = None

@@ -83,7 +83,7 @@ class _Kept:
 
 
 async def send_kept(transport: Transport, database: GraphDatabase, request: Request, tag: str, trail: Trail) -> Response | None:
-    """Send a request that begins a transaction and runs a statement in it.
+    """Send a request that begins a transaction, and runs a statement in it if there is a tag.
 
     Only its answer names the transaction. So when the caller is cancelled, the statement is terminated and the answer awaited
     nevertheless; what it names is to be rolled back by the caller.
@@ -98,7 +98,8 @@ async def send_kept(transport: Transport, database: GraphDatabase, request: Requ
             await kept.done.wait()
         except trio.Cancelled:  # noqa: ASYNC103 - the caller raises it
             with trio.move_on_after(RELEASE_TIME, shield=True):
-                await terminate(transport, database, tag, trail)
+                if tag:
+                    await terminate(transport, database, tag, trail)
                 await kept.done.wait()
             kept.scope.cancel()
     if kept.error is not None:

@@ -8,9 +8,10 @@ from typing import Any, Protocol, TypeVar
 from evsession.errors import SessionError
 from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.results import Result
+from evsession.neo4j.statements import Statement
 from evsession.neo4j.transactions import TransactionConfig
 from evsession.session.callbacks import Callback, shift
-from evsession.session.graph_instance import Instance
+from evsession.session.graph_instance import Instance, writing
 from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_session import GraphSession
 from evsession.session.graph_settling import settle
@@ -48,6 +49,7 @@ class Place:
         Raises:
             TypeError: it is neither a session nor a transaction.
         """
+        self._is_temporary = existing is None
         self._transaction: GraphTransaction | None = None
         self._own: GraphTransaction | None = None
         if isinstance(existing, GraphTransaction):
@@ -55,7 +57,6 @@ class Place:
             return
         if existing is not None and not isinstance(existing, GraphSession):
             raise TypeError(f"session is a GraphSession, a GraphTransaction or None, not {existing!r}")
-        self._is_temporary = existing is None
         self._session = store.open_session(access) if existing is None else existing
         self._unit = self._session._unit
         self._transaction = self._session._here()
@@ -101,16 +102,33 @@ class Place:
 
     def run(self, cypher: Cypher) -> Answering[Result]:
         """Run a statement."""
-        if self._transaction is not None:
-            (result,) = yield from self._transaction._run(*cypher)
-        else:
-            (result,) = yield from self._session._run_alone(cypher)
+        statement = Statement.of(*cypher)
+        (result,) = yield from self._run(lambda: statement)
         answer: Result = result
         return answer
 
-    def settle(self, instance: Instance, properties: Mapping[str, Any] | None) -> None:
-        """Let an instance be what a statement has made of its node; None if it was deleted."""
-        settle(instance, properties, self._unit, self._transaction)
+    def write(self, instance: Instance, data: dict[str, Any], decide: Callable[[], Statement | None]) -> Answering[Result | None]:
+        """Run the statement that writes an instance, if anything is left to be written when its turn comes.
+
+        Args:
+            instance: What is written.
+            data: What it will be then; nothing if its node is deleted.
+            decide: Returns the statement, or None; asked when what was called before has ended.
+        """
+        with writing(instance, data) as turn:
+            if turn is not None and self._is_temporary:  # a session of its own takes no turns with those of others
+                yield turn
+            (result,) = yield from self._run(decide)
+            answer: Result | None = result
+            return answer
+
+    def _run(self, decide: Callable[[], Statement | None]) -> Steps:
+        run = self._session._run_alone if self._transaction is None else self._transaction._run_later
+        return run(decide)
+
+    def settle(self, instance: Instance, properties: Mapping[str, Any] | None, sent: Mapping[str, Any] | None = None) -> None:
+        """Let an instance be what a statement has made of its node; None if it was deleted. See `settle`."""
+        settle(instance, properties, self._unit, self._transaction, sent)
 
 
 def operate(

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, overload
-from uuid import uuid4
 
 from evsession.config import GraphSessionOptions, Held
 from evsession.errors import SessionError, TransactionError
-from evsession.neo4j.answers import Answer
-from evsession.neo4j.bookmarks import Bookmark
-from evsession.neo4j.cypher import Cypher
 from evsession.neo4j.flows import Known, check_flow, statement_flow
 from evsession.neo4j.results import Record, Result
-from evsession.neo4j.statements import GraphDatabase, Opening, Statement
+from evsession.neo4j.statements import GraphDatabase, Statement
 from evsession.neo4j.transactions import TransactionConfig, config_of
 from evsession.session.callbacks import Callback, shift
 from evsession.session.calls import call_steps
 from evsession.session.conversation import Running
 from evsession.session.events import Events
 from evsession.session.gate import Gate
-from evsession.session.graph_alone import Alone, Ending, One, Resetting
+from evsession.session.graph_alone import Alone, One, Resetting
+from evsession.session.graph_chain import Chain
 from evsession.session.graph_managed import Managed
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
-from evsession.session.graph_work import GraphWork
 from evsession.session.operation import Operation, Steps
 from evsession.session.rows import consume
 from evsession.session.works import Work
@@ -32,8 +28,11 @@ from evsession.wire.transport import WireEvent
 
 __all__ = ["GraphSession"]
 
+Settings = tuple[Any, "float | None", "Mapping[str, Any] | None"]
+"""A config, a timeout and metadata, as `config_of` takes them."""
 
-class GraphSession(GraphWork):
+
+class GraphSession(Chain):
     """A chain of transactions on one database, each of which sees what those before it wrote.
 
     Open one with `GraphStore.open_session`, best in ``async with``: leaving waits for the session's operations, rolls back a
@@ -65,17 +64,10 @@ class GraphSession(GraphWork):
     ) -> None:
         super().__init__(options=options, events=events, gate=gate, running=running)
         self._database = database
-        self._access = access
-        self._bookmarks = bookmarks
-        self._impersonated_user = impersonated_user
         self._server = known
-        self._current: GraphTransaction | None = None
-        self._coming: GraphTransaction | None = None
-        self._managed: GraphTransaction | None = None
-        self._mark = uuid4().hex
-        self._count = 0
         self._tag = ""
         self._single = Alone(self)
+        self._start_chain(access, bookmarks, impersonated_user)
         self._start_nodes(tracks=with_identity_map)
 
     def run(
@@ -111,16 +103,19 @@ class GraphSession(GraphWork):
         callback, params, given = shift(callback, params, config)
         if isinstance(params, TransactionConfig) and given is None:
             params, given = None, params
-        chosen = config_of(given, timeout, metadata)
         here = self._here()
-        if here is not None:
-            if not chosen.is_empty:
-                raise TransactionError("the settings of a statement are those of the transaction that is open in this session")
-            return here.run(query, params, callback)
-        return Operation(self._alone(), "run", self._run(query, params, chosen), callback, 1)
+        steps = self._run(here, query, params, (given, timeout, metadata))
+        return Operation(self._alone() if here is None else here, "run", steps, callback, 1)
 
-    def _run(self, query: str, params: Any, config: TransactionConfig) -> Steps:
-        statement = Statement.of(query, params)
+    def _run(self, here: GraphTransaction | None, query: str, params: Any, settings: Settings) -> Steps:
+        config, statement = config_of(*settings), Statement.of(query, params)
+        if here is None:
+            return (yield from self._run_later(lambda: statement, config))
+        if not config.is_empty:
+            raise TransactionError("the settings of a statement are those of the transaction that is open in this session")
+        return (yield from here._run_later(lambda: statement))
+
+    def _run_later(self, decide: Callable[[], Statement | None], config: TransactionConfig) -> Steps:
         self._check_free("run", "Queries cannot be run directly")
         turns, pause = self._queue(), self._ending()
         turn = turns.take()
@@ -129,6 +124,9 @@ class GraphSession(GraphWork):
                 yield pause
             if not turns.is_next(turn):
                 yield turn
+            statement = decide()
+            if statement is None:
+                return (None,)
             features = yield from check_flow(self._server, statement, config)
             if config.timeout is not None and features is not None and not features.has_timeouts:
                 one = One(self._new_transaction(self._access, config), statement)
@@ -219,10 +217,12 @@ class GraphSession(GraphWork):
         given: Any = config
         callback, given = shift(callback, given)
         self._check_open()
-        transaction = self._new_transaction(self._access, config_of(given, timeout, metadata))
-        return Operation(transaction, "begin_transaction", self._beginning(transaction), callback, 1)
+        transaction = self._new_work_transaction()
+        steps = self._beginning(transaction, (given, timeout, metadata))
+        return Operation(transaction, "begin_transaction", steps, callback, 1)
 
-    def _beginning(self, transaction: GraphTransaction) -> Steps:
+    def _beginning(self, transaction: GraphTransaction, settings: Settings) -> Steps:
+        transaction._config = config_of(*settings)
         self._refuse_in_hook("begin_transaction", None)
         self._check_free("begin_transaction", "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
@@ -253,7 +253,9 @@ class GraphSession(GraphWork):
         metadata: Mapping[str, Any] | None = None,
     ) -> Operation[Any]:
         """Do work that only reads in a transaction; everything else is as in `write_transaction`."""
-        return self._manage("read_transaction", "READ", work, config, callback, timeout, metadata)
+        callback, config = shift(callback, config)
+        steps = self._managing("read_transaction", "READ", work, (config, timeout, metadata))
+        return Operation(self, "read_transaction", steps, callback, 1)
 
     def write_transaction(
         self,
@@ -282,32 +284,21 @@ class GraphSession(GraphWork):
         Raises:
             TransactionError: a transaction is open in this session.
         """
-        return self._manage("write_transaction", "WRITE", work, config, callback, timeout, metadata)
-
-    def _manage(
-        self,
-        name: str,
-        access: str,
-        work: Callable[..., Any],
-        config: Any,
-        callback: Callback | None,
-        timeout: float | None,
-        metadata: Mapping[str, Any] | None,
-    ) -> Operation[Any]:
         callback, config = shift(callback, config)
-        chosen = config_of(config, timeout, metadata)
+        steps = self._managing("write_transaction", "WRITE", work, (config, timeout, metadata))
+        return Operation(self, "write_transaction", steps, callback, 1)
+
+    def _managing(self, name: str, access: str, work: Callable[..., Any], settings: Settings) -> Steps:
+        config = config_of(*settings)
 
         def begin() -> GraphTransaction:
-            self._managed = self._new_transaction(access, chosen, self._events.without_failures())
+            self._managed = self._new_transaction(access, config, self._events.without_failures())
             return self._managed
 
         def tell(error: SessionError, attempt: int, delay: float) -> None:
             self._observe(WireEvent("retry", name, "POST", error.url or "", attempt, duration=delay, error=error))
 
         managed = Managed(begin, work, self.options, tell, Work(self, name, keeps_turn=True))
-        return Operation(self, name, self._managing(name, managed), callback, 1)
-
-    def _managing(self, name: str, managed: Managed) -> Steps:
         self._refuse_in_hook(name, None)
         self._check_free(name, "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
@@ -320,14 +311,6 @@ class GraphSession(GraphWork):
             return (managed.value,)
         finally:
             turn.release()
-
-    def last_bookmark(self) -> Bookmark | None:
-        """Return what this session has seen: of its last commit or successful `run`, before those what it was opened with.
-
-        Failures, rollbacks and streams that were not read to the end leave it as it was. It is up to date when the operations
-        that were called before are done.
-        """
-        return Bookmark(self._bookmarks) if self._bookmarks else None
 
     def reset(self, callback: Callback | None = None) -> Operation[None]:
         """End what the session does on the server: a statement that runs is terminated, an open transaction is rolled back.
@@ -349,56 +332,12 @@ class GraphSession(GraphWork):
                 self._is_open = False
                 self._let_go()
 
-    def _observe(self, event: WireEvent) -> None:
-        """Tell those that watch."""
-        for handler in self._events.pick(event.name):
-            self._store_running()[0].call(self._gate, self._events, handler, event)
-
-    def _new_work_transaction(self) -> GraphTransaction:
-        return self._new_transaction(self._access, TransactionConfig())
-
-    def _run_alone(self, cypher: Cypher) -> Steps:
-        return self._run(*cypher, TransactionConfig())
+    def _run_alone(self, decide: Callable[[], Statement | None]) -> Steps:
+        return self._run_later(decide, TransactionConfig())
 
     def _alone(self) -> Alone:
         """Return the owner of operations that run statements in transactions of their own."""
         return self._single
-
-    def _new_transaction(self, access: str, config: TransactionConfig, events: Events | None = None) -> GraphTransaction:
-        return GraphTransaction(self, access, config, self._events if events is None else events)
-
-    def _check_free(self, name: str, what: str) -> None:
-        current = self._current
-        is_taken = current is not None and current.is_open and not current._is_own
-        if is_taken or self._coming is not None or self._managed is not None:
-            raise TransactionError(
-                f"{what} on a session with an open transaction; use that one, end it, or take another session",
-                operation=name,
-            )
-
-    def _ending(self) -> Ending | None:
-        """Return the pause until a transaction is over that was asked to end."""
-        return None if self._current is None else Ending(self._current)
-
-    def _opening(self, config: TransactionConfig, access: str) -> Opening:
-        return Opening(access, self._bookmarks, config, self._impersonated_user)
-
-    def _next_tag(self) -> str:
-        self._count += 1
-        return f"{self._mark}-{self._count}"
-
-    def _saw(self, answer: Answer) -> None:
-        if answer.bookmarks:
-            self._bookmarks = tuple(answer.bookmarks)
-
-    def _ended(self, transaction: GraphTransaction) -> None:
-        if transaction is self._current:
-            self._current = None
-            self._end_work(transaction)
-        elif transaction is self._coming:
-            self._coming = None
-        elif transaction is self._managed:
-            self._managed = None
 
     def __repr__(self) -> str:
         state = "open" if self._is_open else "closed"

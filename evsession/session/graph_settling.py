@@ -21,6 +21,7 @@ def settle(
     properties: Mapping[str, Any] | None,
     unit: UnitOfWork[NodePicture],
     transaction: GraphTransaction | None,
+    sent: Mapping[str, Any] | None = None,
 ) -> None:
     """Let an instance be what a statement has made of its node; if that is rolled back, the node counts as it was before.
 
@@ -29,6 +30,7 @@ def settle(
         properties: Those of the node; None if it was deleted.
         unit: The unit of work of the session where that was.
         transaction: The transaction in which it was; None if it lasts already.
+        sent: What was written; where the instance differs from it by now, it was edited since, and stays so.
     """
     known = instance._known
     is_here = known is not None and unit.map.of(instance) is known
@@ -38,22 +40,30 @@ def settle(
         if properties is None:
             instance._held = None
         else:
-            instance._become(properties)
+            instance._become(properties, sent)
     elif properties is None:
         _settle_deleted(known, unit, transaction, is_here=is_here)
     else:
-        _settle_written(instance, known, properties, unit, is_here=is_here)
+        _settle_written(instance, known, properties, unit, sent, is_here=is_here)
 
 
 def _settle_written(
-    instance: Instance, known: KnownNode, properties: Mapping[str, Any], unit: UnitOfWork[NodePicture], *, is_here: bool
+    instance: Instance,
+    known: KnownNode,
+    properties: Mapping[str, Any],
+    unit: UnitOfWork[NodePicture],
+    sent: Mapping[str, Any] | None,
+    *,
+    is_here: bool,
 ) -> None:
     if known.is_reference:
         object.__setattr__(instance, "__class__", base_of(type(instance)))
         known.is_reference = False
-    instance._become(properties)
+    instance._become(properties, sent)
     picture = NodePicture(unit.mapper.compose(properties))
     known.unsure = None
+    if known.is_flushed:
+        known.is_flushed = known.is_removed = False  # deleted before, and created again
     # What was set is what it is now; only what is not known here is still to be added to.
     left = {name: amount for name, amount in (known.increments or {}).items() if name not in properties}
     known.increments = left or None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import datetime
@@ -25,6 +24,7 @@ from evsession.session.gate import Gate, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_keep_alive import KeepingAlive
 from evsession.session.graph_mapper import NodePicture
+from evsession.session.graph_phase import Phase, refusal
 from evsession.session.graph_release import release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
@@ -33,25 +33,9 @@ from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport, WireEvent
 
-__all__ = ["GraphTransaction", "Phase", "TransactionHome"]
+__all__ = ["GraphTransaction", "TransactionHome"]
 
 T = TypeVar("T")
-
-
-class Phase(enum.Enum):
-    """ACTIVE -> COMMITTED | ROLLED_BACK | TERMINATED, and TERMINATED -> ROLLED_BACK."""
-
-    ACTIVE = "open"
-    COMMITTED = "been committed"
-    ROLLED_BACK = "been rolled back"
-    TERMINATED = "been rolled back because of an error or a reset"
-
-
-_REFUSALS = {
-    "run": "Cannot run more queries in this transaction, it has {}",
-    "commit": "Can't commit, transaction has {}",
-    "rollback": "Can't rollback, transaction has {}",
-}
 
 
 class TransactionHome(Protocol):
@@ -93,8 +77,9 @@ class GraphTransaction:
 
     ``async with transaction:`` commits when the block ends, and rolls back when it ends by an exception. Its operations take
     turns in call order. Any failure of a statement ends it on the server; then `commit` raises, and `rollback` and `close` send
-    nothing. An idle one expires on the server after a minute (its next operation raises `TransactionError`), unless
-    ``options.keep_alive`` is set.
+    nothing. After a commit that was cancelled, or whose answer was lost, nobody knows what became of it: whatever is asked of it
+    then, but `close`, raises a `TransactionError` that is `uncertain`. An idle one expires on the server after a minute (its next
+    operation raises `TransactionError`), unless ``options.keep_alive`` is set.
 
     Attributes:
         session: Its session.
@@ -105,7 +90,7 @@ class GraphTransaction:
         self.options = session.options
         self.session = session
         self._session = session
-        self._is_assigned = self._is_own = False
+        self._is_assigned = self._is_own = self._is_committed = False
         self._events = events
         self._gate = session._gate
         self._access = access
@@ -113,7 +98,6 @@ class GraphTransaction:
         self._turns = Turns()
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
-        self._is_uncertain = False
         self._tag = ""
         self._cause: BaseException | None = None
         self._left = trio.Event()
@@ -123,7 +107,7 @@ class GraphTransaction:
     def is_open(self) -> bool:
         """Whether it is still to be ended: neither committed nor rolled back, nor asked to be.
 
-        One in which something has failed is open until it is closed, as in the Java driver; only `rollback` and `close` work.
+        One in which something has failed is open until it is ended, as in the Java driver; a `commit` raises, and has ended it.
         """
         return self._asked in (Phase.ACTIVE, Phase.TERMINATED)
 
@@ -146,7 +130,7 @@ class GraphTransaction:
         """Make everything that was done in the transaction last.
 
         Called again while it is under way, it has the same outcome. If no answer comes back, it is asked whether the transaction
-        is still there: then it is rolled back, else the error is `uncertain`.
+        is still there: then it is rolled back, else the error is `uncertain`. A commit that fails has ended it, too.
 
         Raises:
             TransactionError: it has ended already, or something in it has failed (which is the cause).
@@ -167,10 +151,14 @@ class GraphTransaction:
         owner = self if self.is_open else Part(self, self._session._store_running)
         return Operation(owner, "close", self._close(), callback, 0)
 
-    def _part(self, name: str, *arguments: Any) -> Operation[Any]:
-        """Return an operation that is part of another one, which tells the handlers of its failure."""
+    async def _do(self, name: str, *arguments: Any) -> Any:
+        """Do a part of another operation, which tells the handlers of its failure, and whose name the error is to have."""
         steps = self._run(*arguments) if name == "run" else self._commit() if name == "commit" else self._close()
-        return Operation(Part(self, self._running), name, steps, None, name == "run")
+        try:
+            return await Operation[Any](Part(self, self._running), name, steps, None, name == "run")
+        except SessionError as error:
+            error.operation = None
+            raise
 
     async def __aenter__(self) -> GraphTransaction:
         return self
@@ -190,15 +178,22 @@ class GraphTransaction:
         return f"<GraphTransaction {self._access} {self._phase.name.lower()}>"
 
     # The steps of the operations look at what was asked for when they are called, and at what became of it when it is their turn.
+    # Then, too, it is decided what is run: nothing, if operations that were called before have left nothing to be done.
 
     def _run(self, query: str, params: Any) -> Steps:
         statement = Statement.of(query, params)
+        return (yield from self._run_later(lambda: statement))
+
+    def _run_later(self, decide: Callable[[], Statement | None]) -> Steps:
         self._check("run", self._asked)
         turn = self._turns.take()
         try:
             if not self._turns.is_next(turn):
                 yield turn
                 self._check("run", self._phase)
+            statement = decide()
+            if statement is None:
+                return (None,)
             yield from check_flow(self._session._server, statement, self._config)
             answer = yield from self._guarded(self._run_or_begin(statement))
             return (Result(answer, statement.text, statement.parameters, self._session._database.name),)
@@ -247,7 +242,10 @@ class GraphTransaction:
                     return self._shared()
                 self._check("commit", self._phase)
             if self._opened is not None:
-                answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
+                try:
+                    answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
+                finally:
+                    self._end_failed()
                 self._session._saw(answer)
             self._move(Phase.COMMITTED)
             return ()
@@ -256,7 +254,7 @@ class GraphTransaction:
 
     def _shared(self) -> tuple[Any, ...]:
         """Return or raise the outcome of the commit that was under way when another one was asked for."""
-        if self._phase is Phase.TERMINATED and isinstance(self._cause, SessionError):
+        if self._phase in (Phase.ROLLED_BACK, Phase.UNKNOWN) and isinstance(self._cause, SessionError):
             raise self._cause
         if self._phase is not Phase.COMMITTED:
             self._check("commit", self._phase)
@@ -285,27 +283,25 @@ class GraphTransaction:
     def _check(self, verb: str, phase: Phase) -> None:
         if phase is Phase.ACTIVE:
             return
-        if phase is Phase.TERMINATED and verb == "commit":
-            text = "Transaction can't be committed. It has been rolled back either because of an error or explicit termination"
-        else:
-            is_asked = self._phase is Phase.ACTIVE
-            text = _REFUSALS[verb].format(phase.value.replace("been ", "been requested to be ") if is_asked else phase.value)
-        raise TransactionError(text) from self._cause
+        if verb == "commit":
+            self._end_failed()
+        raise refusal(verb, phase, is_asked=self._phase is Phase.ACTIVE) from self._cause
 
     def _guarded(self, flow: Flow[T], *, commits: bool = False) -> Generator[Request | Pause | Notice, Response | None, T]:
         """Know that a refusal has ended the transaction, and end it where the server may not have done so."""
         try:
             return (yield from flow)
         except SessionError as error:
-            opened = self._opened
+            opened, is_answered = self._opened, self._phase is Phase.ACTIVE
             self._fail(error)
             # Who is refused before the transaction is looked at, or by somebody in between, leaves it open.
-            if opened is not None and (error.code is None or isinstance(error, AuthenticationError)):
+            if is_answered and opened is not None and (error.code is None or isinstance(error, AuthenticationError)):
                 release = _Releasing(self, opened)
                 yield release
                 error.uncertain = error.uncertain and not release.has_undone
             # The operation will say so of nonsense, too: it alone knows what was sent.
-            self._is_uncertain = commits and (error.uncertain or isinstance(error, ProtocolError))
+            if commits and (error.uncertain or isinstance(error, ProtocolError)):
+                self._lose(error)
             raise
 
     def _fail(self, cause: BaseException) -> None:
@@ -313,6 +309,17 @@ class GraphTransaction:
         if self._phase is Phase.ACTIVE:
             self._cause = cause
             self._move(Phase.TERMINATED)
+
+    def _lose(self, cause: BaseException) -> None:
+        """Know that nobody can tell whether it was committed."""
+        self._cause = cause
+        if self._phase is not Phase.UNKNOWN:
+            self._move(Phase.UNKNOWN)
+
+    def _end_failed(self) -> None:
+        """Know that one that is lost is over: it was asked to be committed, so nothing is left to be done with it."""
+        if self._phase is Phase.TERMINATED:
+            self._move(Phase.ROLLED_BACK)
 
     def _move(self, phase: Phase) -> None:
         self._asked = self._phase = phase

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, TypeVar, overload
 
 from evsession.config import GraphSessionOptions
 from evsession.errors import DirtyEntity
 from evsession.neo4j import cypher
+from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.models import check_names, names_in
 from evsession.neo4j.nodes import NodeInfo, info_of
 from evsession.neo4j.results import Result
-from evsession.neo4j.statements import GraphDatabase
+from evsession.neo4j.statements import GraphDatabase, Statement
 from evsession.session.callbacks import Callback, shift, split
 from evsession.session.calls import Call
 from evsession.session.gate import Turns
 from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
+from evsession.session.graph_phase import Phase
 from evsession.session.graph_reading import NodeReader
-from evsession.session.graph_transaction import GraphTransaction, Phase
+from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
@@ -50,7 +52,7 @@ class GraphWork(Working[NodePicture]):
     options: GraphSessionOptions
 
     def _start_nodes(self, *, tracks: bool) -> None:
-        self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=str)
+        self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=fold_address)
         self._nodes = KnownNodes(self._unit, tracks=tracks)
         self._reader = NodeReader(self._unit, self._nodes, self._run_here)
         self._start_working()
@@ -60,8 +62,8 @@ class GraphWork(Working[NodePicture]):
         """Return a transaction that begins with its first statement."""
 
     @abstractmethod
-    def _run_alone(self, cypher: cypher.Cypher) -> Steps:
-        """Run a statement in a transaction of its own."""
+    def _run_alone(self, decide: Callable[[], Statement | None]) -> Steps:
+        """Run the statement that is decided on when its turn comes, if there is one, in a transaction of its own."""
 
     @abstractmethod
     def _alone(self) -> Any:
@@ -88,7 +90,9 @@ class GraphWork(Working[NodePicture]):
     def _run_here(self, cypher: cypher.Cypher) -> Generator[Any, Any, Result]:
         """Run a statement in the open transaction, or in one of its own."""
         transaction = self._loading()
-        (result,) = yield from (self._run_alone(cypher) if transaction is None else transaction._run(*cypher))
+        statement = Statement.of(*cypher)
+        run = self._run_alone if transaction is None else transaction._run_later
+        (result,) = yield from run(lambda: statement)
         answer: Result = result
         return answer
 
@@ -147,13 +151,13 @@ class GraphWork(Working[NodePicture]):
 
     def _roll_back(self) -> Generator[Any, Any, None]:
         assert self._current is not None  # there is one while there is a journal
-        yield Call(partial(self._current._part, "close"))
+        yield Call(partial(self._current._do, "close"))
 
     def _end_work(self, transaction: GraphTransaction) -> None:
         """Know what became of what the transaction has staged."""
         unit, staged = self._unit, [undo.known for undo in (self._unit.journal or {}).values()]
         if transaction._phase is not Phase.COMMITTED:
-            for known in staged if transaction._is_uncertain else ():
+            for known in staged if transaction._phase is Phase.UNKNOWN else ():
                 known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
             unit.roll_back()
             return
@@ -161,6 +165,8 @@ class GraphWork(Working[NodePicture]):
             known.is_written, known.unsure = True, None
             if known.is_flushed:
                 unit.forget(known)
+            else:
+                self._nodes.let_go(known)
         unit.journal = None
 
     def _check_entity(self, entity: Any) -> None:
@@ -180,6 +186,8 @@ class GraphWork(Working[NodePicture]):
 
     def _find(self, key: str) -> Any:
         known = self._unit.map.get(key)
+        if known is None:  # it may be the text of a key that is none
+            known = next((one for one in self._unit.map if one.key == key and not one.is_removed), None)
         return None if known is None else known.entity
 
     def get_reference(self, type: type[E], key: Any) -> E:
@@ -192,6 +200,9 @@ class GraphWork(Working[NodePicture]):
         Args:
             type: A class marked with `node`, or a model.
             key: The primary key.
+
+        Raises:
+            KeyConflict: the session knows the node as an entity of another class.
         """
         self._check_open()
         entity: E = self._nodes.refer(need_info(type), key)
@@ -212,7 +223,8 @@ class GraphWork(Working[NodePicture]):
 
         Raises:
             ConfigurationError: a key can be none.
-            KeyConflict: of several keys, one is that of two nodes. Of a single one the first node is given.
+            KeyConflict: of several keys, one is that of two nodes (of a single one the first node is given); or the session knows
+                a node as an entity of another class.
         """
         info, cache = need_info(type), self.options.cache
         if isinstance(key, (list, tuple)):
@@ -222,7 +234,7 @@ class GraphWork(Working[NodePicture]):
     def find(
         self,
         type: type[E],
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Callback | None = None,
         callback: Callback | None = None,
         *,
         order: Any = None,
@@ -240,7 +252,8 @@ class GraphWork(Working[NodePicture]):
             limit: How many at most.
 
         Raises:
-            KeyConflict: two of the nodes have the same primary key, so they cannot be told apart.
+            KeyConflict: two of the nodes have the same primary key, so they cannot be told apart; or the session knows one as an
+                entity of another class.
             ConfigurationError: a condition or the order is none, or on a property that a model or class does not have.
         """
         callback, where = shift(callback, where)
@@ -267,9 +280,11 @@ class GraphWork(Working[NodePicture]):
             SessionError: status 404, there is no such node; its `key` names the first. Those that exist are loaded.
         """
         callback, *given = split(entities, callback, _is_entity)
-        known = [self._nodes.of(entity) for entity in given]
-        steps = self._reader.renew([one for one in known if one.is_reference])
-        return Operation(self._loader(), "hydrate", steps, callback, 0)
+        return Operation(self._loader(), "hydrate", self._hydrate(given), callback, 0)
+
+    def _hydrate(self, entities: list[Any]) -> Steps:
+        known = [self._nodes.of(entity) for entity in entities]
+        return (yield from self._reader.renew([one for one in known if one.is_reference]))
 
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load entities again, in one request; they stay the same objects.
@@ -289,10 +304,10 @@ class GraphWork(Working[NodePicture]):
                 increment cannot be told; what is pending stays so.
         """
         callback, *given = split(entities, callback, _is_entity)
-        known = [self._nodes.of(entity) for entity in given]
-        return Operation(self._loader(), "refresh", self._refresh(known, force=force), callback, 0)
+        return Operation(self._loader(), "refresh", self._refresh(given, force=force), callback, 0)
 
-    def _refresh(self, known: list[KnownNode], *, force: bool) -> Steps:
+    def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
+        known = [self._nodes.of(entity) for entity in entities]
         for one in known:
             if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
                 what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"

@@ -31,7 +31,8 @@ def get_session(existing: Any, work: Work, store: Any = None, callback: Callback
     """Run `work` in the session that is given, or in a new one; the value of `work` is the result.
 
     A new session is closed in any case; before that, what `work` has left pending in it is committed, or dropped if `work`
-    raised. A given session (or transaction) is used as it is, and neither committed nor closed.
+    raised. A transaction that it has left open in it is rolled back, and what was flushed into that is dropped. A given session
+    (or transaction) is used as it is, and neither committed nor closed.
 
     Args:
         existing: A session, a transaction, or None.
@@ -83,17 +84,17 @@ def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callbac
 class SessionHelpers:
     """`get_session`, `get_transaction` and `get_runnable` as methods of a store; `work` alone is for a new session."""
 
-    def get_session(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
+    def get_session(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session that is given, or in a new one of this store; see `evsession.get_session`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_session(given, chosen, self, callback)
 
-    def get_transaction(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
+    def get_transaction(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the transaction that is given, or in a new one; see `evsession.get_transaction`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_transaction(given, chosen, self, callback)
 
-    def get_runnable(self, existing: Any, work: Work | None = None, callback: Callback | None = None) -> Operation[Any]:
+    def get_runnable(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session or transaction that is given, or in a new session; see `evsession.get_runnable`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_runnable(given, chosen, self, callback)
@@ -140,7 +141,7 @@ async def _in_session(existing: Any, work: Work, store: Any) -> Any:
         value = await _value(work, session)
         if session._is_open:  # the work may have closed it
             await session.drain()  # callbacks of the work may add to it
-            await session.commit()
+            await _finish(session)
         return value
 
     return await _in_new_session(store, finish)
@@ -156,6 +157,17 @@ async def _in_new_session(store: Any, work: Work) -> Any:
     with trio.CancelScope(shield=True):
         await session.aclose()
     return value
+
+
+async def _finish(session: Any) -> None:
+    """Write what is pending; a transaction that the work has left open is rolled back, with what was flushed into it."""
+    unit = session._unit
+    if unit.journal is not None:
+        staged = [undo.known for undo in unit.journal.values()]
+        await session.rollback()
+        for known in staged:
+            unit.forget(known)
+    await session.commit()
 
 
 async def _in_transaction(existing: Any, work: Work, store: Any, marked: Marked) -> Any:

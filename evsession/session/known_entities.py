@@ -33,7 +33,7 @@ class KnownEntities(Generic[S]):
 
     def __contains__(self, thing: object) -> bool:
         if isinstance(thing, str):
-            return self._unit.map.get(thing) is not None
+            return self._unit.map.get(thing) is not None or self._find(thing) is not None
         return self._unit.map.of(thing) is not None
 
     def __iter__(self) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable, Generator
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from math import inf
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -58,6 +58,19 @@ class State(enum.Enum):
     DONE = enum.auto()
 
 
+class _Cut:
+    """What an operation that waits for others knows of those that were cut off with it."""
+
+    __slots__ = ("is_uncertain",)
+
+    def __init__(self) -> None:
+        self.is_uncertain = False
+
+
+AROUND: ContextVar[_Cut | None] = ContextVar("evsession operation", default=None)
+"""Of the operation that waits for what is called here."""
+
+
 class Owner(Protocol):
     """The session or store that an operation belongs to."""
 
@@ -90,6 +103,7 @@ class Operation(Generic[T]):
         "_callback",
         "_cancelled",
         "_context",
+        "_cut",
         "_done",
         "_error",
         "_heard",
@@ -125,6 +139,7 @@ class Operation(Generic[T]):
         self._state = State.CREATED
         self._heard = callback is not None
         self._cancelled = False
+        self._cut: _Cut | None = None
         self._results: tuple[Any, ...] | None = None
         self._error: BaseException | None = None
         self._done: trio.Event | None = None
@@ -229,7 +244,11 @@ class Operation(Generic[T]):
         except Exception as raised:
             error = raised
         except BaseException:
-            self._settle(None, self._interruption(cancelled=True))
+            interruption = self._interruption(cancelled=True)
+            self._settle(None, interruption)
+            around = self._context.get(AROUND)
+            if around is not None and interruption.uncertain:
+                around.is_uncertain = True
             raise
         if results is None and error is None:
             error = self._interruption(cancelled=self._cancelled)
@@ -258,12 +277,20 @@ class Operation(Generic[T]):
             elif isinstance(step, Notice):
                 await self._tell(step.error, self._owner._events.pick(str(step.error.status_code)))
             else:
-                await step.wait()
+                await self._pause(step)
             try:
                 step = self._steps.send(answer)
             except StopIteration as stop:
                 results: tuple[Any, ...] = stop.value
                 return results
+
+    async def _pause(self, step: Pause) -> None:
+        self._cut = self._cut or _Cut()
+        token = AROUND.set(self._cut)
+        try:
+            await step.wait()
+        finally:
+            AROUND.reset(token)
 
     def _observe(self, event: WireEvent) -> None:
         for handler in self._owner._events.pick(event.name):
@@ -321,6 +348,8 @@ class Operation(Generic[T]):
         if not isinstance(error, SessionError):
             return
         error.operation = error.operation or self.name
+        if self._cut is not None and isinstance(error, (OperationCancelled, OperationTimeout)):
+            error.uncertain = error.uncertain or self._cut.is_uncertain
         request, trail = self._request, self._trail
         if request is None or trail is None:
             return

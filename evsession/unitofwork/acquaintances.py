@@ -36,7 +36,7 @@ class Acquaintances(Generic[S]):
             met.pop(place, None)
 
         try:
-            self._met[place] = weakref.ref(entity, forget), msgspec.structs.replace(tracked, entity=None)
+            self._met[place] = weakref.ref(entity, forget), msgspec.structs.replace(tracked, entity=None, writes=0)
         except TypeError:
             return
 

@@ -2,6 +2,7 @@
 
 # Annotations are not postponed here: public classes say that they live in the package, where inspect would look for the names.
 from collections.abc import Iterator, Mapping, Sequence
+from math import copysign
 from typing import Any, NamedTuple, overload
 
 import msgspec
@@ -41,13 +42,18 @@ class Change(NamedTuple):
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Return whether two decoded values are the same to a database: ``1``, ``1.0`` and ``True`` are three values."""
+    """Return whether two decoded values are the same to a database: ``1``, ``1.0`` and ``True`` are three values.
+
+    So are ``0.0`` and ``-0.0``; not a number is the same as itself.
+    """
     if one.__class__ is not other.__class__:
         return False
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())
     if isinstance(one, list):
         return len(one) == len(other) and all(map(is_same, one, other))
+    if isinstance(one, float):
+        return copysign(1, one) == copysign(1, other) if one == other else one != one and other != other
     return bool(one == other)
 
 

@@ -51,6 +51,10 @@ class CommitEvent:
     ``.post`` hook's exception the write stands. Edits made by a ``.post`` hook wait for the next commit; what it adds or removes
     is written in a further round, but for ``commit.post``, when all is over: then it waits for the next commit, too.
 
+    On graphs the ``.post`` hooks of entities run in the transaction of the commit, before its end. So an exception in one rolls
+    all of it back, and everything is pending as before; after a `flush` into a transaction of the program it is for the program
+    to roll that back.
+
     Attributes:
         name: The event, such as ``"insert.pre"``.
         session: The session.

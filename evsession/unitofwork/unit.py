@@ -202,6 +202,13 @@ class UnitOfWork(Generic[S]):
         for known, key in named:
             self.map.rekey(known, key)
 
+    def under_way(self, known: Tracked[S]) -> list[bytes]:
+        """Return what commits that have begun will have written of the entity; a deletion leaves nothing of it."""
+        if not known.writes:
+            return []
+        items = (item for frozen in self._frozen for item in frozen if item.known is known)
+        return [item.content or self.mapper.compose({}) for item in items]
+
     def release(self, staged: Sequence[Staged[S]]) -> None:
         """Note that a commit has ended, however it did; increments that were not written are pending again."""
         self._frozen = [one for one in self._frozen if one is not staged]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import trio
 
 import evsession
-from tests.graph_conformance.tools import LONG, is_running, soon, wait_running
+from tests.graph_conformance.tools import LONG, Late, count, is_running, soon, wait_running
 
 LOCK = "MERGE (n:{label} {{a: 1}}) SET n.b = 1"
 
@@ -150,3 +151,77 @@ async def test_refresh_tells_what_became_of_a_commit_that_was_cancelled_at_any_m
             assert (await session.commit()) in ([], [f"{label}/{step}"])
             rows = await session.run(f"MATCH (n:{label} {{id: $id}}) RETURN count(n)", {"id": step})
             assert rows.value() == 1
+
+
+async def cancelled_when(late: Late, work: Callable[[], Awaitable[object]]) -> None:
+    """Do the work, and cancel it when the server has answered."""
+    async with trio.open_nursery() as nursery:
+
+        async def do() -> None:
+            await work()
+
+        nursery.start_soon(do)
+        with trio.fail_after(5):
+            await late.reached.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_commit_that_was_cancelled_after_the_server_had_carried_it_out(graph: evsession.GraphStore, label: str) -> None:
+    late = Late(graph, "/commit")
+    async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session, graph.open_session() as other:
+        tx = await session.begin_transaction()
+        await tx.run(f"CREATE (:{label})")
+        await cancelled_when(late, tx.commit)
+        assert await count(other, label) == 1
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        for ask in (tx.commit, tx.rollback, lambda: tx.run("RETURN 1")):
+            with pytest.raises(evsession.TransactionError, match="unknown") as caught:
+                await ask()
+            assert caught.value.uncertain
+        await tx.close()
+        assert (await session.run("RETURN 1")).value() == 1
+
+
+async def test_a_commit_of_what_has_failed_ends_it(graph: evsession.GraphStore, label: str) -> None:
+    async with graph.open_session() as session:
+        tx = await session.begin_transaction()
+        with pytest.raises(evsession.QueryError):
+            await tx.run("RETRUN 1")
+        with pytest.raises(evsession.TransactionError, match="can't be committed"):
+            await tx.commit()
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        assert (await session.run("RETURN 1")).value() == 1
+
+
+@pytest.mark.parametrize("name", ["commit", "write_transaction", "transaction", "get_transaction"])
+async def test_a_commit_inside_of_something_that_was_cancelled(graph: evsession.GraphStore, label: str, name: str) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+    late = Late(graph, "/commit")
+
+    async def run(tx: Any) -> None:
+        await tx.run(f"CREATE (:{label})")
+
+    calls: dict[str, Callable[[evsession.GraphSession], Any]] = {
+        "commit": lambda session: session.add(users(id="1")).commit(),
+        "write_transaction": lambda session: session.write_transaction(run),
+        "transaction": lambda session: session.transaction(run),
+        "get_transaction": lambda session: evsession.get_transaction(session, run),
+    }
+    async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session:
+        operation = calls[name](session)
+        with trio.fail_after(5):
+            await late.reached.wait()
+        operation.cancel()
+        with pytest.raises(evsession.OperationCancelled) as caught:
+            await operation
+        assert caught.value.uncertain
+        session.clear()
+    async with graph.open_session() as other:
+        assert await count(other, label) == 1
+
+
+async def test_a_transaction_whose_begin_was_cancelled(graph: evsession.GraphStore) -> None:
+    late = Late(graph, "/tx", delay=0.1)
+    async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session:
+        await cancelled_when(late, session.begin_transaction)
+        assert (session.has_transaction(), late.statuses) == (False, [("POST", 202), ("DELETE", 200)])

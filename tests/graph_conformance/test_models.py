@@ -188,3 +188,68 @@ async def test_a_typo_deletes_nothing(users: type[evsession.Model]) -> None:
         with pytest.raises(evsession.ConfigurationError):
             users.delete(where)
     assert len(await users.find_all()) == 1
+
+
+@pytest.mark.parametrize("there", ["session", "alone", "transaction"])
+async def test_a_new_instance_saved_twice_without_waiting_is_one_node(
+    graph: evsession.GraphStore, users: type[evsession.Model], there: str
+) -> None:
+    async with graph.open_session() as session:
+        tx = await session.begin_transaction() if there == "transaction" else None
+        where: Any = {"session": session, "transaction": tx}.get(there)
+        user: Any = users(id="1")
+        first = user.save(session=where)
+        user.name = "late"
+        second = user.save(session=where)
+        user.age = 5
+        await second
+        await first
+        assert (user.exists, user.changed) == (True, {"age": 5})
+        await user.save(session=where)
+        if tx is not None:
+            await tx.commit()
+    (found,) = await users.find_many()
+    assert found.data == {"id": "1", "name": "late", "age": 5}
+
+
+async def test_a_commit_and_a_save_without_waiting_make_one_node(
+    graph: evsession.GraphStore, users: type[evsession.Model]
+) -> None:
+    async with graph.open_session() as session:
+        for key in ("1", "2"):
+            user = users(id=key)
+            calls = [lambda user=user: session.add(user).commit(), lambda user=user: user.save(session=session)]
+            for operation in [call() for call in (calls if key == "1" else reversed(calls))]:
+                await operation
+        assert [one.id for one in await users.find_many(order="id")] == ["1", "2"]
+
+
+async def test_an_instance_changes_its_own_node_alone(users: type[evsession.Model]) -> None:
+    one, two, three = await users.create_many([{"id": key} for key in "123"])
+    told: list[Any] = []
+    relate: Any = one.relate_to
+    assert await relate("friends", {"target": {"id": {"ne": "1"}}}, lambda *results: told.append(results)) == 2
+    assert told == [(None, 2)]
+    assert await two.relate_to("friends", {"target": three}, {"since": 5}) == 1
+    assert [target.id for _, _, target in await two.find_relationships("friends")] == ["3"]
+    find: Any = one.find_relationships
+    assert len(await find("friends", lambda *results: told.append(results))) == 2
+    assert len(told) == 2
+    assert await one.delete_relationships("friends", {"target": three}) == 1
+    assert [(source.id, target.id) for source, _, target in await users.find_relationships("friends")] in (
+        [("1", "2"), ("2", "3")],
+        [("2", "3"), ("1", "2")],
+    )
+    with pytest.raises(TypeError, match="itself"):
+        one.relate_to("friends", {"source": two, "target": three})
+    with pytest.raises(TypeError, match=r"update\(\) is of the class"):
+        one.update({"name": "x"})
+    assert [user.name for user in await users.find_many()] == [None] * 3
+
+
+async def test_an_update_knows_its_properties(users: type[evsession.Model]) -> None:
+    await users.create_one({"id": "1", "name": "x"})
+    with pytest.raises(evsession.InvalidDocument, match="no such property") as caught:
+        await users.update({"nm": None})
+    assert caught.value.path == "nm"
+    assert [user.name for user in (await users.update({"name": None}))[0]] == [None]

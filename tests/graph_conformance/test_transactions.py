@@ -61,12 +61,14 @@ async def test_a_failure_ends_the_transaction_but_not_the_session(graph_session:
     with pytest.raises(evsession.TransactionError) as caught:
         await tx.run("RETURN 1")
     assert caught.value.__cause__ is failure.value
+    with pytest.raises(evsession.TransactionError):
+        await graph_session.begin_transaction()
     with pytest.raises(evsession.TransactionError, match="can't be committed") as caught:
         await tx.commit()
     assert caught.value.__cause__ is failure.value
-    with pytest.raises(evsession.TransactionError):
-        await graph_session.begin_transaction()
-    await tx.rollback()
+    assert not tx.is_open
+    with pytest.raises(evsession.TransactionError, match="has been rolled back"):
+        await tx.rollback()
     await tx.close()
     assert wire.take() == []
     assert await count(graph_session, label) == 0
@@ -171,3 +173,21 @@ async def test_an_operation_on_a_transaction_that_is_being_reset(
     with pytest.raises(evsession.TransactionError, match="can't be committed"):
         await tx.commit()
     await tx.close()
+
+
+@pytest.mark.parametrize("begins", [True, False])
+async def test_a_transaction_left_open_in_the_session_of_a_helper(graph: evsession.GraphStore, label: str, begins: bool) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+
+    async def leave(session: evsession.GraphSession) -> None:
+        if begins:
+            tx = await session.begin_transaction()
+            await tx.run(f"CREATE (:{label} {{id: 'run'}})")
+        else:
+            session.use_transaction()
+        session.add(users(id="flushed"))
+        await session.flush()
+        session.add(users(id="pending"))
+
+    await graph.get_session(None, leave)
+    assert [user.id for user in await users.find_many()] == ["pending"]

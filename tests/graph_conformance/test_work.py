@@ -418,3 +418,32 @@ async def test_the_work_of_a_transaction_does_not_wait_for_itself(
         with trio.fail_after(10):
             await session.write_transaction(work)
         assert await count(session, label) == 1
+
+
+@pytest.mark.parametrize("when", ["in the work", "after a flush", "in the commit"])
+async def test_a_transaction_that_is_tried_again(graph: evsession.GraphStore, dog: Any, label: str, when: str) -> None:
+    attempts = []
+
+    async def work(session: evsession.GraphSession) -> int:
+        attempts.append(session.identity_map.get(f"{label}/1"))
+        session.add(dog("1"))
+        if when == "after a flush":
+            await session.flush()
+        if when != "in the commit":
+            fail()
+        return len(attempts)
+
+    def fail(event: Any = None) -> None:
+        if len(attempts) < 3:
+            raise evsession.ConcurrencyError("somebody was faster")
+
+    async with graph.open_session() as session:
+        if when == "in the commit":
+            session.on("commit.pre", fail)
+        with pytest.raises(evsession.ConcurrencyError, match="faster"):
+            await session.transaction(work, retries=1)
+        assert (attempts, await count(session, label), session.state) == ([None, None], 0, "idle")
+        session.clear()
+        attempts.clear()
+        assert await session.transaction(work, retries=2) == 3
+        assert (attempts, await count(session, label), session.changes()) == ([None] * 3, 1, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import trio
@@ -10,6 +11,36 @@ import evsession
 
 LONG = "UNWIND range(1, 3000) AS i UNWIND range(1, 30000) AS j WITH i * j AS k WHERE k % 7 = 9 RETURN count(k)"
 """A statement that runs for many seconds and changes nothing."""
+
+
+class Late:
+    """A transport that a real one carries, whose answers to requests for paths with this end come late, or never.
+
+    Attributes:
+        reached: Set when the server has answered such a request.
+        statuses: What the server has answered to each method.
+    """
+
+    def __init__(self, graph: evsession.GraphStore, end: str, delay: float = math.inf) -> None:
+        self._carrier = graph._running()[1]
+        self._end = end
+        self._delay = delay
+        self.reached = trio.Event()
+        self.statuses: list[tuple[str, int]] = []
+
+    async def send(self, request: evsession.Request, trail: evsession.Trail) -> evsession.Response:
+        response = await self._carrier.send(request, trail)
+        self.statuses.append((request.method, response.status))
+        if request.method == "POST" and request.target.endswith(self._end):
+            self.reached.set()
+            await trio.sleep(self._delay)
+        return response
+
+    async def open(self, request: evsession.Request, trail: evsession.Trail, *, streams_body: bool = False) -> evsession.Exchange:
+        return await self._carrier.open(request, trail, streams_body=streams_body)
+
+    async def aclose(self) -> None:
+        """Leave the real one to its store."""
 
 
 class Wire:

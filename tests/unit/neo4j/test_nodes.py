@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar, Optional
 
 import attrs
 import pytest
@@ -83,14 +83,66 @@ def test_filling() -> None:
     assert cat.age == 4
 
 
+def test_what_a_node_lacks_is_none_where_the_field_may_be_none() -> None:
+    @evsession.node
+    @dataclasses.dataclass
+    class Opt:
+        id: str
+        name: str | None = "dflt"
+        count: Optional[int] = 5  # noqa: UP045 - the older spelling, too
+        anything: Any = 7
+        legs: int = 4
+
+    @evsession.node
+    class Plain:
+        kinds: ClassVar[str | None] = "all"
+        name: str | None = "dflt"
+        legs: int = 4
+        _secret: str | None = "own"
+
+        def __init__(self, id: str) -> None:
+            self.id = id
+
+    whole = info(Opt).make({"id": "1"})
+    assert whole == Opt("1", None, None, None, 4)
+    for lacks in ({"id": "1"}, {"id": "1", "count": 3, "legs": 2}):
+        entity = Opt("1", "x", 1, 2, 3)
+        info(Opt).fill(entity, lacks)
+        assert entity == info(Opt).make(lacks)
+    plain = info(Plain).make({"id": "1"})
+    assert (plain.name, plain.legs, plain.kinds, vars(plain)) == (None, 4, "all", {"id": "1", "name": None})
+    plain.name, plain.legs, plain.more = "x", 3, 1
+    info(Plain).fill(plain, {"id": "1"})
+    assert (plain.name, plain.legs, plain.more) == (None, 4, None)
+    info(Opt).restore(whole, {"id": "1"})
+    assert whole == Opt("1", None, None, None, None)  # type: ignore[arg-type]  # what it had when it was written
+
+
+def test_a_node_that_lacks_what_its_class_needs_leaves_the_entity_as_it_is() -> None:
+    @evsession.node
+    @dataclasses.dataclass
+    class Strict:
+        id: str
+        age: int
+
+    entity = Strict("1", 3)
+    with pytest.raises(evsession.InvalidDocument, match="makes no Strict"):
+        info(Strict).fill(entity, {"id": "1"})
+    assert entity == Strict("1", 3)
+
+
 def test_classes_whose_types_cannot_be_known() -> None:
     @evsession.node
     @dataclasses.dataclass
     class Odd:
         id: str
-        other: Nowhere | None = None  # type: ignore[name-defined]  # noqa: F821
+        other: Nowhere | None = 7  # type: ignore[name-defined]  # noqa: F821
+        always: Nowhere = 7  # type: ignore[name-defined]  # noqa: F821
+        born: datetime | None = None
 
     assert info(Odd).make({"id": "1", "other": 5}).other == 5
+    made = info(Odd).make({"id": "1", "born": DateTime(2020, 1, 1)})
+    assert (made.other, made.always, made.born) == (None, 7, datetime(2020, 1, 1))
 
 
 def test_what_is_no_class_of_nodes() -> None:

@@ -45,6 +45,8 @@ def test_settings_of_transactions() -> None:
     assert config == TransactionConfig(2.5, {"a": 1}) != TransactionConfig(2.5)
     assert config != 5
     assert NOTHING.is_empty
+    with pytest.raises(TypeError):
+        config.metadata["a"] = 2  # type: ignore[index]
     assert NOTHING.metadata is None
     assert repr(config) == "TransactionConfig(timeout=2.5, metadata={'a': 1})"
     assert config_of(config) is config

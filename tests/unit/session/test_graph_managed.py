@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -258,3 +259,26 @@ async def test_reset_during_work() -> None:
 
         with pytest.raises(evsession.TransactionError, match="can't be committed"):
             await session.write_transaction(wait)
+
+
+async def test_work_that_hides_a_lost_commit_is_not_tried_again() -> None:
+    attempts: list[int] = []
+
+    async def work(tx: Any) -> None:
+        attempts.append(1)
+        await tx.run("CREATE (:Dog)")
+        with contextlib.suppress(evsession.ConnectionFailed):
+            await tx.commit()
+        await tx.run("RETURN 1")
+
+    async with scripted_graph(opened("t1"), lost, GONE) as (session, _):
+        with pytest.raises(evsession.TransactionError, match="unknown") as caught:
+            await session.write_transaction(work)
+        assert (attempts, caught.value.uncertain) == ([1], True)
+
+
+@pytest.mark.parametrize("work", [5, lambda: None, None])
+async def test_work_that_is_none(work: Any) -> None:
+    async with scripted_graph() as (session, _):
+        with pytest.raises(TypeError, match="the work of a transaction is a function"):
+            session.write_transaction(work)

@@ -284,3 +284,24 @@ async def test_conditions_on_what_is_open_are_not_checked() -> None:
     async with place.graph:
         assert await anything.find_many({"nope": None}, order="-other") == []
         assert await place.users.find_many({"name": None}, order=["id", ("name", "DESC")]) == []
+
+
+async def test_an_instance_is_the_source_of_its_relationships() -> None:
+    counted = answer(body(["n"], [[1]], bookmarks=["FB:1"]))
+    place = Place(counted, nodes(), answer({"counters": {}}))
+    async with place.graph:
+        john, mia = place.users(id="1"), place.users(id="2")
+        assert await john.relate_to("friends", {"target": mia}) == 1
+        told: list[Any] = []
+        find: Any = john.find_relationships
+        await find("friends", lambda *results: told.append(results))
+        await john.delete_relationships("friends", {})
+        for request in place.transport.requests:
+            assert b'"_value":"1"' in request.body
+        with pytest.raises(TypeError, match="itself"):
+            john.relate_to("friends", {"source": mia, "target": mia})
+        with pytest.raises(TypeError, match="is of the class"):
+            john.update({"name": "x"})
+        with pytest.raises(evsession.InvalidDocument, match="no such property"):
+            place.users.update({"nm": None})
+        assert (told, john.update.__doc__) == ([(None, [])], place.users.update.__doc__)

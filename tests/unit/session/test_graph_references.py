@@ -154,6 +154,9 @@ async def test_references_that_cannot_be() -> None:
             session.get_reference(Dog, None)
         with pytest.raises(evsession.ConfigurationError, match="another session"):
             session.add(other.get_reference(Dog, "1"))
+        with pytest.raises(evsession.NotLoaded) as caught:
+            assert session.get_reference(Dog, "9").name
+        assert caught.value.key == "Dog/9"
         dog: Any = session.get_reference(model(), "1")
         dog.age = "many"
         with pytest.raises(evsession.InvalidDocument):

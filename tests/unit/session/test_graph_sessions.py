@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from typing import Any
 
@@ -223,3 +224,49 @@ async def test_what_may_change_has_no_hash() -> None:
     for unhashable in (record, TransactionConfig(), thing):
         with pytest.raises(TypeError, match="has no hash"):
             hash(unhashable)
+
+
+BAD: dict[str, Any] = {
+    "run timeout": (lambda s, cb: s.run("RETURN 1", None, cb, timeout=-1), evsession.ConfigurationError),
+    "run metadata": (lambda s, cb: s.run("RETURN 1", None, cb, metadata={"a": object()}), evsession.InvalidDocument),
+    "stream statement": (lambda s, cb: s.stream("", None, cb, on_record=print), evsession.QueryError),
+    "stream timeout": (lambda s, cb: s.stream("RETURN 1", None, cb, on_record=print, timeout=-1), evsession.ConfigurationError),
+    "begin": (lambda s, cb: s.begin_transaction(cb, timeout=-1), evsession.ConfigurationError),
+    "read": (lambda s, cb: s.read_transaction(print, cb, timeout=-1), evsession.ConfigurationError),
+    "write": (lambda s, cb: s.write_transaction(print, cb, timeout=-1), evsession.ConfigurationError),
+    "refresh": (lambda s, cb: s.refresh(Thing("1"), callback=cb), evsession.ConfigurationError),
+    "hydrate": (lambda s, cb: s.hydrate(Thing("1"), callback=cb), evsession.ConfigurationError),
+}
+
+
+@evsession.node
+@dataclasses.dataclass
+class Thing:
+    id: str
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_bad_input_is_told_to_the_callback(case: str) -> None:
+    call: Any
+    call, kind = BAD[case]
+    async with scripted_graph() as (session, transport):
+        told: list[Any] = []
+        operation = call(session, lambda error, *results: told.append((error, results)))
+        assert told == []
+        with pytest.raises(kind):
+            await operation
+        ((error, results),) = told
+        assert (type(error), set(results) <= {None}) == (kind, True)
+        with pytest.raises(kind):
+            call(session, None)
+        assert (transport.requests, session.state, session._turns.first()) == ([], "idle", None)
+
+
+async def test_settings_in_a_transaction_are_told_to_the_callback() -> None:
+    async with scripted_graph() as (session, _):
+        session.use_transaction()
+        told: list[Any] = []
+        session.run("RETURN 1", None, lambda error, _: told.append(error), timeout=1)
+        await session.drain()
+        assert isinstance(told[0], evsession.TransactionError)
+        await session.rollback()

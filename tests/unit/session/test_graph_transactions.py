@@ -101,7 +101,71 @@ async def test_what_waits_behind_a_failure_fails_with_it() -> None:
         assert [type(error) for error in errors] == [evsession.QueryError, evsession.TransactionError, evsession.TransactionError]
         assert errors[1].__cause__ is errors[2].__cause__ is errors[0]
         assert len(transport.requests) == 2
-        await tx.rollback()
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        with pytest.raises(evsession.TransactionError, match="has been rolled back"):
+            tx.rollback()
+        await tx.close()
+
+
+async def test_a_commit_that_fails_ends_its_transaction() -> None:
+    refusal = refused("Neo.ClientError.Schema.ConstraintValidationFailed")
+    async with scripted_graph(opened(), refusal, rows(1)) as (session, _):
+        tx = await session.begin_transaction()
+        with pytest.raises(evsession.ConstraintError):
+            await tx.commit()
+        assert (tx.is_open, repr(tx)) == (False, "<GraphTransaction WRITE rolled_back>")
+        assert (await session.run("RETURN 1")).value() == 1
+    for wait in (True, False):
+        async with scripted_graph(opened(), SYNTAX, rows(1)) as (session, _):
+            tx = await session.begin_transaction()
+            failing = tx.run("RETURN")
+            if wait:
+                with pytest.raises(evsession.QueryError):
+                    await failing
+            assert tx.is_open
+            with pytest.raises(evsession.SessionError, match="can't be committed"):
+                await tx.commit()
+            assert (tx.is_open, session.has_transaction(), session.state) == (False, False, "idle")
+            assert (await session.run("RETURN 1")).value() == 1
+
+
+@pytest.mark.parametrize("how", ["cancelled", "lost", "nonsense", "failed inside"])
+async def test_a_commit_whose_outcome_is_unknown(how: str, autojump_clock: trio.testing.MockClock) -> None:
+    answers: dict[str, list[Any]] = {
+        "cancelled": [hang(), GONE],
+        "lost": [lost, GONE],
+        "nonsense": [evsession.Response(202, (), b"<html>"), GONE],
+        "failed inside": [refused("Neo.DatabaseError.General.UnknownError", status=500)],
+    }
+    async with scripted_graph(opened("t1"), *answers[how], rows(1)) as (session, transport):
+        tx = await session.begin_transaction()
+        first: Any = None
+        with trio.move_on_after(1) as scope:
+            first = tx.commit()
+            try:
+                await first
+            except evsession.SessionError as error:
+                assert error.uncertain
+        assert scope.cancelled_caught == (how == "cancelled")
+        assert (tx.is_open, repr(tx)) == (False, "<GraphTransaction WRITE unknown>")
+        for verb in ("commit", "rollback", "run"):
+            with pytest.raises(evsession.TransactionError, match="outcome is unknown") as caught:
+                getattr(tx, verb)(*["RETURN 1"][: verb == "run"])
+            assert caught.value.uncertain
+        await tx.close()
+        assert (session.has_transaction(), (await session.run("RETURN 1")).value()) == (False, 1)
+        assert sent(transport).count("DELETE /tx/t1") == len(answers[how]) - 1
+
+
+async def test_a_commit_that_was_cancelled_and_undone(autojump_clock: trio.testing.MockClock) -> None:
+    async with scripted_graph(opened("t1"), hang(), ROLLED_BACK) as (session, _):
+        tx = await session.begin_transaction()
+        with trio.move_on_after(1):
+            await tx.commit()
+        assert tx._phase.name == "ROLLED_BACK"
+        with pytest.raises(evsession.TransactionError, match="been rolled back") as caught:
+            tx.commit()
+        assert not caught.value.uncertain
 
 
 async def test_a_rollback_waits_for_what_was_called_before() -> None:
@@ -219,6 +283,19 @@ async def test_cancelled_at_the_statement_that_begins(comes: str, autojump_clock
         deleted = "DELETE /tx/t1" in sent(transport)
         assert deleted == (comes == "late")
         assert session._managed is None
+
+
+@pytest.mark.parametrize("comes", ["late", "never"])
+async def test_cancelled_while_it_begins(comes: str, autojump_clock: trio.testing.MockClock) -> None:
+    async def begin(request: evsession.Request) -> evsession.Response:
+        await trio.sleep(math.inf if comes == "never" else 2)
+        return opened("t1")
+
+    async with scripted_graph(begin, ROLLED_BACK) as (session, transport):
+        with trio.CancelScope(deadline=trio.current_time() + 1) as scope:
+            await session.begin_transaction()
+        assert (scope.cancelled_caught, session.has_transaction()) == (True, False)
+        assert sent(transport) == ["POST /tx", "DELETE /tx/t1"][: 2 if comes == "late" else 1]
 
 
 async def test_reset_of_a_transaction() -> None:

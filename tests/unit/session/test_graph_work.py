@@ -281,6 +281,26 @@ async def test_without_an_identity_map() -> None:
         assert len(session.identity_map) == 0
 
 
+async def test_without_an_identity_map_only_what_is_added_is_written() -> None:
+    script = [opened("t1", 1), committed(), found(dog_node(id="2", age=3)), places([]), committed()]
+    transport = ScriptedTransport(*script)
+    async with evsession.GraphStore(transport=transport) as graph, graph.open_session(with_identity_map=False) as session:
+        told: list[str] = []
+        for kind in ("insert", "update"):
+            session.on(f"{kind}.post", lambda event: told.append(event.name))
+        new = Dog("1")
+        assert (await session.add(new).commit()).inserted == ["Dog/1"]
+        new.age = 5
+        assert (await session.commit(), session.changes(), list(session.identity_map)) == ([], [], [])
+        loaded = await session.load(Dog, "2")
+        assert loaded is not None
+        loaded.age = 4
+        assert await session.commit() == []
+        assert (await session.add(loaded).commit()).updated == ["Dog/2"]
+        assert sent_rows(transport, 3) == [{"place": "0", "key": "2", "set": {"age": "4"}, "more": {}}]
+        assert told == ["insert.post", "update.post"]
+
+
 async def test_refresh_and_revert() -> None:
     script = (found(dog_node(id="1", age=3)), kept(dog_node(id="1", age=4, name="x")), kept(dog_node(id="1", age=5)), kept())
     async with scripted_graph(*script) as (session, _):
@@ -482,3 +502,16 @@ async def test_what_can_be_no_condition_is_named() -> None:
             with pytest.raises(evsession.ConfigurationError, match="nope"):
                 session.find(Dog, where, order=order)
         assert transport.requests == []
+
+
+async def test_a_transaction_is_tried_again() -> None:
+    attempts = []
+
+    def work(session: evsession.GraphSession) -> None:
+        attempts.append(session.add(Dog("1")))
+        if len(attempts) == 1:
+            raise evsession.ConcurrencyError("somebody was faster")
+
+    async with scripted_graph(opened("t1", 1), committed()) as (session, transport):
+        await session.transaction(work, retries=1)
+        assert (len(attempts), sent(transport)) == (2, DOGS)

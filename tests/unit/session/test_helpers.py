@@ -61,6 +61,21 @@ async def test_opened_here_it_is_committed_and_closed(helper: Callable[..., Any]
         assert is_closed(session)
 
 
+async def test_a_transaction_that_the_work_leaves_open_is_rolled_back() -> None:
+    opened = Opened()
+    async with opened.store:
+
+        async def work(session: Any) -> None:
+            session.use_transaction()
+            session.add(Dog(n=1))
+            await session.flush()
+            session.add(Dog(n=2))
+
+        await get_session(None, work, opened.store)
+        assert list(opened.tiny.rows.values()) == [{"n": 2}]
+        assert is_closed(opened.sessions[0])
+
+
 @pytest.mark.parametrize("helper", HELPERS)
 async def test_opened_here_it_is_dropped_and_closed_when_the_work_raises(helper: Callable[..., Any]) -> None:
     opened = Opened()
