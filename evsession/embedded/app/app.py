@@ -15,6 +15,7 @@ from evsession.embedded.app.bulk import BulkInsert, bulk_insert
 from evsession.embedded.app.call import Call, Routes
 from evsession.embedded.app.documents import DOCUMENT_ROUTES
 from evsession.embedded.app.indexes import INDEX_ROUTES
+from evsession.embedded.app.json_patches import JSON_PATCH_ROUTES
 from evsession.embedded.app.multi import multi_get
 from evsession.embedded.app.numbers import NUMBER_ROUTES
 from evsession.embedded.app.patches import PATCH_ROUTES
@@ -174,6 +175,7 @@ _DATABASE_ROUTES: Routes = {
     **DOCUMENT_ROUTES,
     **BATCH_ROUTES,
     **PATCH_ROUTES,
+    **JSON_PATCH_ROUTES,
     **NUMBER_ROUTES,
     **QUERY_ROUTES,
     **INDEX_ROUTES,

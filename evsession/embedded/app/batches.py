@@ -18,7 +18,8 @@ import msgspec
 from evsession.embedded.app.answers import raw_answer
 from evsession.embedded.app.call import NULL, Call, Routes, parse_json, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document
-from evsession.embedded.app.patches import NEVER, Patch, parse_patch, patch_document
+from evsession.embedded.app.json_patches import json_patch, parse_steps
+from evsession.embedded.app.patches import NEVER, Patch, Patched, parse_patch, patch_document
 from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
 from evsession.embedded.storage import Transaction
 from evsession.wire.json import JSON, encode
@@ -36,6 +37,7 @@ class Command(msgspec.Struct, rename="pascal", gc=False):
     document: msgspec.Raw = NULL
     id_prefixed: bool = False
     patch: msgspec.Raw = NULL
+    json_patch: msgspec.Raw = NULL
     patch_if_missing: msgspec.Raw = NULL
     create_if_missing: msgspec.Raw = NULL
     return_document: bool = False
@@ -132,7 +134,7 @@ def _delete(transaction: Transaction, command: Command) -> bytes:
 def _patch(transaction: Transaction, command: Command) -> bytes:
     if not command.id:
         raise invalid_argument("The ID argument has invalid value: '' (Parameter 'id')")
-    create = parse_json(bytes(command.create_if_missing))
+    create = parse_json(bytes(command.create_if_missing), exact=True)
     result = patch_document(
         transaction,
         command.id,
@@ -141,14 +143,18 @@ def _patch(transaction: Transaction, command: Command) -> bytes:
         if_missing=parse_patch(command.patch_if_missing),
         create=create if isinstance(create, dict) else None,
     )
+    return _patched(command, result, {"Debug": None})
+
+
+def _patched(command: Command, result: Patched, extras: dict[str, JSON]) -> bytes:
     written = result.written
     answer: dict[str, JSON] = {
         "Id": command.id,
         "ChangeVector": written.change_vector if written else None,
         "LastModified": written.modified if written else NEVER,
-        "Type": "PATCH",
+        "Type": command.type,
         "PatchStatus": result.status,
-        "Debug": None,
+        **extras,
     }
     if command.return_document:
         answer["ModifiedDocument"] = result.document
@@ -177,11 +183,17 @@ def _batch_patch(transaction: Transaction, command: Command) -> bytes:
     return b'{"Type":"BatchPATCH"}'
 
 
+def _json_patch(transaction: Transaction, command: Command) -> bytes:
+    result = json_patch(transaction, command.id, parse_steps(command.json_patch))
+    return _patched(command, result, {"Etag": transaction.etag if result.written else 0})
+
+
 _COMMANDS: dict[str, Run] = {
     "PUT": _put,
     "DELETE": _delete,
     "PATCH": _patch,
     "BatchPATCH": _batch_patch,
+    "JsonPatch": _json_patch,
 }
 
 _OTHERS = frozenset(
@@ -198,7 +210,6 @@ _OTHERS = frozenset(
         "CompareExchangePUT",
         "CompareExchangeDELETE",
         "ForceRevisionCreation",
-        "JsonPatch",
     }
 )
 
