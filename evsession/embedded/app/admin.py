@@ -9,7 +9,7 @@ from evsession.embedded.failures import RavenFailure, conflict, invalid_argument
 from evsession.embedded.query import drop
 from evsession.embedded.storage import Database
 from evsession.embedded.storage.database import NODE_TAG
-from evsession.embedded.storage.keys import MAX_NAME_LENGTH, is_database_name
+from evsession.embedded.storage.keys import check_database_name
 from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Response
 
@@ -106,19 +106,17 @@ def _topology(database: Database) -> dict[str, JSON]:
 
 
 def create_database(call: Call) -> Response:
-    """Create a database; the name in the body wins over that in the query, as on RavenDB."""
+    """Create a database of the name in the body; that in the query counts for nothing, as on RavenDB."""
     body = parse_object(call.request.body)
-    name = body.get("DatabaseName") or call.text("name")
-    if not isinstance(name, str) or not is_database_name(name):
-        raise RavenFailure(
-            400,
-            "Raven.Client.Exceptions.BadRequestException",
-            f"The name '{name}' is not permitted. Only letters, digits and characters ('_', '-', '.') are allowed.",
-        )
-    if len(name) > MAX_NAME_LENGTH:
-        raise RavenFailure(
-            400, "Raven.Client.Exceptions.BadRequestException", f"The name '{name}' exceeds '{MAX_NAME_LENGTH}' characters!"
-        )
+    name = body.get("DatabaseName")
+    if not isinstance(name, str):
+        raise RavenFailure(500, "System.NullReferenceException", "A database must have a 'DatabaseName'")
+    name = check_database_name(name)
+    if (factor := call.number("replicationFactor", 1)) is not None and factor < 1:
+        raise invalid_argument("Replication factor must be greater than 0.")
+    settings = body.get("Settings")
+    if settings is not None and not isinstance(settings, dict):
+        raise RavenFailure(500, "System.FormatException", f"'Settings' must be an object, not {settings!r}")
     record = {**body, "DatabaseName": name}
     database = call.tenants.storage.create_database(name, encode(record).decode())
     if database is None:

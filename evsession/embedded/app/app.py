@@ -14,6 +14,7 @@ from evsession.embedded.app.batches import BATCH_ROUTES
 from evsession.embedded.app.bulk import BulkInsert, bulk_insert
 from evsession.embedded.app.call import Call, Routes
 from evsession.embedded.app.documents import DOCUMENT_ROUTES
+from evsession.embedded.app.index_states import INDEX_STATE_ROUTES
 from evsession.embedded.app.indexes import INDEX_ROUTES
 from evsession.embedded.app.json_patches import JSON_PATCH_ROUTES
 from evsession.embedded.app.multi import multi_get
@@ -179,6 +180,7 @@ _DATABASE_ROUTES: Routes = {
     **NUMBER_ROUTES,
     **QUERY_ROUTES,
     **INDEX_ROUTES,
+    **INDEX_STATE_ROUTES,
     **STATISTICS_ROUTES,
     ("POST", "bulk_insert"): bulk_insert,
 }

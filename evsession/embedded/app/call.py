@@ -101,7 +101,7 @@ class Call:
         text = self.query.get(name.lower(), [None])[0]
         if text is None:
             return default
-        bits, kind = (32, "int") if name in ("start", "pageSize") else (64, "long")
+        bits, kind = (32, "int") if name in ("start", "pageSize", "replicationFactor") else (64, "long")
         if not _INTEGER.fullmatch(text) or not -(1 << bits - 1) <= int(text) < 1 << bits - 1:
             raise invalid_argument(f"Could not parse header '{name}' header as {kind}, value was: {text}")
         return int(text)
