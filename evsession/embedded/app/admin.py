@@ -13,7 +13,7 @@ from evsession.embedded.storage.keys import check_database_name
 from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Response
 
-__all__ = ["SERVER_ROUTES"]
+__all__ = ["RECORD_ROUTES", "SERVER_ROUTES"]
 
 
 def build_version(call: Call) -> Response:
@@ -66,8 +66,10 @@ def cluster_topology(call: Call) -> Response:
 
 
 def list_databases(call: Call) -> Response:
-    """Answer with the names of all databases, or a little more about them."""
+    """Answer with the names of all databases or a page of them, or a little more about them."""
+    start, size = max(call.number("start", 0) or 0, 0), call.number("pageSize", None)
     databases = sorted(call.tenants.storage.databases.values(), key=lambda database: database.name)
+    databases = databases[start : None if size is None else start + max(size, 0)]
     if call.flag("namesOnly"):
         return json_answer({"Databases": [database.name for database in databases]})
     name = call.text("name")
@@ -81,13 +83,21 @@ def list_databases(call: Call) -> Response:
 
 def database_record(call: Call) -> Response:
     """Answer with what the database was created with."""
-    name = call.required("name")
+    return _record(call, call.required("name"))
+
+
+def own_record(call: Call) -> Response:
+    """Answer with what the database in the path was created with."""
+    return _record(call, call.tenant.database.name)
+
+
+def _record(call: Call, name: str) -> Response:
     database = call.tenants.storage.database(name)
     if database is None:
         return _missing(name, 404)
     record = decode_object(database.record.encode())
     state = {"Disabled": database.disabled, "DatabaseState": "Normal", "LockMode": "Unlock", "Topology": _topology(database)}
-    return json_answer({**record, "DatabaseName": database.name, **state})
+    return json_answer({"Settings": {}, **record, "DatabaseName": database.name, **state, "Etag": database.number})
 
 
 def _topology(database: Database) -> dict[str, JSON]:
@@ -167,11 +177,23 @@ def _switch(call: Call, *, disabled: bool) -> Response:
     for name in _names(call):
         database = call.tenants.storage.switch_database(name, disabled=disabled)
         facts: dict[str, JSON] = {"Name": name, "Success": database is not None}
-        status.append({**facts, "Disabled": disabled} if database else {**facts, "Reason": "database not found"})
+        if database is None:
+            status.append({**facts, "Reason": "database not found"})
+        else:
+            status.append({**facts, "Disabled": disabled, "Reason": f"Database state={disabled} was propagated on the cluster"})
     return json_answer({"Status": status})
 
 
+def nothing(call: Call) -> Response:
+    """Answer that there is none: of configurations and operations of the server itself."""
+    return empty(404)
+
+
+RECORD_ROUTES: Routes = {("GET", "admin/record"): own_record}
+
 SERVER_ROUTES: Routes = {
+    ("GET", "configuration/client"): nothing,
+    ("GET", "operations/state"): nothing,
     ("GET", "build/version"): build_version,
     ("GET", "setup/alive"): alive,
     ("GET", "topology"): topology,

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from evsession.embedded.app.admin import SERVER_ROUTES
+from evsession.embedded.app.admin import RECORD_ROUTES, SERVER_ROUTES
 from evsession.embedded.app.answers import Conversation, Streamed, failure, told
 from evsession.embedded.app.batches import BATCH_ROUTES
 from evsession.embedded.app.bulk import BulkInsert, bulk_insert
@@ -182,5 +182,6 @@ _DATABASE_ROUTES: Routes = {
     **INDEX_ROUTES,
     **INDEX_STATE_ROUTES,
     **STATISTICS_ROUTES,
+    **RECORD_ROUTES,
     ("POST", "bulk_insert"): bulk_insert,
 }

@@ -3,6 +3,7 @@
 What differs from RavenDB, seen on 7.1:
 
 * ``Deleted`` says whether there was a document. RavenDB says so again for what was deleted in the last minutes.
+* Whoever waits for replicas is told at once that there are none; RavenDB lets the time pass first.
 * ``Commands`` may stand anywhere in the body; RavenDB wants it first.
 * Attachments, counters, time series, revisions and compare-exchange values are refused by name, the latter also outside of a
   cluster-wide transaction, where RavenDB drops them without a word.
@@ -10,6 +11,7 @@ What differs from RavenDB, seen on 7.1:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -55,6 +57,8 @@ Run: TypeAlias = Callable[[Transaction, Command], bytes]
 
 _BATCH = msgspec.json.Decoder(Batch)
 
+_TIME_SPAN = re.compile(r"(?:\d{1,8}\.)?\d\d?:\d\d?:\d\d?(?:\.\d{1,7})?", re.ASCII)
+_COUNT = re.compile(r"-?\d{1,9}", re.ASCII)
 _JSON_TYPES = ("application/json", "multipart/mixed", "multipart/form-data")
 
 
@@ -72,12 +76,38 @@ def bulk_docs(call: Call) -> Response:
     batch: Batch = parse_shape(call.request.body, _BATCH)
     if batch.transaction_mode == "ClusterWide":
         raise unsupported("cluster-wide transactions")
+    replicas = _replicas(call)
     runs = [_runner(command) for command in batch.commands]
     with call.tenant.storage.write(call.tenant.database) as transaction:
         for command in batch.commands:
             _identify(transaction, command)
         results = [run(transaction, command) for run, command in zip(runs, batch.commands, strict=True)]
+    if replicas and call.text("throwontimeoutinwaitforreplicas", "true").lower() == "true":
+        raise _not_replicated(call, replicas)
     return raw_answer(b'{"Results":[%b]}' % b",".join(results), status=201)
+
+
+def _replicas(call: Call) -> int:
+    """Return on how many other servers the batch is to be; there is none."""
+    wait, number = call.text("waitforreplicastimeout"), call.text("numberofreplicastowaitfor", "1")
+    if not wait or number.lower() == "majority":
+        return 0
+    for name, text, pattern, kind in (
+        ("waitForReplicasTimeout", wait, _TIME_SPAN, "timespan"),
+        ("numberOfReplicasToWaitFor", number, _COUNT, "int"),
+    ):
+        if not pattern.fullmatch(text):
+            raise invalid_argument(f"Could not parse query string '{name}' as {kind} val {text}")
+    return max(int(number), 0)
+
+
+def _not_replicated(call: Call, replicas: int) -> RavenFailure:
+    database = call.tenant.database
+    message = (
+        f"Could not verify that the change vector '{database.change_vector(database.last_etag)}' was replicated to {replicas}"
+        f" servers in {call.text('waitforreplicastimeout')}. So far, it only replicated to 0"
+    )
+    return RavenFailure(408, "Raven.Client.Exceptions.RavenTimeoutException", message, FailImmediately=True)
 
 
 def _runner(command: Command) -> Run:

@@ -14,7 +14,7 @@ from evsession.embedded.failures import RavenFailure, unsupported
 from evsession.embedded.query.conditions import FieldNames, is_id
 from evsession.embedded.query.paths import NULL, fields_of_object, follow
 from evsession.embedded.query.shapes import shape_of
-from evsession.embedded.query.values import Values
+from evsession.embedded.query.values import KNOWN_ELSEWHERE, Values
 from evsession.embedded.rql import tree
 from evsession.embedded.scripts import project
 from evsession.embedded.storage import Tables, document_json, fold_key
@@ -91,6 +91,8 @@ def _column(
     if isinstance(operand, tree.Method):
         if _is_declared(values.query, operand):
             raise unsupported("functions beside other fields in select")
+        if operand.name in KNOWN_ELSEWHERE:
+            raise values.method_missing(operand)
         if not values.query.group:
             raise values.fail(_misplaced(operand))
         return item.alias or ("Count" if operand.name == "count" else names(operand)), _member(names(operand), is_row=True)
