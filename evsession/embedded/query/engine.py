@@ -3,7 +3,7 @@
 Answers are always of the moment: nothing is ever stale. What is different from RavenDB 7.1 is said where it is decided: `terms`,
 `conditions`, `ordering`, `groups`. In addition:
 
-* ``load``, ``filter``, facets, suggestions, spatial and other full-text methods, and includes of counters are refused.
+* ``filter``, facets, suggestions, spatial and other full-text methods, and includes of counters are refused.
 * Unsorted rows come in the order in which they were written; RavenDB's indexes keep the place of a document that was changed.
 * Names of automatic indexes are like RavenDB's, but which of several it takes is its secret.
 * ``select true`` is true, not null; ``limit 1, 0`` of distinct rows gives none, not all; times in rows are as they were written.

@@ -76,6 +76,8 @@ def test_random_order(pack: Shelf) -> None:
         ("from Dogs update { }", "Expected end of query but got: update"),
         ("from Dogs select n, n", "Duplicate alias 'n' detected."),
         ("from Dogs select count()", "count may only be used in group by queries"),
+        ("from Dogs select suggest(name, 'x')", "does not support the method suggest() of RQL"),
+        ("from Dogs as d load d.x as c select c", "does not support rows that are loaded documents"),
         ("from Dogs select nosuch(n)", "Unknown method call in SELECT clause: 'nosuch' method"),
         ("from Dogs select id(d)", "Unknown alias d, but there are aliases specified in the query ()"),
         ("from Dogs select id($p)", "Unknown alias "),
