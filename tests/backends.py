@@ -44,9 +44,15 @@ class Backend:
         """Return a store that does not run yet; the database need not exist."""
         raise NotImplementedError
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request, past all that is to be tested, and return the answer's body."""
+    def answer(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Send a request, past all that is to be tested, and return the answer's status and body; bytes are sent as they are."""
         raise NotImplementedError
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Send a request that is to be carried out, and return the answer's body."""
+        status, answer = self.answer(method, path, body)
+        assert status < 300, answer
+        return answer
 
     @contextmanager
     def fresh_database(self) -> Iterator[str]:
@@ -73,11 +79,10 @@ class Within(Backend):
             database=database, transport=EmbeddedTransport(self._server.app, options), options=options, **arguments
         )
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    def answer(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Send a request."""
-        answer = self._server.app.answer(evsession.Request(method, path, json.dumps(body).encode()))
-        assert answer.status < 300, answer
-        return json.loads(answer.body or b"null")
+        answer = self._server.app.answer(evsession.Request(method, path, _encoded(body)))
+        return answer.status, json.loads(answer.body or b"null")
 
 
 class Remote(Backend):
@@ -93,7 +98,7 @@ class Remote(Backend):
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
         return kind(parts.hostname or "", parts.port, timeout=60)
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    def answer(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Send a request, on the one connection of this backend."""
         # Not by evsession: what prepares a test must not share the faults that the test is to find.
         try:
@@ -101,17 +106,19 @@ class Remote(Backend):
         except ConnectionError:  # the server has hung up while nobody asked
             self._connection.close()
             answer = self._send(method, path, body)
-        text = answer.read()
-        assert answer.status < 300, text
-        return json.loads(text or b"null")
+        return answer.status, json.loads(answer.read() or b"null")
 
     def _send(self, method: str, path: str, body: object) -> HTTPResponse:
-        self._connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+        self._connection.request(method, path, _encoded(body), {"Content-Type": "application/json"})
         return self._connection.getresponse()
 
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
+
+
+def _encoded(body: object) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from evsession.wire.json import JSON
 
 __all__ = ["included_ids"]
 
+_INDEXED = re.compile(r"(?<=[^.\]])\[[^\[\]]+\]$")
 _PREFIXED = re.compile(r"(.*)\(([^()]*)\)", re.DOTALL)
 
 
@@ -16,10 +17,11 @@ def included_ids(document: JSON, path: str) -> Iterator[str]:
     """Yield the ids that stand at the path.
 
     Fields are joined by dots, lists are entered with or without ``[]``, and ``number(people/)`` puts a text before each value.
-    What stands in a list that is marked by ``[]`` and is no object is taken itself. Names are case sensitive. (Seen on 7.1.)
+    What stands in a list that is marked by ``[]`` and is no object is taken itself. Brackets at the end may hold anything, an
+    index too, and mean the whole list all the same. Names are case sensitive. (Seen on 7.1, which refuses two pairs of them.)
     """
     match = _PREFIXED.fullmatch(path)
-    path, prefix = match.groups() if match else (path, "")
+    path, prefix = match.groups() if match else (_INDEXED.sub("", path), "")
     found = [document]
     in_list = False
     for step in path.split("."):

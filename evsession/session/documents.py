@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument
-from evsession.raven.codec import Glance, Snapshot, encode_entity, encode_fields, id_of, merge
+from evsession.raven.codec import Snapshot, encode_entity, encode_fields, id_of, merge
+from evsession.raven.glance import Glance
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import Kind, shape_of

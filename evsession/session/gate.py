@@ -64,7 +64,7 @@ class Gate:
 
 
 class Pass:
-    """One thing under way; given back exactly once, whoever notices its end first."""
+    """One thing under way; given back exactly once."""
 
     __slots__ = ("_gate", "_waits", "_work")
 
@@ -91,9 +91,8 @@ class Pass:
     def give_back(self) -> None:
         """Stop counting."""
         gate, self._gate = self._gate, None
-        if gate is None:
-            return
-        if self._waits:
+        assert gate is not None
+        if self._waits:  # for what it has called and not waited for
             gate.hold_back(-1)
         gate.leave()
         if self._work is not None:

@@ -53,11 +53,10 @@ class Work:
         await self._gate.wait()
 
     async def wait(self) -> None:
-        """Wait until it has ended."""
-        if self.is_active:
-            if self._ended is None:
-                self._ended = trio.Event()
-            await self._ended.wait()
+        """Wait until it has ended; it has not."""
+        if self._ended is None:
+            self._ended = trio.Event()
+        await self._ended.wait()
 
     def is_around(self) -> bool:
         """Return whether what asks is part of it."""

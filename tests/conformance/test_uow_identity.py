@@ -378,3 +378,17 @@ class TestWithoutIdentityMap:
         assert not plain.plan().requests
         assert await plain.commit() == []
         assert not wire.take()
+
+
+async def test_edits_that_cannot_be_stored_are_edits(session: evsession.Session, store: evsession.Store) -> None:
+    peter = await session.load(PETER)
+    peter.tags = [float("nan")]
+    await edit(store, PETER, name="Petra")
+    session.options.cache = False
+    assert await session.load(PETER) is peter
+    await session.patch(PETER, [{"Type": "Inc", "Name": "logins", "Value": 1}])
+    assert (peter.name, peter.logins) == ("Peter", 0)
+    with pytest.raises(evsession.DirtyEntity):
+        await session.refresh(peter)
+    await session.refresh(peter, force=True)
+    assert (peter.name, peter.logins) == ("Petra", 1)

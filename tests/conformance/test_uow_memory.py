@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 import evsession
-from tests.conformance.shelf import PETER, Book, Log, Relay, User, edit
+from tests.conformance.shelf import PETER, Log, Relay, User, edit
 
 pytestmark = pytest.mark.usefixtures("users")
 
@@ -274,8 +274,8 @@ class TestSessions:
         session.on("update.pre", lambda event: events.append(event.keys))
         peter: Any = await session.load(PETER)
         peter.name = "Petra"
-        session.increment(session.get_reference(Book, "b"), "info")
-        session.remove("books/b").use_transaction()
+        session.increment(session.get_reference(User, "b"), "logins")
+        session.remove("users/b").use_transaction()
         await session.flush()
         await session.commit()
         reference = weakref.ref(session)

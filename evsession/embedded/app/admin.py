@@ -9,11 +9,11 @@ from evsession.embedded.failures import RavenFailure, conflict, invalid_argument
 from evsession.embedded.query import drop
 from evsession.embedded.storage import Database
 from evsession.embedded.storage.database import NODE_TAG
-from evsession.embedded.storage.keys import MAX_NAME_LENGTH, is_database_name
+from evsession.embedded.storage.keys import check_database_name
 from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Response
 
-__all__ = ["SERVER_ROUTES"]
+__all__ = ["RECORD_ROUTES", "SERVER_ROUTES"]
 
 
 def build_version(call: Call) -> Response:
@@ -66,8 +66,10 @@ def cluster_topology(call: Call) -> Response:
 
 
 def list_databases(call: Call) -> Response:
-    """Answer with the names of all databases, or a little more about them."""
+    """Answer with the names of all databases or a page of them, or a little more about them."""
+    start, size = max(call.number("start", 0) or 0, 0), call.number("pageSize", None)
     databases = sorted(call.tenants.storage.databases.values(), key=lambda database: database.name)
+    databases = databases[start : None if size is None else start + max(size, 0)]
     if call.flag("namesOnly"):
         return json_answer({"Databases": [database.name for database in databases]})
     name = call.text("name")
@@ -81,13 +83,21 @@ def list_databases(call: Call) -> Response:
 
 def database_record(call: Call) -> Response:
     """Answer with what the database was created with."""
-    name = call.required("name")
+    return _record(call, call.required("name"))
+
+
+def own_record(call: Call) -> Response:
+    """Answer with what the database in the path was created with."""
+    return _record(call, call.tenant.database.name)
+
+
+def _record(call: Call, name: str) -> Response:
     database = call.tenants.storage.database(name)
     if database is None:
         return _missing(name, 404)
     record = decode_object(database.record.encode())
     state = {"Disabled": database.disabled, "DatabaseState": "Normal", "LockMode": "Unlock", "Topology": _topology(database)}
-    return json_answer({**record, "DatabaseName": database.name, **state})
+    return json_answer({"Settings": {}, **record, "DatabaseName": database.name, **state, "Etag": database.number})
 
 
 def _topology(database: Database) -> dict[str, JSON]:
@@ -106,19 +116,17 @@ def _topology(database: Database) -> dict[str, JSON]:
 
 
 def create_database(call: Call) -> Response:
-    """Create a database; the name in the body wins over that in the query, as on RavenDB."""
+    """Create a database of the name in the body; that in the query counts for nothing, as on RavenDB."""
     body = parse_object(call.request.body)
-    name = body.get("DatabaseName") or call.text("name")
-    if not isinstance(name, str) or not is_database_name(name):
-        raise RavenFailure(
-            400,
-            "Raven.Client.Exceptions.BadRequestException",
-            f"The name '{name}' is not permitted. Only letters, digits and characters ('_', '-', '.') are allowed.",
-        )
-    if len(name) > MAX_NAME_LENGTH:
-        raise RavenFailure(
-            400, "Raven.Client.Exceptions.BadRequestException", f"The name '{name}' exceeds '{MAX_NAME_LENGTH}' characters!"
-        )
+    name = body.get("DatabaseName")
+    if not isinstance(name, str):
+        raise RavenFailure(500, "System.NullReferenceException", "A database must have a 'DatabaseName'")
+    name = check_database_name(name)
+    if (factor := call.number("replicationFactor", 1)) is not None and factor < 1:
+        raise invalid_argument("Replication factor must be greater than 0.")
+    settings = body.get("Settings")
+    if settings is not None and not isinstance(settings, dict):
+        raise RavenFailure(500, "System.FormatException", f"'Settings' must be an object, not {settings!r}")
     record = {**body, "DatabaseName": name}
     database = call.tenants.storage.create_database(name, encode(record).decode())
     if database is None:
@@ -169,11 +177,23 @@ def _switch(call: Call, *, disabled: bool) -> Response:
     for name in _names(call):
         database = call.tenants.storage.switch_database(name, disabled=disabled)
         facts: dict[str, JSON] = {"Name": name, "Success": database is not None}
-        status.append({**facts, "Disabled": disabled} if database else {**facts, "Reason": "database not found"})
+        if database is None:
+            status.append({**facts, "Reason": "database not found"})
+        else:
+            status.append({**facts, "Disabled": disabled, "Reason": f"Database state={disabled} was propagated on the cluster"})
     return json_answer({"Status": status})
 
 
+def nothing(call: Call) -> Response:
+    """Answer that there is none: of configurations and operations of the server itself."""
+    return empty(404)
+
+
+RECORD_ROUTES: Routes = {("GET", "admin/record"): own_record}
+
 SERVER_ROUTES: Routes = {
+    ("GET", "configuration/client"): nothing,
+    ("GET", "operations/state"): nothing,
     ("GET", "build/version"): build_version,
     ("GET", "setup/alive"): alive,
     ("GET", "topology"): topology,

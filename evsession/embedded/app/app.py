@@ -8,13 +8,15 @@ from typing import TypeAlias
 
 import msgspec
 
-from evsession.embedded.app.admin import SERVER_ROUTES
+from evsession.embedded.app.admin import RECORD_ROUTES, SERVER_ROUTES
 from evsession.embedded.app.answers import Conversation, Streamed, failure, told
 from evsession.embedded.app.batches import BATCH_ROUTES
 from evsession.embedded.app.bulk import BulkInsert, bulk_insert
 from evsession.embedded.app.call import Call, Routes
 from evsession.embedded.app.documents import DOCUMENT_ROUTES
+from evsession.embedded.app.index_states import INDEX_STATE_ROUTES
 from evsession.embedded.app.indexes import INDEX_ROUTES
+from evsession.embedded.app.json_patches import JSON_PATCH_ROUTES
 from evsession.embedded.app.multi import multi_get
 from evsession.embedded.app.numbers import NUMBER_ROUTES
 from evsession.embedded.app.patches import PATCH_ROUTES
@@ -174,9 +176,12 @@ _DATABASE_ROUTES: Routes = {
     **DOCUMENT_ROUTES,
     **BATCH_ROUTES,
     **PATCH_ROUTES,
+    **JSON_PATCH_ROUTES,
     **NUMBER_ROUTES,
     **QUERY_ROUTES,
     **INDEX_ROUTES,
+    **INDEX_STATE_ROUTES,
     **STATISTICS_ROUTES,
+    **RECORD_ROUTES,
     ("POST", "bulk_insert"): bulk_insert,
 }

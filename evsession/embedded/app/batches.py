@@ -3,6 +3,7 @@
 What differs from RavenDB, seen on 7.1:
 
 * ``Deleted`` says whether there was a document. RavenDB says so again for what was deleted in the last minutes.
+* Whoever waits for replicas is told at once that there are none; RavenDB lets the time pass first.
 * ``Commands`` may stand anywhere in the body; RavenDB wants it first.
 * Attachments, counters, time series, revisions and compare-exchange values are refused by name, the latter also outside of a
   cluster-wide transaction, where RavenDB drops them without a word.
@@ -10,6 +11,7 @@ What differs from RavenDB, seen on 7.1:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -18,7 +20,8 @@ import msgspec
 from evsession.embedded.app.answers import raw_answer
 from evsession.embedded.app.call import NULL, Call, Routes, parse_json, parse_object, parse_shape
 from evsession.embedded.app.documents import put_document
-from evsession.embedded.app.patches import NEVER, Patch, parse_patch, patch_document
+from evsession.embedded.app.json_patches import json_patch, parse_steps
+from evsession.embedded.app.patches import NEVER, Patch, Patched, parse_patch, patch_document
 from evsession.embedded.failures import RavenFailure, invalid_argument, unsupported
 from evsession.embedded.storage import Transaction
 from evsession.wire.json import JSON, encode
@@ -36,6 +39,7 @@ class Command(msgspec.Struct, rename="pascal", gc=False):
     document: msgspec.Raw = NULL
     id_prefixed: bool = False
     patch: msgspec.Raw = NULL
+    json_patch: msgspec.Raw = NULL
     patch_if_missing: msgspec.Raw = NULL
     create_if_missing: msgspec.Raw = NULL
     return_document: bool = False
@@ -53,6 +57,8 @@ Run: TypeAlias = Callable[[Transaction, Command], bytes]
 
 _BATCH = msgspec.json.Decoder(Batch)
 
+_TIME_SPAN = re.compile(r"(?:\d{1,8}\.)?\d\d?:\d\d?:\d\d?(?:\.\d{1,7})?", re.ASCII)
+_COUNT = re.compile(r"-?\d{1,9}", re.ASCII)
 _JSON_TYPES = ("application/json", "multipart/mixed", "multipart/form-data")
 
 
@@ -70,12 +76,38 @@ def bulk_docs(call: Call) -> Response:
     batch: Batch = parse_shape(call.request.body, _BATCH)
     if batch.transaction_mode == "ClusterWide":
         raise unsupported("cluster-wide transactions")
+    replicas = _replicas(call)
     runs = [_runner(command) for command in batch.commands]
     with call.tenant.storage.write(call.tenant.database) as transaction:
         for command in batch.commands:
             _identify(transaction, command)
         results = [run(transaction, command) for run, command in zip(runs, batch.commands, strict=True)]
+    if replicas and call.text("throwontimeoutinwaitforreplicas", "true").lower() == "true":
+        raise _not_replicated(call, replicas)
     return raw_answer(b'{"Results":[%b]}' % b",".join(results), status=201)
+
+
+def _replicas(call: Call) -> int:
+    """Return on how many other servers the batch is to be; there is none."""
+    wait, number = call.text("waitforreplicastimeout"), call.text("numberofreplicastowaitfor", "1")
+    if not wait or number.lower() == "majority":
+        return 0
+    for name, text, pattern, kind in (
+        ("waitForReplicasTimeout", wait, _TIME_SPAN, "timespan"),
+        ("numberOfReplicasToWaitFor", number, _COUNT, "int"),
+    ):
+        if not pattern.fullmatch(text):
+            raise invalid_argument(f"Could not parse query string '{name}' as {kind} val {text}")
+    return max(int(number), 0)
+
+
+def _not_replicated(call: Call, replicas: int) -> RavenFailure:
+    database = call.tenant.database
+    message = (
+        f"Could not verify that the change vector '{database.change_vector(database.last_etag)}' was replicated to {replicas}"
+        f" servers in {call.text('waitforreplicastimeout')}. So far, it only replicated to 0"
+    )
+    return RavenFailure(408, "Raven.Client.Exceptions.RavenTimeoutException", message, FailImmediately=True)
 
 
 def _runner(command: Command) -> Run:
@@ -132,7 +164,7 @@ def _delete(transaction: Transaction, command: Command) -> bytes:
 def _patch(transaction: Transaction, command: Command) -> bytes:
     if not command.id:
         raise invalid_argument("The ID argument has invalid value: '' (Parameter 'id')")
-    create = parse_json(bytes(command.create_if_missing))
+    create = parse_json(bytes(command.create_if_missing), exact=True)
     result = patch_document(
         transaction,
         command.id,
@@ -141,14 +173,18 @@ def _patch(transaction: Transaction, command: Command) -> bytes:
         if_missing=parse_patch(command.patch_if_missing),
         create=create if isinstance(create, dict) else None,
     )
+    return _patched(command, result, {"Debug": None})
+
+
+def _patched(command: Command, result: Patched, extras: dict[str, JSON]) -> bytes:
     written = result.written
     answer: dict[str, JSON] = {
         "Id": command.id,
         "ChangeVector": written.change_vector if written else None,
         "LastModified": written.modified if written else NEVER,
-        "Type": "PATCH",
+        "Type": command.type,
         "PatchStatus": result.status,
-        "Debug": None,
+        **extras,
     }
     if command.return_document:
         answer["ModifiedDocument"] = result.document
@@ -177,11 +213,17 @@ def _batch_patch(transaction: Transaction, command: Command) -> bytes:
     return b'{"Type":"BatchPATCH"}'
 
 
+def _json_patch(transaction: Transaction, command: Command) -> bytes:
+    result = json_patch(transaction, command.id, parse_steps(command.json_patch))
+    return _patched(command, result, {"Etag": transaction.etag if result.written else 0})
+
+
 _COMMANDS: dict[str, Run] = {
     "PUT": _put,
     "DELETE": _delete,
     "PATCH": _patch,
     "BatchPATCH": _batch_patch,
+    "JsonPatch": _json_patch,
 }
 
 _OTHERS = frozenset(
@@ -198,7 +240,6 @@ _OTHERS = frozenset(
         "CompareExchangePUT",
         "CompareExchangeDELETE",
         "ForceRevisionCreation",
-        "JsonPatch",
     }
 )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from functools import cached_property
 from itertools import accumulate
+from math import isinf
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -30,8 +31,14 @@ NULL = msgspec.Raw(b"null")
 MAX_DEPTH = 500
 """Levels of nesting in a body; SQLite reads 1,000, and RavenDB any number (seen on 7.1)."""
 
+MAX_DIGITS = 308
+"""Digits of a whole number that a double is sure to hold."""
+
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*", re.ASCII)
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_WHOLE = re.compile(rb"[0-9]{%d,}(?![.eE])" % (MAX_DIGITS + 1))
+_LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -94,7 +101,7 @@ class Call:
         text = self.query.get(name.lower(), [None])[0]
         if text is None:
             return default
-        bits, kind = (32, "int") if name in ("start", "pageSize") else (64, "long")
+        bits, kind = (32, "int") if name in ("start", "pageSize", "replicationFactor") else (64, "long")
         if not _INTEGER.fullmatch(text) or not -(1 << bits - 1) <= int(text) < 1 << bits - 1:
             raise invalid_argument(f"Could not parse header '{name}' header as {kind}, value was: {text}")
         return int(text)
@@ -114,11 +121,11 @@ Routes: TypeAlias = "dict[tuple[str, str], Callable[[Call], Response | Streamed]
 
 
 def _refuse(error: Exception) -> RavenFailure:
+    text = str(error)
     if isinstance(error, msgspec.ValidationError):
-        return RavenFailure(500, "System.InvalidOperationException", str(error))
+        return _too_large(text) if "out of range" in text else RavenFailure(500, "System.InvalidOperationException", text)
     if isinstance(error, RecursionError):
         return _too_deep()
-    text = str(error)
     if "truncated" in text:
         return RavenFailure(500, "System.IO.EndOfStreamException", "Stream ended without reaching end of json content")
     return RavenFailure(500, "System.IO.InvalidDataException", f"The body is not JSON: {text}")
@@ -132,6 +139,10 @@ def _too_deep() -> RavenFailure:
     )
 
 
+def _too_large(number: str) -> RavenFailure:
+    return RavenFailure(500, "System.IO.InvalidDataException", f"Could not parse double: {number[:MAX_DIGITS]}")
+
+
 def check_depth(data: bytes) -> None:
     """Refuse JSON that nests too deep. Counting brackets tells almost always; else strings are left out and levels counted."""
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
@@ -140,18 +151,34 @@ def check_depth(data: bytes) -> None:
             raise _too_deep()
 
 
+def _check_whole_numbers(data: bytes) -> None:
+    """Refuse JSON with a whole number beyond what a double holds. One look for a long run of digits tells almost always."""
+    if len(data) > MAX_DIGITS and _LONG_NUMBER in data.translate(_DIGITS):
+        for number in _WHOLE.finditer(_STRING.sub(b"", data)):
+            if isinf(float(number[0])):
+                raise _too_large(number[0].decode())
+
+
+def _as_written(text: str) -> msgspec.Raw:
+    if isinf(float(text)):
+        raise _too_large(text)
+    return msgspec.Raw(text.encode())
+
+
 _READER = msgspec.json.Decoder()
-_EXACT = msgspec.json.Decoder(float_hook=lambda text: msgspec.Raw(text.encode()))
+_EXACT = msgspec.json.Decoder(float_hook=_as_written)
 
 
 def parse_json(data: bytes, *, exact: bool = False) -> JSON:
     """Return the JSON value; `exact` keeps the text of every fraction, for writing it again.
 
     Raises:
-        RavenFailure: it is none, or nests too deep.
+        RavenFailure: it is none, nests too deep, or holds a number beyond a double.
     """
     try:
         check_depth(data)
+        if exact:
+            _check_whole_numbers(data)
         return (_EXACT if exact else _READER).decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _refuse(error) from None

@@ -4,6 +4,8 @@ What differs from RavenDB, seen on 7.1:
 
 * A body is JSON and nothing else. RavenDB also takes single quotes, a comma too much, text after the object, control characters,
   NaN (which it stores as a text) and bytes that are no UTF-8, and destroys escaped characters beyond the basic plane.
+* No number beyond a double is read anywhere; RavenDB refuses it in what is stored, and elsewhere takes it for an infinite one.
+  It also refuses a zero with an exponent (``0e1``).
 * A body nests at most 500 levels deep, for which SQLite has room; RavenDB takes 100,000.
 * Metadata of the server that are sent back are dropped here as in batches. RavenDB keeps them in a single PUT, hides what is its
   own when it answers, and refuses an ``@last-modified`` that is no time.

@@ -1,37 +1,31 @@
-"""Definitions of indexes: put, list, delete. Whether one can be run, the query engine says; here they are kept."""
+"""Definitions of indexes: put, list, compare, lock, delete. Whether one can be run, the query engine says; here they are kept.
+
+What differs from RavenDB, seen on 7.1:
+
+* A definition is in force at once; RavenDB builds a changed index beside the old one, which answers until then.
+* Keys of ``Configuration`` that RavenDB does not know are kept, and without effect, as all are.
+* Automatic indexes are names: they last as long as the server runs, and their priority is always the same.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from evsession.embedded.app.answers import empty, json_answer
 from evsession.embedded.app.call import Call, Routes, parse_object
+from evsession.embedded.app.index_forms import LOCK_MODES, PRIORITIES, alike, auto_form, check_shape, form, same_files
 from evsession.embedded.failures import RavenFailure, invalid_argument
+from evsession.embedded.query import one_of
 from evsession.embedded.storage import Tables, fold_key
+from evsession.embedded.storage.transaction import timestamp
 from evsession.wire.json import JSON, decode_object, encode
 from evsession.wire.message import Response
 
-__all__ = ["INDEX_ROUTES", "definitions"]
+__all__ = ["INDEX_ROUTES", "forms", "named_forms", "no_index", "switch"]
 
-_DEFAULTS: dict[str, JSON] = {
-    "SourceType": "Documents",
-    "Type": "Map",
-    "LockMode": "Unlock",
-    "ArchivedDataProcessingBehavior": None,
-    "Priority": "Normal",
-    "State": "Normal",
-    "OutputReduceToCollection": None,
-    "DeploymentMode": None,
-    "ReduceOutputIndex": None,
-    "PatternForOutputReduceToCollectionReferences": None,
-    "PatternReferencesCollectionName": None,
-    "Configuration": {},
-    "AdditionalSources": {},
-    "AdditionalAssemblies": [],
-    "Reduce": None,
-    "Fields": {},
-}
+_INDEXES = "Raven.Client.Exceptions.Documents.Indexes."
+CREATED = "CreatedTimestamp"
 
 
 def put_indexes(call: Call) -> Response:
@@ -43,31 +37,47 @@ def put_indexes(call: Call) -> Response:
     if not isinstance(asked, list) or not all(isinstance(definition, dict) for definition in asked):
         raise RavenFailure(500, "System.FormatException", "'Indexes' must be a list of objects")
     for definition in asked:
-        _check(definition)
+        check_shape(definition)
     tenant = call.tenant
     with tenant.storage.write(tenant.database) as transaction:
         for definition in asked:
             tenant.engine.define(transaction.connection, definition)
-            transaction.connection.execute(
-                f"INSERT INTO {tenant.database.tables.indexes} VALUES (?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET name = excluded.name, definition = excluded.definition",
-                (fold_key(definition["Name"]), definition["Name"], encode(definition).decode()),
-            )
+            _put(transaction.connection, tenant.database.tables, definition)
     tenant.engine.forget()
     results = [{"Index": definition["Name"], "RaftCommandIndex": tenant.database.last_etag} for definition in asked]
     return json_answer({"Results": results}, status=201)
 
 
-def _check(definition: dict[str, JSON]) -> None:
-    name, maps = definition.get("Name"), definition.get("Maps")
-    if not isinstance(name, str) or not name:
-        raise RavenFailure(500, "System.NullReferenceException", "An index must have a 'Name'")
-    if name.lower().startswith("auto/"):
-        raise invalid_argument(f"Index name '{name}' is not permitted. Static index name cannot start with 'Auto/'")
-    if maps is not None and not isinstance(maps, list):
-        raise RavenFailure(500, "System.FormatException", f"'Maps' must be a list, not {maps!r}")
-    if not maps or not all(isinstance(text, str) for text in maps):
-        raise invalid_argument("Index must have a 'Maps' fields")
+def _put(connection: sqlite3.Connection, tables: Tables, definition: dict[str, JSON]) -> None:
+    """Keep a definition, unless another one is locked.
+
+    Raises:
+        RavenFailure: it is locked against this, too, or there is an index that RavenDB would keep in the same place.
+    """
+    name, new = definition["Name"], form(definition)
+    made, lock = timestamp(), definition.get("LockMode")
+    for other in _definitions(connection, tables):
+        if same_files(other["Name"], name):
+            raise _not_created(name, f"there is '{other['Name']}'")
+        if other["Name"] == name and alike(form(other), new):
+            made, lock = other.get(CREATED, made), lock or other.get("LockMode")
+        elif other["Name"] == name and other.get("LockMode") == "LockedIgnore":
+            return
+        elif other["Name"] == name and other.get("LockMode") == "LockedError":
+            raise _not_created(name, "it is locked")
+    _keep(connection, tables, {**definition, "LockMode": lock, CREATED: made})
+
+
+def _not_created(name: str, why: str) -> RavenFailure:
+    return RavenFailure(500, _INDEXES + "IndexCreationException", f"Failed to create index '{name}': {why}")
+
+
+def _keep(connection: sqlite3.Connection, tables: Tables, definition: Mapping[str, JSON]) -> None:
+    connection.execute(
+        f"INSERT INTO {tables.indexes} VALUES (?, ?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET name = excluded.name, definition = excluded.definition",
+        (fold_key(definition["Name"]), definition["Name"], encode(definition).decode()),
+    )
 
 
 def put_javascript_indexes(call: Call) -> Response:
@@ -85,80 +95,127 @@ def put_javascript_indexes(call: Call) -> Response:
     return put_indexes(call)
 
 
-def definitions(connection: sqlite3.Connection, tables: Tables) -> list[dict[str, JSON]]:
-    """Return all definitions, by name."""
+def _definitions(connection: sqlite3.Connection, tables: Tables) -> list[dict[str, JSON]]:
     rows = connection.execute(f"SELECT definition FROM {tables.indexes} ORDER BY name")
-    return [{**_DEFAULTS, **decode_object(row[0].encode())} for row in rows]
+    return [decode_object(row[0].encode()) for row in rows]
 
 
-def _named(call: Call) -> list[dict[str, JSON]]:
-    """Return the definitions that the request is about: the one that is named, or a page of all, automatic ones included."""
+def forms(call: Call) -> list[dict[str, JSON]]:
+    """Return all indexes by name, automatic ones included, each with when it was made."""
     tenant = call.tenant
     with tenant.storage.read() as connection:
-        known = definitions(connection, tenant.database.tables)
-    automatic = [{**_DEFAULTS, "Name": name, "Type": "AutoMap", "Maps": []} for name in tenant.engine.auto_indexes()]
-    known = sorted([*known, *automatic], key=lambda definition: str(definition["Name"]))
-    name = call.text("name")
-    if name:
-        return [definition for definition in known if fold_key(definition["Name"]) == fold_key(name)]
-    start, size = call.number("start", 0) or 0, call.number("pageSize", None)
-    return known[max(start, 0) : None if size is None else max(start, 0) + max(size, 0)]
+        known = [{**form(one), CREATED: one.get(CREATED)} for one in _definitions(connection, tenant.database.tables)]
+    known += [{**auto_form(one), CREATED: one.created} for one in tenant.engine.auto_indexes()]
+    return sorted(known, key=lambda one: str(one["Name"]))
+
+
+def named_forms(call: Call, names: list[str]) -> list[dict[str, JSON]]:
+    """Return the indexes of these names; case counts for automatic ones only.
+
+    Raises:
+        RavenFailure: there is none of such a name.
+    """
+    known = {_key(one["Name"]): one for one in forms(call)}
+    if missing := [name for name in names if _key(name) not in known]:
+        raise no_index(missing[0])
+    return [known[_key(name)] for name in names]
+
+
+def _key(name: str) -> str:
+    return name if name.startswith("Auto/") else fold_key(name)
+
+
+def no_index(name: str) -> RavenFailure:
+    """Return the failure of a request for an index that there is not."""
+    return RavenFailure(500, _INDEXES + "IndexDoesNotExistException", f"There is no index with '{name}' name.")
 
 
 def list_indexes(call: Call) -> Response:
-    """Answer with definitions, or only with names."""
-    found = _named(call)
-    if not found and call.text("name"):
-        return empty(404)
-    return json_answer({"Results": [index["Name"] for index in found] if call.flag("namesonly") else found})
+    """Answer with definitions, or only with names: of the one that is named, or of a page of all."""
+    if name := call.text("name"):
+        try:
+            found = named_forms(call, [name])
+        except RavenFailure:
+            return empty(404)
+    else:
+        start, size = max(call.number("start", 0) or 0, 0), call.number("pageSize", None)
+        found = forms(call)[start : None if size is None else start + max(size, 0)]
+    if call.flag("namesonly"):
+        return json_answer({"Results": [one["Name"] for one in found]})
+    return json_answer({"Results": [{name: value for name, value in one.items() if name != CREATED} for one in found]})
 
 
 def delete_index(call: Call) -> Response:
-    """Delete a definition."""
+    """Delete a definition, unless it is locked."""
     name, tenant = call.required("name"), call.tenant
+    if tenant.engine.forget_auto(name):
+        return empty(204)
     with tenant.storage.write(tenant.database) as transaction:
-        gone = transaction.connection.execute(
-            f"DELETE FROM {tenant.database.tables.indexes} WHERE key = ?", (fold_key(name),)
-        ).rowcount
+        for one in _definitions(transaction.connection, tenant.database.tables):
+            if fold_key(one["Name"]) == fold_key(name):
+                if one.get("LockMode") == "LockedError":
+                    raise RavenFailure(500, _INDEXES + "IndexDeletionException", f"Failed to delete index '{name}'.")
+                if one.get("LockMode") != "LockedIgnore":
+                    table = tenant.database.tables.indexes
+                    transaction.connection.execute(f"DELETE FROM {table} WHERE key = ?", (fold_key(name),))
+                break
+        else:
+            return empty(404)
     tenant.engine.forget()
-    return empty(204 if gone else 404)
+    return empty(204)
 
 
-def _listed(describe: Callable[[dict[str, JSON]], JSON]) -> Callable[[Call], Response]:
-    def answer(call: Call) -> Response:
-        return json_answer({"Results": [describe(index) for index in _named(call)]})
-
-    return answer
-
-
-def _statistics(index: dict[str, JSON]) -> JSON:
-    facts = {name: index[name] for name in ("Name", "Type", "LockMode", "Priority", "State", "SourceType")}
-    return {**facts, "IsStale": False, "IsInvalidIndex": False, "Status": "Running", "ErrorsCount": 0}
-
-
-def _errors(index: dict[str, JSON]) -> JSON:
-    return {"Name": index["Name"], "Errors": []}
+def has_changed(call: Call) -> Response:
+    """Answer whether putting the definition would change anything."""
+    definition = parse_object(call.request.body)
+    if not isinstance(definition.get("Name"), str) or not definition.get("Maps"):
+        message = "Index definition must contain name and at least one map."
+        raise RavenFailure(400, "Raven.Client.Exceptions.BadRequestException", message)
+    check_shape(definition)
+    known = [one for one in forms(call) if one["Name"] == definition["Name"]]
+    is_whole = all(isinstance(definition.get(name), dict) for name in ("Fields", "Configuration"))
+    is_same = bool(known) and is_whole and alike(known[0], form(definition), with_options=True)
+    return json_answer({"Changed": not is_same})
 
 
-def staleness(call: Call) -> Response:
-    """Answer that the index is not stale; none ever is."""
-    name = call.required("name")
-    if not _named(call):
-        raise RavenFailure(
-            500,
-            "Raven.Client.Exceptions.Documents.Indexes.IndexDoesNotExistException",
-            f"There is no index with '{name}' name.",
-        )
-    return json_answer({"IsStale": False, "StalenessReasons": []})
+def set_lock(call: Call) -> Response:
+    """Lock indexes against changes, or unlock them."""
+    body = parse_object(call.request.body)
+    names = _index_names(body)
+    mode = one_of(body, "Mode", LOCK_MODES, "IndexLockMode") or "Unlock"
+    if any(name.lower().startswith("auto/") for name in names):
+        message = "'Indexes list contains Auto-Indexes. Lock Mode' is not set for Auto-Indexes."
+        raise RavenFailure(500, "System.InvalidOperationException", message)
+    return switch(call, names, "LockMode", mode)
 
 
-def status(call: Call) -> Response:
-    """Answer that all indexes run."""
-    return json_answer({"Status": "Running", "Indexes": [{"Name": index["Name"], "Status": "Running"} for index in _named(call)]})
+def set_priority(call: Call) -> Response:
+    """Set how important indexes are, which is kept and changes nothing."""
+    body = parse_object(call.request.body)
+    names = _index_names(body) if body.get("IndexNames") else []
+    return switch(call, names, "Priority", one_of(body, "Priority", PRIORITIES, "IndexPriority") or "Normal")
 
 
-def accept(call: Call) -> Response:
-    """Answer that it is done: indexes need neither be started nor stopped, nor reset."""
+def _index_names(body: dict[str, JSON]) -> list[str]:
+    names = body.get("IndexNames")
+    if not names or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RavenFailure(500, "System.ArgumentNullException", "Value cannot be null. (Parameter 'IndexNames')")
+    return names
+
+
+def switch(call: Call, names: list[str], option: str, value: str) -> Response:
+    """Set an option of indexes; of automatic ones nothing is kept.
+
+    Raises:
+        RavenFailure: there is none of such a name.
+    """
+    tenant = call.tenant
+    wanted = {fold_key(one["Name"]) for one in named_forms(call, names)}
+    with tenant.storage.write(tenant.database) as transaction:
+        tables = tenant.database.tables
+        for one in _definitions(transaction.connection, tables):
+            if fold_key(one["Name"]) in wanted:
+                _keep(transaction.connection, tables, {**one, option: value})
     return empty(204)
 
 
@@ -167,11 +224,7 @@ INDEX_ROUTES: Routes = {
     ("PUT", "indexes"): put_javascript_indexes,
     ("GET", "indexes"): list_indexes,
     ("DELETE", "indexes"): delete_index,
-    ("RESET", "indexes"): accept,
-    ("GET", "indexes/stats"): _listed(_statistics),
-    ("GET", "indexes/errors"): _listed(_errors),
-    ("GET", "indexes/staleness"): staleness,
-    ("GET", "indexes/status"): status,
-    ("POST", "admin/indexes/start"): accept,
-    ("POST", "admin/indexes/stop"): accept,
+    ("POST", "indexes/has-changed"): has_changed,
+    ("POST", "indexes/set-lock"): set_lock,
+    ("POST", "indexes/set-priority"): set_priority,
 }

@@ -25,7 +25,7 @@ from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, Raw, decode_object
 from evsession.wire.message import Response
 
-__all__ = ["NEVER", "PATCH_ROUTES", "Patch", "Patched", "parse_patch", "patch_document"]
+__all__ = ["NEVER", "PATCH_ROUTES", "Patch", "Patched", "parse_patch", "patch_document", "shown"]
 
 NEVER = "0001-01-01T00:00:00.0000000"
 """When a document was changed that was not."""
@@ -112,16 +112,17 @@ def patch_document(
     before = decode_object(document_json(row)) if row else {METADATA: {}}
     outcome = _run(transaction, row[0] if row else id, patch if row or if_missing is None else if_missing, before)
     body, metadata, collection = stored_form(dict(outcome.document))
-    after = _shown(body.encode(), metadata.encode())
+    after = shown(body.encode(), metadata.encode())
     if row is None:
         return Patched("Created", after, None, transaction.put(id, body, metadata, collection), outcome.output)
-    before = _shown(row[1], row[2])
+    before = shown(row[1], row[2])
     if _UNORDERED.encode(after) == _UNORDERED.encode(before):
         return Patched("NotModified", after, before, None, outcome.output)
     return Patched("Patched", after, before, transaction.put(row[0], body, metadata, collection, actual), outcome.output)
 
 
-def _shown(body: bytes, metadata: bytes) -> dict[str, JSON]:
+def shown(body: bytes, metadata: bytes) -> dict[str, JSON]:
+    """Return a document as answers to patches show it: with the metadata that are stored, if there are any."""
     facts = decode_object(metadata)
     return {**decode_object(body), METADATA: facts} if facts else decode_object(body)
 

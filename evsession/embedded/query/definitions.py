@@ -19,10 +19,15 @@ from lark import Lark, LarkError, Token, Tree, UnexpectedInput
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.wire.json import JSON, decode
 
-__all__ = ["Constant", "FieldOf", "Index", "Key", "Map", "Reduction", "read_index"]
+__all__ = ["Constant", "FieldOf", "Index", "Key", "Map", "Reduction", "one_of", "read_index"]
 
 COMPILATION = "Raven.Client.Exceptions.Documents.Compilation.IndexCompilationException"
-ANALYZERS = {"default": "fold", "exact": "exact", "search": "words", "no": "no"}
+CREATION = "Raven.Client.Exceptions.Documents.Indexes.IndexCreationException"
+MISMATCH = "Map and Reduce functions of a index must return identical types."
+ANALYZERS = {"Default": "fold", "Exact": "exact", "Search": "words", "No": "no"}
+STORAGES = ("Yes", "No")
+ALL_FIELDS = "__all_fields"
+"""The name under which an index has options for all fields that have none of their own."""
 Node = Tree[Token]
 
 
@@ -71,7 +76,7 @@ class Index(msgspec.Struct, frozen=True):
         name: Its name.
         maps: What it takes.
         reduction: How that is summed up, or None.
-        analyzers: How fields become terms, by name; the others fold.
+        analyzers: How fields become terms, by name, ``"no"`` for not at all; see `analyzer`.
     """
 
     name: str
@@ -84,30 +89,27 @@ class Index(msgspec.Struct, frozen=True):
         """Names of the fields that it has."""
         if self.reduction is not None:
             return set(self.reduction.fields)
-        return {name for one in self.maps for name in one.fields if self.analyzers.get(name) != "no"}
+        return {name for one in self.maps for name in one.fields}
+
+    def analyzer(self, field: str) -> str:
+        """Return how a field becomes terms."""
+        return self.analyzers.get(field) or self.analyzers.get(ALL_FIELDS, "fold")
 
 
 def read_index(definition: Mapping[str, JSON]) -> Index:
-    """Return what a definition says.
+    """Return what a definition says, whose name and maps are of the right shape.
 
     Raises:
         RavenFailure: it does not compile, or this server cannot run it; the message says which part.
     """
-    name = definition.get("Name")
-    if not isinstance(name, str) or not name.strip():
-        raise invalid_argument("Index must have a 'Name' field")
-    if not all(character.isalnum() or character in "_-./" for character in name):
-        allowed = "Only letters, digits and characters ('_', '-', '.', '/') are allowed."
-        raise invalid_argument(f"Index name '{name}' is not permitted. {allowed}")
-    maps = definition.get("Maps")
-    if not isinstance(maps, list) or not maps or not all(isinstance(one, str) for one in maps):
-        raise invalid_argument("Index must have a 'Maps' fields")
+    name, maps = definition["Name"], definition["Maps"]
     read = tuple(_map(name, text) for text in maps)
     _check_collections(name, read)
     reduce = definition.get("Reduce")
     if reduce is not None and not isinstance(reduce, str):
         raise invalid_argument("The 'Reduce' of an index is a text")
     reduction = _reduction(name, reduce, read) if reduce else None
+    _check_fields(name, maps, read, reduction)
     return Index(name, read, reduction, _analyzers(name, definition.get("Fields")))
 
 
@@ -117,24 +119,55 @@ def _check_collections(name: str, maps: tuple[Map, ...]) -> None:
         raise _refused(name, "several maps of one collection")
 
 
+def _check_fields(name: str, texts: list[str], maps: tuple[Map, ...], reduction: Reduction | None) -> None:
+    """See that maps in C#, and the reduction, give the same fields; those in JavaScript may give others."""
+    given = [set(one.fields) for one, text in zip(maps, texts, strict=True) if not _is_javascript(text)]
+    if reduction is not None:
+        given.append(set(reduction.fields))
+    if any(fields != given[0] for fields in given):
+        raise RavenFailure(500, COMPILATION, f"Failed to compile index '{name}': {MISMATCH}")
+
+
+def _is_javascript(text: str) -> bool:
+    return re.match(r"\s*map\s*\(", text) is not None
+
+
 def _refused(name: str, what: str) -> RavenFailure:
     return RavenFailure(500, COMPILATION, f"Failed to compile index {name}: the embedded server of evsession does not run {what}")
 
 
 def _analyzers(name: str, fields: JSON) -> dict[str, str]:
     if fields is not None and not isinstance(fields, dict):
-        raise invalid_argument("The 'Fields' of an index are an object")
+        raise _unlike(fields, "IndexFieldOptions")
     found = {}
     for field, options in (fields or {}).items():
         if not isinstance(options, dict):
-            raise invalid_argument(f"The options of the field '{field}' are an object")
-        indexing = str(options.get("Indexing") or "Default").lower()
-        if indexing not in ANALYZERS:
-            raise _refused(name, f"the indexing '{options['Indexing']}' of the field '{field}'")
+            raise _unlike(options, "IndexFieldOptions")
+        indexing = one_of(options, "Indexing", tuple(ANALYZERS), "FieldIndexing") or "Default"
+        storage = one_of(options, "Storage", STORAGES, "FieldStorage")
         if options.get("Analyzer") or options.get("Spatial"):
             raise _refused(name, f"the analyzer or spatial options of the field '{field}'")
+        if indexing == "No" and storage != "Yes":
+            raise _refused(name, f"the field '{field}', which is neither indexed nor stored")
         found[field] = ANALYZERS[indexing]
     return found
+
+
+def one_of(options: Mapping[str, JSON], name: str, choices: tuple[str, ...], kind: str) -> str | None:
+    """Return an option of a few choices, None if it is not given.
+
+    Raises:
+        RavenFailure: it is none of them.
+    """
+    value = options.get(name)
+    if value is not None and value not in choices:
+        raise _unlike(value, kind)
+    return value
+
+
+def _unlike(value: JSON, kind: str) -> RavenFailure:
+    message = f"Could not convert Sparrow.Json.LazyStringValue ('{value}') to Raven.Client.Documents.Indexes.{kind}"
+    return RavenFailure(500, "System.FormatException", message)
 
 
 @lru_cache(maxsize=2)
@@ -154,8 +187,10 @@ def _parse(index: str, text: str, grammar: str, what: str) -> Node:
 
 
 def _map(index: str, text: str) -> Map:
-    if re.match(r"\s*map\s*\(", text):
+    if _is_javascript(text):
         return _javascript_map(index, text)
+    if not re.match(r"\s*(?:from|docs)\b", text):
+        raise RavenFailure(500, CREATION, f"JavaScript index {index} doesn't contain any map functions: {text}")
     parsed = _parse(index, text, "csharp.lark", "map; it runs maps that select fields")
     (root,) = _trees(parsed)
     if root.data == "reduce":
@@ -168,7 +203,10 @@ def _map(index: str, text: str) -> Map:
     for field in _trees(fields):
         names = [str(token) for token in _tokens(field)]
         value = _csharp_value(index, _trees(field)[0], variable)
-        found[names[0] if names else _implicit(index, value, text)] = value
+        name = names[0] if names else _implicit(index, value, text)
+        if name in found:
+            raise RavenFailure(500, COMPILATION, f"Failed to compile index {index}: '{name}' is twice in {text}")
+        found[name] = value
     return Map(named[0] if named else None, found)
 
 

@@ -3,7 +3,7 @@
 Answers are always of the moment: nothing is ever stale. What is different from RavenDB 7.1 is said where it is decided: `terms`,
 `conditions`, `ordering`, `groups`. In addition:
 
-* ``load``, ``filter``, facets, suggestions, spatial and other full-text methods, and includes of counters are refused.
+* ``filter``, facets, suggestions, spatial and other full-text methods, and includes of counters are refused.
 * Unsorted rows come in the order in which they were written; RavenDB's indexes keep the place of a document that was changed.
 * Names of automatic indexes are like RavenDB's, but which of several it takes is its secret.
 * ``select true`` is true, not null; ``limit 1, 0`` of distinct rows gives none, not all; times in rows are as they were written.
@@ -28,10 +28,11 @@ from evsession.embedded.includes import included_ids
 from evsession.embedded.query.conditions import Conditions, FieldNames
 from evsession.embedded.query.definitions import Index, read_index
 from evsession.embedded.query.found import Found, Plan, count
-from evsession.embedded.query.groups import Grouping, GroupNames
+from evsession.embedded.query.groups import COUNT, Grouping, GroupNames
 from evsession.embedded.query.indexes import MappedDocuments, ReducedRows, reduce_rows
+from evsession.embedded.query.inspection import State, grouped_query, read_state, read_terms, reduced_index
 from evsession.embedded.query.kept import KeptFields
-from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoNames, index_fields, needs_no_index
+from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoIndex, AutoNames, index_fields, needs_no_index
 from evsession.embedded.query.ordering import order_by
 from evsession.embedded.query.projections import projection
 from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source
@@ -88,6 +89,7 @@ class QueryEngine:
         self._names = AutoNames()
         self._definitions: dict[str, tuple[str, Index]] = {}
         self._index_names: dict[str, tuple[int, str]] = {}
+        self._queried: dict[str, str] = {}
 
     @property
     def wants_maintenance(self) -> bool:
@@ -110,9 +112,38 @@ class QueryEngine:
         """Read the definitions of indexes again."""
         self._definitions = {}
 
-    def auto_indexes(self) -> list[str]:
-        """Return the names of the automatic indexes that there would be by now."""
+    def auto_indexes(self) -> list[AutoIndex]:
+        """Return the automatic indexes that there would be by now, by name."""
         return self._names.all()
+
+    def forget_auto(self, name: str) -> bool:
+        """Forget an automatic index, until a query asks for it again; return whether there was one of this name."""
+        return self._names.forget(name)
+
+    def last_query(self, index: str) -> str | None:
+        """Return when an index was last asked, or None."""
+        return self._queried.get(index)
+
+    def state(self, connection: sqlite3.Connection, index: str) -> State:
+        """Return how far an index is: as far as the documents are.
+
+        Raises:
+            RavenFailure: there is none of this name, or it cannot be run.
+        """
+        static, auto = self._index(connection, index), self._names.find(index)
+        collections: list[str | None] = [auto.collection if auto else None]
+        if static is not None:
+            collections = [one.collection for one in static.maps]
+        plan = self._plan(connection, _from_index(index), {}, None, None)
+        return read_state(connection, self._tables, plan, [self._collection(name or ALL_DOCUMENTS) for name in collections])
+
+    def terms(self, connection: sqlite3.Connection, index: str, field: str, *, after: str, size: int | None) -> list[str]:
+        """Return the terms of an index's field that come after a text, in order, none for a field that it does not have.
+
+        Raises:
+            RavenFailure: there is no such index, or it cannot be run.
+        """
+        return read_terms(connection, self._plan(connection, _from_index(index), {}, None, None), field, after, size)
 
     def run(
         self,
@@ -265,10 +296,12 @@ class QueryEngine:
             raise invalid_argument(message)
         index = self._index(connection, query.source)
         if index is None:
-            collection = self._names.source(query.source)
-            if collection is None:
+            auto = self._names.find(query.source)
+            if auto is None:
                 raise RavenFailure(404, "", f"Index {query.source} does not exist")
-            return Collection(self._tables, self._collection(collection), kept), FieldNames(values), query.source
+            if auto.keys:
+                return self._regrouped(connection, values, auto)
+            return Collection(self._tables, self._collection(auto.collection), kept), FieldNames(values), auto.name
         if index.reduction is not None:
             rows = reduce_rows(connection, self._tables, index, self._database.collections)
             return ReducedRows(index, rows, query.text), FieldNames(values), index.name
@@ -287,12 +320,22 @@ class QueryEngine:
     def _grouped(self, connection: sqlite3.Connection, values: Values) -> tuple[Source, FieldNames, str]:
         grouping = Grouping(values)
         names = GroupNames(values, grouping)
-        collection = self._collection(values.query.source)
-        where, given = ("", ()) if collection is None else (" WHERE collection = ?", (collection,))
-        bodies = connection.execute(f"SELECT body FROM {self._tables.documents}{where} ORDER BY etag", given)
-        rows = grouping.rows(body for (body,) in bodies)
+        rows = self._groups(connection, grouping, values.query.source)
         name = self._names.name(values.query.source, grouping.index_fields, grouping.index_keys)
         return Rows(rows), names, name
+
+    def _regrouped(self, connection: sqlite3.Connection, values: Values, auto: AutoIndex) -> tuple[Source, FieldNames, str]:
+        """Return the groups of an automatic index that is asked by its name."""
+        made = grouped_query(values.query, auto)
+        grouping = Grouping(Values(made, values.parameters))
+        rows = self._groups(connection, grouping, auto.collection, with_counts=COUNT in auto.fields)
+        return ReducedRows(reduced_index(auto), rows, values.query.text), FieldNames(values), auto.name
+
+    def _groups(self, connection: sqlite3.Connection, grouping: Grouping, source: str, *, with_counts: bool = True) -> str:
+        collection = self._collection(source)
+        where, given = ("", ()) if collection is None else (" WHERE collection = ?", (collection,))
+        bodies = connection.execute(f"SELECT body FROM {self._tables.documents}{where} ORDER BY etag", given)
+        return grouping.rows((body for (body,) in bodies), with_counts=with_counts)
 
     def _page(self, connection: sqlite3.Connection, plan: Plan, total: int, skipped: int) -> Page:
         query = plan.query
@@ -303,6 +346,9 @@ class QueryEngine:
         if capped is not None and not is_prefix:
             left = total - plan.start
             capped = min(capped, left if plan.from_collection else max(left, 0))
+        timestamp = NO_TIME
+        if not plan.from_collection:
+            timestamp = self._queried[plan.index_name] = _now()
         return Page(
             rows=[],
             includes={},
@@ -310,7 +356,7 @@ class QueryEngine:
             skipped=skipped,
             index_name=plan.index_name,
             included_paths=list(query.includes) or None,
-            timestamp=NO_TIME if plan.from_collection else _now(),
+            timestamp=timestamp,
             result_etag=self._etag(connection, plan.index_name),
             capped=capped,
         )
@@ -331,6 +377,11 @@ class QueryEngine:
         wanted = [key for key in keys if key not in given]
         found = rows_by_key(connection, self._tables, wanted)
         return {found[key][0]: document_json(found[key]) for key in wanted if key in found}
+
+
+def _from_index(name: str) -> str:
+    quoted = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"from index '{quoted}'"
 
 
 def _now() -> str:

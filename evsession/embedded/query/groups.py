@@ -92,8 +92,8 @@ class Grouping:
         arrays = [isinstance(operand, tree.Method) for operand in self._values.query.group]
         return [f"Array({key})" if is_array else key for key, is_array in zip(self.keys, arrays, strict=True)]
 
-    def rows(self, bodies: Iterable[str]) -> str:
-        """Return the rows as a JSON array."""
+    def rows(self, bodies: Iterable[str], *, with_counts: bool = True) -> str:
+        """Return the rows as a JSON array, with or without how many documents are in each."""
         groups: dict[bytes, dict[str, JSON]] = {}
         for body in bodies:
             document = decode_body(body)
@@ -102,6 +102,9 @@ class Grouping:
                 row[COUNT] += 1
                 for path in self.sums:
                     row[path] = row.get(path, 0) + sum_up(values_at(document, path))
+        if not with_counts:
+            for row in groups.values():
+                del row[COUNT]
         return encode(list(groups.values())).decode()
 
 

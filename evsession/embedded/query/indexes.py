@@ -57,7 +57,9 @@ class MappedDocuments:
         """
         if name not in self._index.fields:
             raise not_indexed(name, self._index.name, self._text)
-        analyzer = self._index.analyzers.get(name, "fold")
+        analyzer = self._index.analyzer(name)
+        if analyzer == "no":
+            return FieldPlan(BODY, Piece("NULL"), "fold")
         if len(self._maps) > 1:
             return self._by_collection(name, analyzer)
         collection, one = self._maps[0]
@@ -121,7 +123,7 @@ class ReducedRows(Rows):
         """
         if name not in self._index.fields:
             raise not_indexed(name, self._index.name, self._text)
-        return super().field(name, self._index.analyzers.get(name, "fold"))
+        return super().field(name, self._index.analyzer(name))
 
 
 def not_indexed(field: str, index: str, text: str) -> Exception:

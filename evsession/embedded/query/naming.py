@@ -8,12 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from evsession.embedded.query.values import named
 from evsession.embedded.rql import tree
+from evsession.embedded.storage.transaction import timestamp
 
-__all__ = ["AutoNames", "fields_of", "index_fields", "needs_no_index"]
+__all__ = ["ALL_DOCUMENTS", "ID", "AutoIndex", "AutoNames", "fields_of", "index_fields", "needs_no_index"]
 
 ALL_DOCUMENTS = "@all_docs"
+ID = "id()"
+"""The field of an index whose query asks for none."""
+
+
+class AutoIndex(msgspec.Struct, frozen=True):
+    """An automatic index.
+
+    Attributes:
+        name: Its name, as RavenDB makes it of the rest.
+        collection: What it is on, as the first query wrote it.
+        fields: Its fields, ``Search(name)`` and ``Exact(name)`` among them; of one that groups, what is summed up or counted.
+        keys: What it groups by, ``Array(name)`` among them; nothing for one of documents.
+        created: When it was first asked for.
+    """
+
+    name: str
+    collection: str
+    fields: frozenset[str]
+    keys: tuple[str, ...]
+    created: str
 
 
 class AutoNames:
@@ -25,36 +48,39 @@ class AutoNames:
 
     def __init__(self) -> None:
         self.changes = 0
-        self._fields: dict[str, list[frozenset[str]]] = {}
-        self._sources: dict[str, str] = {}
+        self._known: dict[str, AutoIndex] = {}
 
     def name(self, collection: str, fields: Iterable[str], group: Iterable[str] = ()) -> str:
         """Return the name of the index that answers a query on these fields."""
+        keys, wanted = tuple(sorted(group)), frozenset(fields)
+        alike = [one for one in self._known.values() if one.keys == keys and one.collection.lower() == collection.lower()]
+        fitting = next((one for one in reversed(alike) if wanted <= one.fields), None)
+        return (fitting or self._new(collection, wanted or frozenset([ID]), keys, alike)).name
+
+    def _new(self, collection: str, wanted: frozenset[str], keys: tuple[str, ...], alike: list[AutoIndex]) -> AutoIndex:
+        plain = [one.fields for one in alike if not any("(" in field for field in one.fields)]
+        if plain and not any("(" in field for field in wanted):
+            wanted |= plain[-1]
         shown = "AllDocs" if collection == ALL_DOCUMENTS else collection
-        reduced = "And".join(sorted(group))
-        tail = f"ReducedBy{reduced}" if reduced else ""
-        wanted = frozenset(fields)
-        known = self._fields.setdefault(f"{shown}/{tail}".lower(), [])
-        fitting = next((one for one in reversed(known) if wanted <= one), None)
-        if fitting is None:
-            wanted = wanted or frozenset(["id()"])
-            plain = [one for one in known if not any("(" in field for field in one)]
-            widened = not any("(" in field for field in wanted) and plain
-            fitting = wanted | plain[-1] if widened else wanted
-            known.append(fitting)
-            self.changes += 1
-        name = f"Auto/{shown}/By{'And'.join(sorted(fitting))}{tail}"
-        if not reduced:
-            self._sources[name.lower()] = collection
-        return name
+        tail = f"ReducedBy{'And'.join(keys)}" if keys else ""
+        fields = "Id()" if wanted == {ID} else "And".join(sorted(wanted))
+        name = f"Auto/{shown}/By{fields}{tail}"
+        made = self._known[name] = AutoIndex(name, collection, wanted, keys, timestamp())
+        self.changes += 1
+        return made
 
-    def source(self, name: str) -> str | None:
-        """Return the collection that an index of this name is on, or None."""
-        return self._sources.get(name.lower())
+    def find(self, name: str) -> AutoIndex | None:
+        """Return the index of this name, or None; case counts, since it does in the names of fields."""
+        return self._known.get(name)
 
-    def all(self) -> list[str]:
-        """Return the names of the indexes, in lower case."""
-        return sorted(self._sources)
+    def all(self) -> list[AutoIndex]:
+        """Return the indexes, by name."""
+        return sorted(self._known.values(), key=lambda one: one.name)
+
+    def forget(self, name: str) -> bool:
+        """Forget the index, until a query asks for it again; return whether it was there."""
+        self.changes += 1
+        return self._known.pop(name, None) is not None
 
 
 def fields_of(expression: tree.Expression | None, alias: str | None) -> set[str]:
@@ -94,5 +120,6 @@ def index_fields(query: tree.Query) -> set[str]:
     """Return the fields that an automatic index for the query would have."""
     fields = fields_of(query.where, query.alias)
     for key in query.order:
-        fields |= fields_of(key.operand, query.alias)
+        if not (isinstance(key.operand, tree.Method) and key.operand.name in ("random", "score")):
+            fields |= fields_of(key.operand, query.alias)
     return fields

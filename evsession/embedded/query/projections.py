@@ -12,10 +12,12 @@ from typing import TypeAlias
 
 from evsession.embedded.failures import RavenFailure, unsupported
 from evsession.embedded.query.conditions import FieldNames, is_id
+from evsession.embedded.query.loads import Loads
 from evsession.embedded.query.paths import NULL, fields_of_object, follow
 from evsession.embedded.query.shapes import shape_of
-from evsession.embedded.query.values import Values
-from evsession.embedded.rql import tree
+from evsession.embedded.query.terms import parse_path
+from evsession.embedded.query.values import KNOWN_ELSEWHERE, Values
+from evsession.embedded.rql import invalid_query, tree
 from evsession.embedded.scripts import project
 from evsession.embedded.storage import Tables, document_json, fold_key
 from evsession.embedded.storage.documents import Row, row_by_key
@@ -28,6 +30,9 @@ Projection: TypeAlias = Callable[[Row], bytes]
 
 _Column: TypeAlias = "Callable[[Row], Raw | None]"
 """Gives a field of a row, or None if it is missing."""
+
+DOCUMENT = "__document"
+"""What a program knows the document by if the query does not name it."""
 
 DUPLICATE = (
     "Duplicate alias '{0}' detected. Note: if an alias is not specified, the implicit alias is equal to field name. So a select"
@@ -45,26 +50,30 @@ def projection(
         RavenFailure: the query selects what cannot be.
     """
     query = values.query
+    loads = Loads(values, connection, tables)
     if query.program is not None:
-        return _program(values, query.program, connection, tables)
+        if query.alias is None and not loads.names:
+            raise invalid_query("Use of select function body requires that aliases will be defined, but none had", query.text)
+        return _program(values, query.program, loads, connection, tables)
     if not query.items:
         return None
     if len(query.items) == 1:
         (item,) = query.items
-        whole = item.operand is None or (isinstance(item.operand, tree.Field) and item.operand.path == query.alias)
-        if whole:
+        if item.operand is None or (isinstance(item.operand, tree.Field) and item.operand.path == query.alias):
             return None
+        if isinstance(item.operand, tree.Field) and item.operand.path in loads.names:
+            raise unsupported("rows that are loaded documents; select their fields")
         if isinstance(item.operand, tree.Method) and _is_declared(query, item.operand):
             arguments = ", ".join(_argument(values, argument) for argument in item.operand.arguments)
-            return _run(values, f"{item.operand.written}({arguments})", connection, tables)
+            return _run(values, f"{item.operand.written}({arguments})", loads, connection, tables)
     columns: dict[str, _Column] = {}
     for item in query.items:
-        name, column = _column(values, names, item, connection, tables)
+        name, column = _column(values, names, item, loads)
         if name in columns:
             raise values.fail(DUPLICATE.format(name))
         columns[name] = column
     has_key = any(is_id(item.operand) for item in query.items if item.operand is not None)
-    if (query.alias is not None or (by_index and has_key)) and not query.group:
+    if (query.alias is not None or loads.names or (by_index and has_key)) and not query.group:
         return lambda row: encode({name: value for name, column in columns.items() if (value := column(row)) is not None})
     return lambda row: encode({name: NULL if (value := column(row)) is None else value for name, column in columns.items()})
 
@@ -75,13 +84,13 @@ def _is_declared(query: tree.Query, method: tree.Method) -> bool:
 
 def _argument(values: Values, argument: tree.Expression) -> str:
     if isinstance(argument, tree.Field) and not argument.is_quoted:
-        return argument.path
+        if values.query.alias is not None:
+            return argument.path
+        return "?.".join([DOCUMENT, *(f"[{encode(step.name).decode()}]" for step in parse_path(argument.path))])
     return encode(values.get(argument)).decode()
 
 
-def _column(
-    values: Values, names: FieldNames, item: tree.Item, connection: sqlite3.Connection, tables: Tables
-) -> tuple[str, _Column]:
+def _column(values: Values, names: FieldNames, item: tree.Item, loads: Loads) -> tuple[str, _Column]:
     operand = item.operand
     if is_id(operand or tree.All()):
         assert isinstance(operand, tree.Method)
@@ -91,12 +100,19 @@ def _column(
     if isinstance(operand, tree.Method):
         if _is_declared(values.query, operand):
             raise unsupported("functions beside other fields in select")
+        if operand.name in KNOWN_ELSEWHERE:
+            raise values.method_missing(operand)
         if not values.query.group:
             raise values.fail(_misplaced(operand))
         return item.alias or ("Count" if operand.name == "count" else names(operand)), _member(names(operand), is_row=True)
     if operand is None:
         raise values.fail("Cannot select * and fields at once")
     if isinstance(operand, tree.Field) and not operand.is_quoted:
+        first, _, rest = operand.path.partition(".")
+        if first in loads.names:
+            return item.alias or rest or first, lambda row: _of_loaded(loads(row)[first], rest)
+        if loads.names and operand.path == values.query.alias:
+            return item.alias or first, _whole
         path = names(operand)
         if path == "@metadata":
             return item.alias or path, lambda row: Raw(row[2])
@@ -124,15 +140,41 @@ def _member(path: str, *, is_row: bool) -> _Column:
     return lambda row: follow(row[1], path)
 
 
-def _program(values: Values, program: str, connection: sqlite3.Connection, tables: Tables) -> Projection:
-    shape = None if values.query.declarations else shape_of(program, values.query.alias)
-    if shape is not None:
-        return lambda row: bytes(shape(row[1], row[0]))
-    return _run(values, f"({program})", connection, tables)
+def _whole(row: Row) -> Raw:
+    """Return a document as it is within a row: without what tells its version."""
+    body, metadata = row[1], row[2]
+    comma = [b"," if len(one) > 2 else b"" for one in (body, metadata)]
+    return Raw(b'%b%b"@metadata":%b%b"@id":%b}}' % (body[:-1], comma[0], metadata[:-1], comma[1], encode(row[0])))
 
 
-def _run(values: Values, expression: str, connection: sqlite3.Connection, tables: Tables) -> Projection:
-    """Run a program of JavaScript for each row; it sees the document by the query's alias, and the parameters as ``$name``."""
+def _of_loaded(loaded: Row | list[Row] | None, path: str) -> Raw | None:
+    if isinstance(loaded, list):
+        return Raw(encode([value for one in loaded if (value := _of_loaded(one, path)) is not None]))
+    if loaded is None:
+        return None
+    return follow(loaded[1], path) if path else _whole(loaded)
+
+
+def _program(values: Values, program: str, loads: Loads, connection: sqlite3.Connection, tables: Tables) -> Projection:
+    singles = frozenset(name for name, is_list in loads.names.items() if not is_list)
+    shape = None if values.query.declarations else shape_of(program, values.query.alias, singles)
+    if shape is None:
+        return _run(values, f"({program})", loads, connection, tables)
+    if not loads.names:
+        return lambda row: bytes(shape(row[1], row[0], {}))
+
+    def fill(row: Row) -> bytes:
+        bodies = {name: one[1] if isinstance(one, tuple) else b"null" for name, one in loads(row).items()}
+        return bytes(shape(row[1], row[0], bodies))
+
+    return fill
+
+
+def _run(values: Values, expression: str, loads: Loads, connection: sqlite3.Connection, tables: Tables) -> Projection:
+    """Run a program of JavaScript for each row.
+
+    It sees the document and those loaded by the names that the query gives them, and the parameters as ``$name``.
+    """
     source = "\n".join([*(declaration.source for declaration in values.query.declarations), f";{expression}"])
     given: Mapping[str, JSON] = {f"${name}": value for name, value in values.parameters.items()}
 
@@ -143,12 +185,26 @@ def _run(values: Values, expression: str, connection: sqlite3.Connection, tables
 
     def run(row: Row) -> bytes:
         document = decode(document_json(row))
-        value = project(source, {**given, values.query.alias or "this": document}, load=load)
+        value = project(source, {**given, **loads.documents(row), values.query.alias or DOCUMENT: document}, load=load)
         if not isinstance(value, dict):
             shown = encode(value).decode()
             message = f"Query returning a single function call result must return an object, but got: {shown}"
             raise RavenFailure(500, "System.InvalidOperationException", message)
         value.pop("@metadata", None)
+        _forget_versions(value)
         return encode(value)
 
     return run
+
+
+def _forget_versions(value: JSON) -> None:
+    """Leave out of documents within a row what tells their versions."""
+    if isinstance(value, list):
+        for item in value:
+            _forget_versions(item)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "@metadata" and isinstance(inner, dict):
+                for version in ("@change-vector", "@last-modified"):
+                    inner.pop(version, None)
+            _forget_versions(inner)

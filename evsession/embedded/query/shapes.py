@@ -6,7 +6,7 @@ Knows a small grammar of JavaScript, and what RavenDB answers for it: null for w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -18,18 +18,19 @@ from evsession.wire.json import Raw, encode
 
 __all__ = ["Shape", "shape_of"]
 
-Shape: TypeAlias = Callable[[bytes, str], Raw]
-"""Makes a value of a document and its key."""
+Bodies: TypeAlias = Mapping[str, bytes]
+Shape: TypeAlias = Callable[[bytes, str, Bodies], Raw]
+"""Makes a value of a document, its key, and other documents by their names."""
 
 Node = Tree[Token]
 
 
 @lru_cache(maxsize=256)
-def shape_of(program: str, alias: str | None) -> Shape | None:
-    """Return what makes the rows of a projection, or None if the program has to be run."""
+def shape_of(program: str, alias: str | None, others: frozenset[str] = frozenset()) -> Shape | None:
+    """Return what makes the rows of a projection, or None if the program has to be run; `others` names other documents."""
     try:
         parsed = _grammar().parse(program)
-        return _value(parsed, alias)
+        return _value(parsed, alias, others)
     except (LarkError, _TooHard, RecursionError):
         return None
 
@@ -44,26 +45,29 @@ def _grammar() -> Lark:
     return Lark(grammar, parser="lalr", maybe_placeholders=False)
 
 
-def _value(node: Node, alias: str | None) -> Shape:
+def _value(node: Node, alias: str | None, others: frozenset[str]) -> Shape:
     trees = [child for child in node.children if isinstance(child, Tree)]
     tokens = [child for child in node.children if isinstance(child, Token)]
     if node.data == "object":
-        pairs = {_text(pair.children[0]): _value(_tree(pair.children[1]), alias) for pair in trees}
-        return lambda body, key: Raw(encode({name: shape(body, key) for name, shape in pairs.items()}))
+        pairs = {_text(pair.children[0]): _value(_tree(pair.children[1]), alias, others) for pair in trees}
+        return lambda body, key, bodies: Raw(encode({name: shape(body, key, bodies) for name, shape in pairs.items()}))
     if node.data == "array":
-        items = [_value(item, alias) for item in trees]
-        return lambda body, key: Raw(encode([shape(body, key) for shape in items]))
+        items = [_value(item, alias, others) for item in trees]
+        return lambda body, key, bodies: Raw(encode([shape(body, key, bodies) for shape in items]))
     if node.data == "constant":
         constant = Raw(encode(_text(tokens[0])) if tokens[0].type == "STRING" else str(tokens[0]).encode())
-        return lambda body, key: constant
-    if str(tokens[-1]) != alias:
+        return lambda body, key, bodies: constant
+    root = str(tokens[-1])
+    if root != alias and (root not in others or node.data == "key"):
         raise _TooHard
     if node.data == "key":
-        return lambda body, key: Raw(encode(key))
+        return lambda body, key, bodies: Raw(encode(key))
     steps = [_text(step.children[0]) for step in trees]
     if not steps or "length" in steps:
         raise _TooHard
-    return lambda body, key: _follow(body, steps)
+    if root != alias:
+        return lambda body, key, bodies: _follow(bodies[root], steps)
+    return lambda body, key, bodies: _follow(body, steps)
 
 
 def _follow(body: bytes, steps: list[str]) -> Raw:

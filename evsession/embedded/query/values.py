@@ -9,7 +9,7 @@ from evsession.embedded.failures import RavenFailure, unsupported
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
 
-__all__ = ["MAX_COUNT", "Values", "kind_of", "misunderstood", "named"]
+__all__ = ["KNOWN_ELSEWHERE", "MAX_COUNT", "Values", "kind_of", "misunderstood", "named"]
 
 MAX_COUNT = 2**63 - 1
 _INVALID = "Raven.Client.Exceptions.InvalidQueryException"
@@ -139,7 +139,7 @@ class Values:
 
     def method_missing(self, method: tree.Method) -> RavenFailure:
         """Return the failure of a method that is not known here, if RavenDB knows it, in words of this server."""
-        if method.name in _KNOWN_ELSEWHERE:
+        if method.name in KNOWN_ELSEWHERE:
             return unsupported(f"the method {method.written}() of RQL")
         if method.name in ("lucene", "fuzzy", "proximity"):  # nor does RavenDB, on Corax
             return self.fail(f"Method '{method.name.capitalize()}' is not supported.")
@@ -154,7 +154,7 @@ def _items(value: JSON) -> Iterator[JSON]:
         yield value
 
 
-_KNOWN_ELSEWHERE = frozenset(
+KNOWN_ELSEWHERE = frozenset(
     {
         "cmpxchg",
         "counter",
@@ -173,3 +173,4 @@ _KNOWN_ELSEWHERE = frozenset(
         "vector.search",
     }
 )
+"""Methods of RavenDB that this server has not."""

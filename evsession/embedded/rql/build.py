@@ -13,6 +13,7 @@ from evsession.embedded.rql import tree
 __all__ = ["Builder"]
 
 Node = Tree[Token]
+_INDEX = re.compile(r"\[\s*(-?\d+)\s*\]")
 MAX_DIGITS = 400
 """Whole numbers of more digits are fractions, whatever they are then."""
 
@@ -67,6 +68,13 @@ class Builder:
         types = {child.type: str(child).lower() for child in node.children[1:] if isinstance(child, Token)}
         kind = types.get("STRING_TYPE") or types.get("NUMBER_TYPE")
         return tree.SortKey(self._operand(node.children[0]), kind, "DESC" in types)
+
+    def _loads(self, node: Node, parts: dict[str, Any]) -> None:
+        for child in _trees(node):
+            operand, *rest = child.children
+            alias = str(rest[-1]) if rest else ""
+            load = tree.Load(self._operand(operand), alias.removesuffix("[]"), alias.endswith("[]"))
+            parts["loads"] = (*parts.get("loads", ()), load)
 
     def _select(self, node: Node, parts: dict[str, Any]) -> None:
         for child in node.children:
@@ -126,7 +134,7 @@ class Builder:
         return built
 
     def _make_field(self, node: Node) -> tree.Expression:
-        return tree.Field(str(node.children[0]))
+        return tree.Field(_INDEX.sub(r".\1", str(node.children[0])))
 
     def _make_text(self, node: Node) -> tree.Expression:
         return tree.Field(_name(node.children[0]), is_quoted=True)

@@ -15,6 +15,7 @@ __all__ = [
     "Expression",
     "Field",
     "Item",
+    "Load",
     "Member",
     "Method",
     "Not",
@@ -131,6 +132,14 @@ class Item(Node, frozen=True):
     alias: str | None
 
 
+class Load(Node, frozen=True):
+    """A document to load for each row, or several if it is to be a list, and what it is called; empty if that is not said."""
+
+    operand: Operand
+    alias: str
+    is_list: bool
+
+
 class Declaration(Node, frozen=True):
     """A function of JavaScript, as it was written."""
 
@@ -153,6 +162,7 @@ class Query(Node, frozen=True):
         where: The condition, or None for none.
         order: Keys to sort by.
         group: What to group by.
+        loads: Documents to load for what is selected.
         items: What to select; empty for whole documents.
         program: The program of ``select { ... }`` with its braces, or None.
         declarations: Functions that the program may call.
@@ -170,6 +180,7 @@ class Query(Node, frozen=True):
     where: Expression | None = None
     order: tuple[SortKey, ...] = ()
     group: tuple[Operand, ...] = ()
+    loads: tuple[Load, ...] = ()
     items: tuple[Item, ...] = ()
     program: str | None = None
     declarations: tuple[Declaration, ...] = ()

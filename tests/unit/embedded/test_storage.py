@@ -17,7 +17,7 @@ from evsession.embedded.failures import RavenFailure
 from evsession.embedded.storage import Storage, fold_key, last_etag
 from evsession.embedded.storage.connect import prepare
 from evsession.embedded.storage.documents import document_json, prefixed_rows, row_by_key, rows_by_key
-from evsession.embedded.storage.keys import is_database_name
+from evsession.embedded.storage.keys import check_database_name
 from evsession.errors import ConfigurationError
 
 
@@ -89,10 +89,11 @@ class TestKeys:
             assert [row[0] for row in prefixed_rows(connection, database.tables, "a", "a/1")] == ["A/2", "a/\U0010ffff", "a0"]
             assert [row[0] for row in prefixed_rows(connection, database.tables, "a", "b")] == []
 
-    @pytest.mark.parametrize("name", ["", "a b", "..", "a/b"])
+    @pytest.mark.parametrize("name", ["", "a b", "..", "a/b", ".a", "a..b", "con", "LPT9", "x" * 129, "²", "\U0001d400"])
     def test_of_databases(self, name: str) -> None:
-        assert is_database_name("Northwind-2.x_é")
-        assert not is_database_name(name)
+        assert check_database_name(" Northwind-2.x_é ") == "Northwind-2.x_é"
+        with pytest.raises(RavenFailure):
+            check_database_name(name)
 
 
 class TestTransactions:

@@ -290,16 +290,21 @@ async def test_callbacks_of_two_sessions_may_wait_for_each_other_s_session(scrip
 
 async def test_a_callback_may_end_before_the_close_that_it_called(scripted: Scripted) -> None:
     seen: list[str] = []
+    held = Held(EXISTS)
 
-    async with scripted(repeat=EXISTS) as (session, _):
+    async with scripted(EXISTS, held) as (session, _):
 
         async def told(error: Any, found: bool) -> None:
             session.exists("b", lambda error, found: seen.append("b"))
             session.close(lambda error: seen.append("closed"))
-            await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+            seen.append("told")
 
-        session.exists("a", told)
-    assert seen == ["b", "closed"]
+        await session.exists("a", told)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (seen, session.state) == (["told"], "idle")
+        held.release.set()
+    assert seen == ["told", "b", "closed"]
 
 
 async def test_callbacks_may_start_operations_before_the_store_ends(scripted: Scripted) -> None:

@@ -76,6 +76,8 @@ def test_random_order(pack: Shelf) -> None:
         ("from Dogs update { }", "Expected end of query but got: update"),
         ("from Dogs select n, n", "Duplicate alias 'n' detected."),
         ("from Dogs select count()", "count may only be used in group by queries"),
+        ("from Dogs select suggest(name, 'x')", "does not support the method suggest() of RQL"),
+        ("from Dogs as d load d.x as c select c", "does not support rows that are loaded documents"),
         ("from Dogs select nosuch(n)", "Unknown method call in SELECT clause: 'nosuch' method"),
         ("from Dogs select id(d)", "Unknown alias d, but there are aliases specified in the query ()"),
         ("from Dogs select id($p)", "Unknown alias "),
@@ -268,7 +270,7 @@ class TestStatistics:
         assert name("from Dogs") == "collection/Dogs"
         assert name("from Dogs where id() in ('x')") == "collection/Dogs"
         assert name("from @all_docs") == "collection/@all_docs"
-        assert name("from Dogs where true order by id()") == "Auto/Dogs/Byid()"
+        assert name("from Dogs where true order by id()") == "Auto/Dogs/ById()"
         assert name("from Dogs where v = 1") == "Auto/Dogs/Byv"
         assert name("from Dogs as d where d.v = 1 and not (n = 1 or 'a b' in (1))") == "Auto/Dogs/By'a b'AndnAndv"
         assert name("from Dogs where n between 1 and 2") == "Auto/Dogs/By'a b'AndnAndv"
@@ -277,8 +279,10 @@ class TestStatistics:
         assert name("from @all_docs where v = 1") == "Auto/AllDocs/Byv"
         assert name("from Dogs group by v select v, count()") == "Auto/Dogs/ByCountReducedByv"
         assert pack.keys("from index 'Auto/AllDocs/Byv' where n = 1") == ["1"]
-        assert pack.keys("from index 'auto/dogs/Byid()' where n = 1") == ["1"]
-        assert "auto/alldocs/byv" in pack.engine.auto_indexes()
+        assert pack.keys("from index 'Auto/Dogs/ById()' where n = 1") == ["1"]
+        assert "Auto/AllDocs/Byv" in [index.name for index in pack.engine.auto_indexes()]
+        with pytest.raises(RavenFailure, match="does not exist"):
+            pack.keys("from index 'auto/alldocs/byv'")
         monkeypatch.setattr(engine, "MAX_NAMES", 0)
         assert name("from Dogs where n = 7") == name("from Dogs where n = 7")
 
