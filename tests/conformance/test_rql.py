@@ -179,4 +179,3 @@ def test_brackets_in_names(asked: Asked) -> None:
     assert answer["Includes"] == {}
     _, answer = asked.answer("from Dogs where id() = 'dogs/max' include 'friends[0]'")
     assert sorted(answer["Includes"]) == ["cats/kit", "cats/tom"]
-
