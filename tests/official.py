@@ -8,9 +8,38 @@ A program of its own, since the client keeps threads and sockets, of which a tes
 from __future__ import annotations
 
 import sys
+from pprint import pformat
 from typing import Any
 
-from ravendb import AbstractIndexCreationTask, DocumentStore, PatchRequest
+from ravendb import (
+    AbstractIndexCreationTask,
+    DeleteIndexErrorsOperation,
+    DisableIndexOperation,
+    DocumentStore,
+    GetCollectionStatisticsOperation,
+    GetDatabaseNamesOperation,
+    GetDatabaseRecordOperation,
+    GetDetailedCollectionStatisticsOperation,
+    GetDetailedStatisticsOperation,
+    GetIndexErrorsOperation,
+    GetIndexesOperation,
+    GetIndexesStatisticsOperation,
+    GetIndexNamesOperation,
+    GetIndexOperation,
+    GetIndexStatisticsOperation,
+    GetStatisticsOperation,
+    GetTermsOperation,
+    IndexHasChangedOperation,
+    JsonPatchDocument,
+    JsonPatchOperation,
+    PatchRequest,
+    SetIndexesLockOperation,
+    SetIndexesPriorityOperation,
+    StartIndexOperation,
+    StopIndexOperation,
+    ToggleDatabasesStateOperation,
+)
+from ravendb.documents.indexes.definitions import IndexLockMode, IndexPriority
 from ravendb.documents.operations.misc import DeleteByQueryOperation
 from ravendb.documents.operations.patch import PatchOperation
 from ravendb.serverwide.database_record import DatabaseRecord
@@ -23,6 +52,15 @@ class Dog:
         self.age = age
         self.owner = owner
         self.Id = Id
+
+
+class Pup:
+    def __init__(self, name: str = "", tags: Any = None, toys: Any = None, age: int = 0, owner: Any = None) -> None:
+        self.name = name
+        self.tags = tags
+        self.toys = toys
+        self.age = age
+        self.owner = owner
 
 
 class Person:
@@ -87,6 +125,58 @@ def patches(store: DocumentStore) -> Any:
         return session.load("dogs/max", Dog).age
 
 
+def patches_of_sessions(store: DocumentStore) -> Any:
+    with store.open_session() as session:
+        session.store(Pup("Rex", ["a", "b"], {"ball": 1}, 3), "pups/rex")
+        session.save_changes()
+    with store.open_session() as session:
+        patch = session.advanced
+        patch.patch("pups/rex", "name", "Rexi")
+        patch.patch("pups/rex", "tags[0]", "z")
+        patch.patch("pups/rex", "toys.rope", None)
+        patch.patch_array("pups/rex", "tags", lambda tags: tags.add("c", 5).remove_at(1))
+        patch.patch_object("pups/rex", "toys", lambda toys: toys.put("a/b", True).remove("ball"))
+        session.save_changes()
+        patch.patch("pups/rex", "owner", {"name": "Olga"})
+        patch.increment("pups/rex", "age", 2)
+        session.save_changes()
+        loaded = session.load("pups/rex", Pup)
+        patch.patch("pups/rex", "name", "Max")
+        session.save_changes()
+        found = loaded.name, loaded.tags, loaded.toys, loaded.owner, loaded.age
+    with store.open_session() as session:
+        patch = session.advanced
+        patch.add_or_patch("pups/made", Pup("Made", []), "age", 5)
+        patch.add_or_increment("pups/rex", Pup("Other"), "age", 5)
+        patch.add_or_patch_array("pups/rex", Pup("Other"), "tags", lambda tags: tags.add("d"))
+        session.save_changes()
+        made, changed = session.load("pups/made", Pup), session.load("pups/rex", Pup)
+        session.delete("pups/made")
+        session.delete("pups/rex")
+        session.save_changes()
+    return *found, made.age, changed.age, changed.tags
+
+
+def patches_that_fail(store: DocumentStore) -> Any:
+    steps = JsonPatchDocument().test("/age", 19).copy("/age", "/old").move("/old", "/was").replace("/was", 1).remove("/was")
+    done = store.operations.send(JsonPatchOperation("dogs/max", steps)).status.value
+    with store.open_session() as session:
+        session.advanced.patch("dogs/max", "nowhere.name", 1)
+        return done, [
+            told(session.save_changes),
+            told(lambda: store.operations.send(JsonPatchOperation("dogs/none", JsonPatchDocument().add("/x", 1)))),
+            told(lambda: store.operations.send(JsonPatchOperation("dogs/max", JsonPatchDocument().test("/age", 1)))),
+        ]
+
+
+def told(work: Any) -> str:
+    try:
+        work()
+    except Exception as error:
+        return str(error).splitlines()[0].partition(": ")[2]
+    return "nothing"
+
+
 def deletes(store: DocumentStore) -> Any:
     with store.open_session() as session:
         session.delete("dogs/billy")
@@ -126,13 +216,73 @@ def indexes(store: DocumentStore) -> Any:
         return names(found)
 
 
+def asks_for_indexes(store: DocumentStore) -> Any:
+    send = store.maintenance.send
+    for operation in (
+        SetIndexesLockOperation(IndexLockMode.LOCKED_IGNORE, "DogsByName"),
+        SetIndexesPriorityOperation(IndexPriority.HIGH, "DogsByName"),
+        StopIndexOperation("DogsByName"),
+        StartIndexOperation("DogsByName"),
+        DeleteIndexErrorsOperation(["DogsByName"]),
+    ):
+        send(operation)
+    found = send(GetIndexOperation("DogsByName"))
+    state = send(GetIndexStatisticsOperation("DogsByName"))
+    definition = DogsByName().create_index_definition()
+    definition.lock_mode, definition.priority = IndexLockMode.LOCKED_IGNORE, IndexPriority.HIGH
+    return (
+        [found.name, list(found.maps), found.lock_mode.name, found.priority.name, found.state.name],
+        [state.name, state.entries_count, state.type.name, state.stale, sorted(state.collections)],
+        "DogsByName" in send(GetIndexNamesOperation(0, 100)),
+        "DogsByName" in [index.name for index in send(GetIndexesOperation(0, 100))],
+        "DogsByName" in [index["Name"] for index in send(GetIndexesStatisticsOperation())],
+        [(index.name, index.errors) for index in send(GetIndexErrorsOperation("DogsByName"))],
+        send(GetTermsOperation("DogsByName", "name", "max", 2)),
+        send(IndexHasChangedOperation(definition)),
+        told(lambda: send(DisableIndexOperation("Nope"))),
+    )
+
+
+def asks_for_statistics(store: DocumentStore) -> Any:
+    send = store.maintenance.send
+    database = send(GetStatisticsOperation())
+    detailed = send(GetDetailedStatisticsOperation())
+    collections = send(GetDetailedCollectionStatisticsOperation()).collections
+    server = store.maintenance.server
+    switched = [server.send(ToggleDatabasesStateOperation(store.database, is_off)).disabled for is_off in (True, False)]
+    return (
+        database.count_of_documents == sum(send(GetCollectionStatisticsOperation()).collections.values()),
+        "DogsByName" in [index.name for index in database.indexes],
+        database.size_on_disk.size_in_bytes > 0,
+        detailed.count_of_identities,
+        collections["Dogs"].count_of_documents,
+        store.database in server.send(GetDatabaseNamesOperation(0, 1000)),
+        server.send(GetDatabaseRecordOperation(store.database)).database_name == store.database,
+        switched,
+        told(lambda: server.send(CreateDatabaseOperation(DatabaseRecord("a..b")))),
+    )
+
+
 def deletes_by_query(store: DocumentStore) -> Any:
     store.operations.send_async(DeleteByQueryOperation("from Dogs where startsWith(id(), 'bulk/')")).wait_for_completion()
     with store.open_session() as session:
         return session.query(object_type=Dog).wait_for_non_stale_results().count()
 
 
-STEPS = [stores_and_loads, queries, patches, deletes, concurrency, bulk_insert_and_streams, indexes, deletes_by_query]
+STEPS = [
+    stores_and_loads,
+    queries,
+    patches,
+    patches_of_sessions,
+    patches_that_fail,
+    deletes,
+    concurrency,
+    bulk_insert_and_streams,
+    indexes,
+    asks_for_indexes,
+    asks_for_statistics,
+    deletes_by_query,
+]
 
 
 def main(url: str, database: str) -> None:
@@ -140,7 +290,7 @@ def main(url: str, database: str) -> None:
         store.initialize()
         store.maintenance.server.send(CreateDatabaseOperation(DatabaseRecord(database)))
         for step in STEPS:
-            print(step.__name__, step(store))
+            print(step.__name__, pformat(step(store), width=110, compact=True))
         store.maintenance.server.send(DeleteDatabaseOperation(database, True))
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["MAX_TARGET", "Limits"]
+
+MAX_TARGET = 16_384
+"""Bytes of path and query that any request may have, also one that goes over no network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Limits:
         rate: Bytes per second that a client must send of a body and take of an answer.
     """
 
-    target: int = 16_384
+    target: int = MAX_TARGET
     head: int = 49_152
     body: int = 256 << 20
     memory: int = 512 << 20

@@ -12,7 +12,8 @@ SANDBOX = r"""
 (function () {
 'use strict';
 const {parse, stringify, rawJSON} = JSON, compile = Function, evaluate = eval;
-const written = new WeakMap(), ids = new WeakMap();
+const written = new WeakMap(), ids = new WeakMap(), facts = new WeakSet();
+const OWNED = new Set(['@change-vector', '@last-modified']);  // of documents; within others they go without
 const FIRST_LINE = 2;  // as many lines stand before the body of a function
 
 class Misuse extends Error {}
@@ -47,16 +48,22 @@ function leaf(value, holder, name) {
   return Number.isNaN(value.getTime()) ? null : value.toISOString().replace('Z', '0000Z');
 }
 
+function isBare(name, value) {
+  return name === '@metadata' && facts.has(value) && Object.keys(value).every(name => OWNED.has(name));
+}
+
 // A loop, for a call takes 2 KiB of the stack, and documents may be deep.
-function plain(root, holder = null, name = '', outside = []) {
-  const around = new Set(outside), open = [];
+function plain(root, holder = null, name = '') {
+  const around = new Set(), open = [];
   function take(value, holder, name) {
     const taken = leaf(value, holder, name);
     if (typeof taken !== 'object' || taken !== value || value === null) return taken;
     if (around.has(value)) return null;
     around.add(value);
     const isList = Array.isArray(value), copy = isList ? [] : {};
-    open.push({value, copy, names: isList ? value.keys() : Object.keys(value).values()});
+    const isWithin = open.length > 0 && name === '@metadata' && facts.has(value);
+    const names = isList ? [] : Object.keys(value).filter(name => isWithin ? !OWNED.has(name) : !isBare(name, value[name]));
+    open.push({value, copy, names: isList ? value.keys() : names.values()});
     return copy;
   }
   const result = take(root, holder, name);
@@ -65,8 +72,10 @@ function plain(root, holder = null, name = '', outside = []) {
     if (next.done) {
       open.pop();
       around.delete(value);
-    } else {
+    } else if (!Array.isArray(value)) {
       copy[name.toWellFormed()] = take(value[name], value, name);
+    } else if (name in value) {  // RavenDB closes the gaps
+      copy.push(take(value[name], value, name));
     }
   }
   return result;
@@ -99,6 +108,12 @@ function parsed(read) {
 }
 
 function metadata(document) { return document?.['@metadata']; }
+
+function known(document) {
+  const about = metadata(document);
+  if (typeof about === 'object' && about !== null) facts.add(about);
+  return document;
+}
 
 return function run(text, isUnusual) {
   delete Object.prototype.__proto__;
@@ -158,7 +173,7 @@ return function run(text, isUnusual) {
       check(isList || typeof wish === 'string', 'load(id | ids) must be called with a single string or array argument');
       const keys = isList ? wish : [wish];
       check(keys.every(key => typeof key === 'string'), 'load(ids) must be called with a array of strings');
-      const found = ask('load', keys);
+      const found = ask('load', keys).map(known);
       return isList ? found : found[0] ?? undefined;
     },
     put(key, document, version) {
@@ -182,16 +197,20 @@ return function run(text, isUnusual) {
   function patch() {
     const {args, document} = task;
     for (const name of Object.keys(args)) globalThis['$' + name] = args[name];
-    ids.set(document, task.key);
+    OWNED.add('@id');
+    ids.set(known(document), task.key);
+    const before = new Set(Object.keys(document));
     body().call(document, args);
-    const left = Object.keys(document).filter(name => document[name] !== undefined);
-    return Object.fromEntries(left.map(name => [name.toWellFormed(), plain(document[name], document, name, [document])]));
+    // What was there and is undefined, is null; what is new and undefined, is not there (seen on 7.1).
+    const left = Object.keys(document).filter(name => document[name] !== undefined || before.has(name));
+    return Object.fromEntries(left.map(name => [name.toWellFormed(), plain(document[name], document, name)]));
   }
 
   function project() {
     delete globalThis.put;
     delete globalThis.del;
     Object.assign(globalThis, task.args);
+    Object.values(task.args).flat().forEach(known);
     parsed(() => compile(task.script));
     return plain(evaluate(task.script));
   }

@@ -22,6 +22,8 @@ What differs from RavenDB, seen on 7.1:
 * Reading a property of what is missing is a TypeError, as everywhere in JavaScript. RavenDB gives null, 0 or nothing.
 * A call of a function that does not exist is a ReferenceError. RavenDB ignores it.
 * Numbers that the script leaves alone keep every digit, in lists as well, which RavenDB rounds as soon as one is read.
+* Where a script puts its document into itself, the lists around it do not repeat there.
+* Objects of JavaScript's own, such as ``new String('x')`` or errors, are stored with other members.
 * Counters, time series, attachments, compare-exchange values and spatial functions do not exist.
 """
 

@@ -179,6 +179,8 @@ def test_statistics_of_the_database(indexes: Indexes) -> None:
         ("name=byname&field=age&pageSize=2", ["0", "1"]),
         ("name=ByName&field=age&fromValue=0", ["1", "2"]),
         ("name=ByName&field=nope&pageSize=&fromValue=", []),
+        ("name=ByName&field=name&fromValue=j", []),
+        ("name=ByName&field=name&fromValue=z", []),
         ("name=ByName&field=id()&fromValue=dogs/1", ["dogs/2"]),
         ("name=Words&field=name", ["jess", "max"]),
         ("name=Sums&field=name", ["jess", "max"]),

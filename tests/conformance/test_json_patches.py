@@ -46,7 +46,7 @@ class Patched:
     def batch(self, *patches: Any, **members: Any) -> tuple[int, Any]:
         """Send patches in one batch."""
         command = {"Id": "dogs/max", "ChangeVector": None, "Type": "JsonPatch", **members}
-        commands = [{**command, "JsonPatch": {"Operations": operations(*patch)}} for patch in patches]
+        commands = [{**command, "JsonPatch": None if patch is None else {"Operations": operations(*patch)}} for patch in patches]
         return self._backend.answer("POST", f"{self._path}/bulk_docs", {"Commands": commands})
 
     def patch(self, body: Any, key: str = "?id=dogs/max") -> tuple[int, Any]:
@@ -196,6 +196,11 @@ def test_a_patch_that_only_tests_has_modified_nothing(patched: Patched) -> None:
 def test_the_document_is_returned_if_asked_for(patched: Patched) -> None:
     _, answer = patched.batch([("add", "/age", 13)], ReturnDocument=True, ChangeVector="A:1-another")
     assert answer["Results"][0]["ModifiedDocument"] == {**DOCUMENT, "age": 13}
+
+
+def test_a_command_without_a_patch_fails(patched: Patched) -> None:
+    status, answer = patched.batch(None)
+    assert (status, answer["Type"]) == (500, "System.NullReferenceException")
 
 
 def test_a_missing_document_fails(patched: Patched) -> None:

@@ -92,6 +92,7 @@ def asked(backend: Backend, database: str) -> Asked:
         ("load d.friend as c select c.name", [{"name": "Tom"}, {}]),
         ("load d.friend as c select c.mood.now, d.name", [{"mood.now": "good", "name": "Max"}, {"name": "Rex"}]),
         ("load d.friend as c select c.name as cat, name", [{"cat": "Tom", "name": "Max"}, {"name": "Rex"}]),
+        ("load d.friend as c select c.name as a, c.home as b", [{"a": "Tom", "b": "homes/1"}, {}]),
         ("load d.friend as c select c, d.age", [{"c": TOM, "age": 1}, {"age": 2}]),
         ("load d.friends as l[] select l.name, d.age", [{"name": ["Tom", "Kit"], "age": 1}, {"name": [], "age": 2}]),
         ("load d.friend as c select distinct c.name", [{"name": "Tom"}, {}]),

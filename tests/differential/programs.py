@@ -24,8 +24,30 @@ SCRIPTS = (
     "del('cats/1'); this.deleted = true;",
     "this.nested = {a: {b: [1, 2, 3]}};",
     "this.x = args.missing;",
+    "this.name = undefined;",
+    "this.tags = [1, , 2];",
+    "delete this.copy; this.copy = load('cats/1');",
     "syntax error here",
 )
+STEPS: tuple[dict[str, Any], ...] = (
+    {"op": "add", "path": "/name", "value": "patched"},
+    {"op": "add", "path": "/count", "value": 1.50},
+    {"op": "add", "path": "/tags/-", "value": {"a": [1]}},
+    {"op": "add", "path": "/tags/0", "value": None},
+    {"op": "replace", "path": "/name", "value": 5},
+    {"op": "remove", "path": "/count"},
+    {"op": "remove", "path": "/tags/1"},
+    {"op": "move", "from": "/name", "path": "/friend"},
+    {"op": "move", "from": "/tags/0", "path": "/owner"},
+    {"op": "copy", "from": "/tags", "path": "/friends"},
+    {"op": "copy", "from": "/@metadata/Custom", "path": "/a.b"},
+    {"op": "add", "path": "/a.b/a/c", "value": True},
+    {"op": "test", "path": "/name", "value": "patched"},
+    {"op": "test", "path": "/tags/0", "value": 1},
+    {"op": "add", "path": "/@metadata/Custom", "value": "by steps"},
+)
+"""Operations of JSON patches; which can be done depends on what others have left."""
+
 NUMBERS = (0, 1, -1, 1.5, 2**40, 1e-7)
 VALUES: tuple[Any, ...] = (*NUMBERS, "", "text", "Ünïcödé ☃", True, False, None, [], {}, [1, 2], {"a": {"b": None}})
 OWNED = {"@id": "other", "@change-vector": "x", "@last-modified": "2020-01-01T00:00:00.0000000Z"}
@@ -141,7 +163,7 @@ class Program:
 
     def command(self) -> dict[str, Any]:
         pick = self.random
-        kind = pick.choices(("PUT", "DELETE", "PATCH", "BatchPATCH", "prefixed", "made"), (10, 5, 5, 2, 1, 3))[0]
+        kind = pick.choices(("PUT", "DELETE", "PATCH", "JsonPatch", "BatchPATCH", "prefixed", "made"), (10, 5, 5, 3, 2, 1, 3))[0]
         vector = self._vector() if pick.random() < 0.15 else None
         if kind == "PUT":
             return {"Type": "PUT", "Id": self.key(), "ChangeVector": vector, "Document": self.document(always_collection=True)}
@@ -152,6 +174,9 @@ class Program:
             return {"Type": "DELETE", "Id": self.key(), "ChangeVector": vector}
         if kind == "prefixed":
             return {"Type": "DELETE", "Id": pick.choice(("made/", "nope/", "dogs/s")), "IdPrefixed": True}
+        if kind == "JsonPatch":
+            steps = {"Operations": pick.sample(STEPS, pick.randint(0, 2))}
+            return {"Type": "JsonPatch", "Id": self.key(), "ChangeVector": vector, "JsonPatch": steps, "ReturnDocument": True}
         script = {"Script": pick.choice(SCRIPTS[:-1]), "Values": {"name": pick.choice(VALUES)}}
         if kind == "BatchPATCH":
             return {"Type": "BatchPATCH", "Ids": [{"Id": self.key()}, {"Id": self.key()}], "Patch": script}
@@ -267,6 +292,15 @@ WRONG: tuple[Step, ...] = (
     ("PATCH", "docs?id=dogs/1", {"Patch": {"Script": 5}}, {}),
     ("PATCH", "docs?id=dogs/1", {"Patch": {"Script": "1", "Values": [1]}}, {}),
     ("PATCH", "docs", {"Patch": {"Script": "1"}}, {}),
+    ("PATCH", "json-patch?id=dogs/1", {}, {}),
+    ("PATCH", "json-patch", {"Operations": []}, {}),
+    ("PUT", "docs?id=w", '{"a":1e400}', {}),
+    ("POST", "docs", {"Ids": 5}, {}),
+    ("POST", "docs", {"Ids": [5]}, {}),
+    ("POST", "docs", [], {}),
+    ("POST", "indexes/set-lock", {}, {}),
+    ("POST", "admin/indexes/disable", None, {}),
+    ("GET", "indexes/terms", None, {}),
     ("GET", "hilo/next?", None, {}),
     ("GET", "hilo/next?tag=Dogs&identityPartsSeparator=ab", None, {}),
     ("GET", "hilo/next?tag=Dogs&lastBatchSize=x", None, {}),

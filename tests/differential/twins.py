@@ -26,7 +26,9 @@ _MADE_UP = re.compile(
 _TOKEN = re.compile(r"<(?:cv|hash|guid|number):\d+>")
 
 # Said differently, or only by one of them; or of what only one of them has.
-_IGNORED = frozenset({"Error", "Url", "DurationInMs", "Debug", "ResultEtag", "RaftCommandIndex", "@metadata.DateTime", "$type"})
+_IGNORED = frozenset(
+    {"Error", "Url", "DurationInMs", "Debug", "ResultEtag", "RaftCommandIndex", "Etag", "@metadata.DateTime", "$type"}
+)
 
 # What RavenDB's message is made of is no promise; these are, since clients read them.
 _WORD_FOR_WORD = ("ConcurrencyException", "DocumentCollectionMismatchException", "DatabaseDoesNotExistException")

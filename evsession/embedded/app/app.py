@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from evsession.embedded.app.admin import RECORD_ROUTES, SERVER_ROUTES
-from evsession.embedded.app.answers import Conversation, Streamed, failure, told
+from evsession.embedded.app.answers import Conversation, Streamed, empty, failure, told
 from evsession.embedded.app.batches import BATCH_ROUTES
 from evsession.embedded.app.bulk import BulkInsert, bulk_insert
 from evsession.embedded.app.call import Call, Routes
@@ -24,6 +24,7 @@ from evsession.embedded.app.queries import QUERY_ROUTES
 from evsession.embedded.app.statistics import STATISTICS_ROUTES
 from evsession.embedded.app.tenants import Tenants
 from evsession.embedded.failures import RavenFailure
+from evsession.embedded.limits import MAX_TARGET
 from evsession.embedded.query import prepare
 from evsession.embedded.storage import Storage
 from evsession.wire.message import Request, Response
@@ -94,6 +95,8 @@ class App:
         return BulkInsert(call)
 
     def _answer(self, request: Request) -> Answer:
+        if len(request.target) > MAX_TARGET:  # over a network, too (seen on 7.1)
+            return empty(414)
         call = Call(request, self._tenants)
         path = _local_path(call)
         handler = _DATABASE_ROUTES.get((request.method, path)) if path is not None else None

@@ -22,10 +22,8 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 
-import msgspec
-
 from evsession.embedded.app.answers import Streamed, empty, json_answer, raw_answer
-from evsession.embedded.app.call import Call, Routes, parse_object, parse_shape
+from evsession.embedded.app.call import Call, Routes, parse_object
 from evsession.embedded.app.streaming import Lease, as_lines, as_object, gathered
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.embedded.includes import included_ids
@@ -43,13 +41,6 @@ DROPPED_METADATA = SERVER_METADATA - {"@attachments", PROJECTION}
 """What a client may send back and the server knows better; RavenDB stores the two exceptions (seen on 5.4 - 7.1)."""
 
 
-class _Ids(msgspec.Struct):
-    ids: list[str | None] | None = msgspec.field(name="Ids", default=None)
-
-
-_IDS = msgspec.json.Decoder(_Ids)
-
-
 def get_documents(call: Call) -> Response:
     """Answer with documents by id, by the start of their ids, or with all, the last written first."""
     ids = call.query.get("id")
@@ -58,10 +49,12 @@ def get_documents(call: Call) -> Response:
 
 def post_documents(call: Call) -> Response:
     """Answer with documents by the ids in the body; an empty list asks for all (seen on 6.2 and 7.1)."""
-    ids = parse_shape(call.request.body, _IDS).ids
+    ids = parse_object(call.request.body).get("Ids")
     if ids is None:
         raise invalid_argument("Property 'Ids' must be a list of document ids")
-    return _by_id(call, ids) if ids else _listed(call)
+    if not isinstance(ids, list):
+        raise RavenFailure(500, "System.FormatException", f"'Ids' must be a list, not {ids!r}")
+    return _by_id(call, [id if isinstance(id, str) else None for id in ids]) if ids else _listed(call)
 
 
 def _by_id(call: Call, ids: list[str | None]) -> Response:

@@ -127,7 +127,7 @@ def json_patch(transaction: Transaction, id: str | None, steps: list[Step]) -> P
         if all(step.name == "test" for step in steps):
             return Patched("NotModified")
         body, kept, collection = stored_form(document)
-        written = transaction.put(row[0], body, kept, collection)
+        written = transaction.put(id, body, kept, collection)  # in this spelling from now on, unlike after scripts
     except RavenFailure as cause:
         kind, message = (
             "System.InvalidOperationException",

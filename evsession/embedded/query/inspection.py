@@ -19,7 +19,7 @@ __all__ = ["State", "grouped_query", "read_state", "read_terms", "reduced_index"
 _TERMS = (
     "SELECT DISTINCT CASE WHEN t IS NULL THEN 'NULL_VALUE' WHEN t = '' THEN char(3) ELSE t END AS term"
     " FROM (SELECT json_extract(e.value, '$[0]') AS t FROM {table}, json_each(ev_terms({body}, {path}, ?)) e WHERE {condition})"
-    " WHERE term > ? ORDER BY term LIMIT ?"
+    " WHERE term >= ? ORDER BY term LIMIT ?"
 )
 """Null and the empty text are spelled as RavenDB spells them here (seen on 7.1)."""
 
@@ -51,11 +51,22 @@ def read_state(connection: sqlite3.Connection, tables: Tables, plan: Plan, colle
 
 
 def read_terms(connection: sqlite3.Connection, plan: Plan, field: str, after: str, size: int | None) -> list[str]:
-    """Return the terms of a field of the index that the plan reads, in order."""
-    source, (name, analyzer), limit = plan.source, _analyzed(field), -1 if size is None else size
+    """Return the terms of a field of the index that the plan reads, in order: all, or those after one of them.
+
+    After what is no term there are none (seen on 7.1).
+    """
+    limit = -1 if size is None else size + bool(after)
+    terms = [term for (term,) in _terms(connection, plan, field, (after, limit))]
+    if not after:
+        return terms
+    return terms[1:] if terms[:1] == [after] else []
+
+
+def _terms(connection: sqlite3.Connection, plan: Plan, field: str, page: tuple[str, int]) -> Iterable[tuple[str]]:
+    source, (name, analyzer) = plan.source, _analyzed(field)
     if field == ID and source.has_ids:
-        keys = f"SELECT d.key FROM {source.table.text} WHERE {source.condition.text} AND d.key > ? ORDER BY d.key LIMIT ?"
-        return [key for (key,) in connection.execute(keys, (*source.condition.values, after, limit))]
+        keys = f"SELECT d.key FROM {source.table.text} WHERE {source.condition.text} AND d.key >= ? ORDER BY d.key LIMIT ?"
+        return connection.execute(keys, (*source.condition.values, *page))
     try:
         found = source.field(name, analyzer)
     except RavenFailure:
@@ -64,7 +75,7 @@ def read_terms(connection: sqlite3.Connection, plan: Plan, field: str, after: st
         table=source.table.text, body=found.body.text, path=found.path.text, condition=source.condition.text
     )
     values = (*source.table.values, *found.body.values, *found.path.values, found.analyzer, *source.condition.values)
-    return [term for (term,) in connection.execute(statement, (*values, after, limit))]
+    return connection.execute(statement, (*values, *page))
 
 
 def _analyzed(field: str) -> tuple[str, str]:

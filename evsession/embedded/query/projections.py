@@ -191,20 +191,6 @@ def _run(values: Values, expression: str, loads: Loads, connection: sqlite3.Conn
             message = f"Query returning a single function call result must return an object, but got: {shown}"
             raise RavenFailure(500, "System.InvalidOperationException", message)
         value.pop("@metadata", None)
-        _forget_versions(value)
         return encode(value)
 
     return run
-
-
-def _forget_versions(value: JSON) -> None:
-    """Leave out of documents within a row what tells their versions."""
-    if isinstance(value, list):
-        for item in value:
-            _forget_versions(item)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            if name == "@metadata" and isinstance(inner, dict):
-                for version in ("@change-vector", "@last-modified"):
-                    inner.pop(version, None)
-            _forget_versions(inner)

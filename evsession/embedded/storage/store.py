@@ -23,7 +23,8 @@ class Storage:
     """The databases of a file. May be used by several threads at once; what blocks, blocks the thread.
 
     A file is written ahead of (WAL), and a commit returns when the disk has it. Readers see the last commit before they began.
-    Memory has one connection, which readers and writers take turns to use.
+    Memory has one connection, which readers and writers take turns to use: while a script of a patch runs, for a second at most,
+    nobody reads.
 
     Args:
         path: The file, made if it is missing; None keeps everything in memory.

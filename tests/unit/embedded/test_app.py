@@ -46,6 +46,10 @@ class TestServers:
         assert body(answer)["Type"] == "Raven.Client.Exceptions.Routing.RouteNotFoundException"
         assert "embedded server of evsession" in body(answer)["Message"]
 
+    def test_targets_have_an_end(self, server: Server) -> None:
+        assert server.ask("GET", f"docs?id=a&include={'x' * 16_000}") == (404, None)
+        assert server.ask("GET", f"docs?id=a&include={'x' * 17_000}") == (414, None)
+
     def test_routes_have_no_case(self, server: Server) -> None:
         assert server.admin("GET", "/DATABASES/Db/Collections/STATS").status == 200
 

@@ -26,6 +26,9 @@ DOG: dict[str, Any] = {
     "@metadata": {"@collection": "Dogs", "@id": "dogs/max", "@last-modified": "2026-11-21T11:23:32.4762230Z"},
 }
 
+ME = {"name": "Max", "age": 12, "weight": 30.0, "owner": None, "none": None, "@metadata": {"@collection": "Dogs"}}
+"""What is left of the dog within the dog."""
+
 
 class Shelf:
     """Documents, and what a script asked of them."""
@@ -65,7 +68,10 @@ def changed(script: str, args: Mapping[str, Any] | None = None, shelf: Shelf | N
         ("", {}),
         ("this.age += 1", {"age": 13}),
         ("delete this.name; delete this.nothing", {"name": ...}),
-        ("this.name = undefined", {"name": ...}),
+        ("this.name = undefined; this.new = undefined", {"name": None}),
+        ("this.y = [1, , 2]; this.z = []; this.z[5] = 1", {"y": [1, 2], "z": [1]}),
+        ("this.y = {'@metadata': {'@id': 'x', 'z': 1}}", {"y": {"@metadata": {"@id": "x", "z": 1}}}),
+        ("this.owner = {y: this}; delete this.list; delete this.big", {"list": ..., "big": ..., "owner": {"y": ME}}),
         ("return 5", {}),
         ("let a = 1; const b = x => x + a; this.y = b(2)", {"y": 3}),
         ("this.y = [undefined, function () {}, NaN, -Infinity]", {"y": [None, None, "NaN", "-Infinity"]}),
@@ -324,7 +330,7 @@ class TestProjections:
         source = "function twice(x) { return x * 2; }\n({age: twice(d.age), key: id(d), other: load('a').n, big: d.big})"
         expected = {"age": 24, "key": "dogs/max", "other": 1, "big": 2**60}
         assert project(source, {"d": DOG}, load=shelf.load) == expected
-        assert project("d", {"d": DOG}, load=shelf.load) == DOG
+        assert project("d", {"d": DOG}, load=shelf.load) == {**DOG, "@metadata": {"@collection": "Dogs", "@id": "dogs/max"}}
         assert project("undefined", {}, load=shelf.load) is None
 
     @pytest.mark.parametrize(("source", "kind"), [("a b", "syntax"), ("nothing", "runtime"), ("put('a', {})", "runtime")])
