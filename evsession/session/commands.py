@@ -143,7 +143,7 @@ class Commands:
             now = decode_entity(dict(row), type(known.entity), key=known.key)[1].known
             if is_same(decode(now), decode(item.content)):
                 return True
-            if known.writes == 1 and self._workspace.unit.mapper.changed(known) is None:
+            if self._workspace.unit.waiting_for(known) is None and self._workspace.unit.mapper.changed(known) is None:
                 known.snapshot = refill(known.entity, row, key=known.key)
                 return True
         return False

@@ -106,6 +106,10 @@ class GraphBatches:
         self._unit.stage(batch)
         return list(batch)
 
+    def lasts(self, *, ends: bool) -> bool:
+        """Return False: until the end of the transaction nothing does."""
+        return False
+
     def end(self) -> Generator[Any, Any, None]:
         """Commit the transaction if there is one."""
         if self._unit.journal is not None:

@@ -170,6 +170,7 @@ class KnownNodes:
                 fresh = self._picture(info, info.make(node.properties))
                 if fresh.known == known.unsure:
                     known.unsure, known.snapshot, known.is_written = None, fresh, True
+                    self._unit.forget_former(known)
                     self._unit.recount(known)
                     return True
                 if not known.increments or (known.snapshot is not None and fresh.known == known.snapshot.known):
@@ -181,7 +182,7 @@ class KnownNodes:
         if known.is_reference:
             self._load_reference(info, known, node)
         else:
-            self._unit.unstage(known)
+            # What a transaction has staged stays staged: the node was read in it, and is pending again after a rollback.
             self._take(info, known, node)
         return True
 
@@ -218,10 +219,15 @@ class KnownNodes:
         if undo is None:
             known.snapshot = snapshot
             return
-        # What the transaction has staged stays staged, whether the node was read before that or after.
+        # What the transaction has staged stays staged, whether the node was read before that or after. What staged fields were
+        # before nobody knows, so after a rollback they count as edits.
         fields = self._unit.mapper.fields
         staged = {} if known.snapshot is None else fields(known.snapshot.known)
-        undo.snapshot = snapshot
+        undo.snapshot = NodePicture(
+            self._unit.mapper.compose(
+                {name: value for name, value in fields(snapshot.known).items() if name == info.key or name not in staged}
+            )
+        )
         made = {name: value for name, value in {**fields(snapshot.known), **staged}.items() if value is not None}
         known.snapshot = NodePicture(self._unit.mapper.compose(made))
 

@@ -173,7 +173,7 @@ class GraphWork(Working[NodePicture]):
                 unit.forget(known)
             else:
                 self._nodes.let_go(known)
-        unit.journal = None
+        unit.end()
 
     def _check_entity(self, entity: Any) -> None:
         if isinstance(entity, type):
@@ -315,7 +315,7 @@ class GraphWork(Working[NodePicture]):
     def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
         known = [self._nodes.of(entity) for entity in entities]
         for one in known:
-            if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
+            if one.unsure is None and (one.snapshot is None or (not force and self._unit.has_edits(one))):
                 what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
                 raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
         return (yield from self._reader.renew(known, force=force))

@@ -117,6 +117,7 @@ class Renewal:
             return False
         known.unsure = None
         known.snapshot, known.is_written = snapshot, True
+        self._unit.forget_former(known)
         self._unit.recount(known)
         set_key(known.entity, known.key)
         _take_facts(known, metadata)

@@ -6,25 +6,23 @@ Knows the unit of work and operations. How entities become known and how batches
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
-from inspect import isawaitable
+from abc import abstractmethod
+from collections.abc import Generator
+from functools import partial
 from itertools import count
 from math import isfinite
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from evsession.errors import ConcurrencyError, ConfigurationError, NotLoaded
+from evsession.errors import ConfigurationError, NotLoaded
 from evsession.session.callbacks import Callback
-from evsession.session.calls import call_steps
 from evsession.session.gate import Turns
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
-from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
-from evsession.session.waiting import Waiting
-from evsession.session.works import Work
+from evsession.session.transacting import Transacting
+from evsession.session.transaction import Capabilities
 from evsession.unitofwork.changes import Change, EntityChanges
 from evsession.unitofwork.commit import Backend, Commit, Saved
-from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall
+from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, calling
 from evsession.unitofwork.tracking import Picture, Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
@@ -36,7 +34,7 @@ W = TypeVar("W", bound="Working[Any]")
 _NUMBERS = count(1)
 
 
-class Working(Waiting, ABC, Generic[S]):
+class Working(Transacting, Generic[S]):
     """The verbs of the unit of work.
 
     Entities are compared with what was loaded, field by field, when a commit is called; nothing has to be said of an edit.
@@ -51,8 +49,6 @@ class Working(Waiting, ABC, Generic[S]):
     def _start_working(self) -> None:
         self._turns = Turns()
         self._number = next(_NUMBERS)
-        self._transaction: Transaction | None = None
-        self._transacting: Work | None = None
         self._commit: Commit[S] | None = None
         self._is_committing = False
 
@@ -217,92 +213,11 @@ class Working(Waiting, ABC, Generic[S]):
         finally:
             turn.release()
 
-    def use_transaction(self) -> Transaction:
-        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
-
-        It costs nothing until something is flushed.
-        """
-        self._check_open()
-        if self._unit.journal is None:
-            self._unit.journal = {}
-            self._transaction = Transaction(self)
-        assert self._transaction is not None
-        return self._transaction
-
-    async def _begin(self) -> Any:
-        """Open a transaction for a helper."""
-        return self.use_transaction()
-
-    @property
-    def assigned_transaction(self) -> Transaction | None:
-        """The open transaction, or None."""
-        return None if self._unit.journal is None else self._transaction
-
-    def has_transaction(self) -> bool:
-        """Return whether a transaction is open."""
-        return self._unit.journal is not None
-
-    @overload
-    def transaction(self) -> TransactionBlock: ...
-    @overload
-    def transaction(
-        self, work: Callable[[Any], Any], callback: Callback | None = None, *, retries: int = 0
-    ) -> Operation[Any]: ...
-    def transaction(
-        self, work: Callable[[Any], Any] | None = None, callback: Callback | None = None, *, retries: int = 0
-    ) -> Operation[Any] | TransactionBlock:
-        """Run `work` in a transaction: commit when it returns, roll back and re-raise when it raises.
-
-        Without `work` it is a block: ``async with session.transaction():``.
-
-        Args:
-            work: A function of the session, plain or async; its value is the result. A plain one has ended when what it has
-                called has ended, too, callbacks included.
-            callback: Called with the error and the value.
-            retries: How often to start again when the commit meets a `ConcurrencyError`. Before each further attempt the
-                session forgets every entity (`clear`), so `work` must load what it changes.
-
-        ``options.timeout`` is for each operation in it, not for the whole.
-
-        Raises:
-            TypeError: `work` cannot be called; or retries without it, for a block cannot be run again.
-            TransactionError: a transaction is open already; it stays open.
-        """
-        if work is None:
-            if retries:
-                raise TypeError("a block cannot be run again: retries are for transaction(work)")
-            return TransactionBlock(self)
-        self._refuse_in_hook("transaction", callback)
-        return self._operate(self, "transaction", self._transaction_steps(work, retries), callback, 1, timed=False)
-
-    def _transaction_steps(self, work: Callable[[Any], Any], retries: int) -> Steps:
-        self._check_turn("transaction")
-        if not callable(work):
-            raise TypeError(f"the work of a transaction is a function of the session, not {work!r}")
-        if type(retries) is not int or retries < 0:
-            raise ValueError(f"retries is how often to start again, not {retries!r}")
-        marked = Work(self, "transaction")
-        return (yield from call_steps(lambda: marked.run(lambda: self._transact(work, retries, marked))))
-
-    async def _transact(self, work: Callable[[Any], Any], retries: int, marked: Work) -> Any:
-        while True:
-            block = TransactionBlock(self)
-            try:
-                async with block:
-                    self._transacting = marked
-                    value = work(self)
-                    if isawaitable(value):
-                        return await value
-                    await marked.settle()
-                    return value
-            except ConcurrencyError:
-                if not retries or block.is_committed:
-                    raise
-                retries -= 1
-                self._unit.clear()
-
     def evict(self, *entities: Any) -> None:
-        """Forget these entities: their edits are not saved, and loading one again gives a new object."""
+        """Forget these entities: their edits are not saved, and loading one again gives a new object.
+
+        What a flush has staged of them is not saved either, unless the database has it already (see `capabilities`).
+        """
         for entity in entities:
             known = self._unit.map.of(entity)
             if known is not None:
@@ -373,23 +288,33 @@ class Working(Waiting, ABC, Generic[S]):
             raise ConfigurationError(f"{known.key!r} is to be deleted; it cannot be incremented", key=known.key)
         stored = self._unit.mapper.stored_name(known, field)
         try:
-            value: Any = entity.get(field) if isinstance(entity, dict) else getattr(entity, field, None)
+            value = _value_of(entity, field)
         except NotLoaded:
             if not known.is_reference:
                 raise
             self._unit.mapper.check_field(known, field, n)
-            self._unit.increment(known, stored, n)
+            self._increment(known, None, stored, n)
             return
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise TypeError(f"{field!r} of {known.key!r} holds {value!r}, which is no number to add to")
         total = n if value is None else value + n
         self._unit.mapper.check_field(known, field, total)
-        if isinstance(entity, dict):
-            entity[field] = total
-        else:
-            setattr(entity, field, total)
+        _set_value(entity, field, total)
         if known.snapshot is not None:
-            self._unit.increment(known, stored, n)
+            self._increment(known, field, stored, n)
+
+    def _increment(self, known: Tracked[S], field: str | None, stored: str, n: float) -> None:
+        """Have the next commit add to a field; if a hook asks for it and the commit fails, it is taken back."""
+        self._unit.increment(known, stored, n)
+        call = calling(self._unit)
+        if call is not None:
+            call.regret(partial(self._decrement, known, field, stored, n))
+
+    def _decrement(self, known: Tracked[S], field: str | None, stored: str, n: float) -> None:
+        self._unit.decrement(known, stored, n)
+        value = None if field is None else _value_of(known.entity, field)
+        if field is not None and isinstance(value, (int, float)):
+            _set_value(known.entity, field, value - n)
 
     @property
     def rounds(self) -> int:
@@ -416,3 +341,14 @@ class Working(Waiting, ABC, Generic[S]):
         self._unit.roll_back()
         if lost is not None:
             warnings.warn(lost, ResourceWarning, stacklevel=2)
+
+
+def _value_of(entity: Any, field: str) -> Any:
+    return entity.get(field) if isinstance(entity, dict) else getattr(entity, field, None)
+
+
+def _set_value(entity: Any, field: str, value: Any) -> None:
+    if isinstance(entity, dict):
+        entity[field] = value
+    else:
+        setattr(entity, field, value)

@@ -5,7 +5,8 @@ Knows the unit of work and the codec. Does no I/O, and never waits: every change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -68,6 +69,8 @@ class Workspace:
         self._deletions = 0
         self._deleted: dict[str, int] = {}
         """Which documents this session has deleted, and the how many-th deletion that was; see `Moment`."""
+        self._deleting: dict[int, bool] = {}
+        """What is being deleted, by place in memory, and whether it was stored again since that was called."""
 
     def find(self, key: str) -> Any | None:
         """Return the entity with this key, or None."""
@@ -186,6 +189,8 @@ class Workspace:
         if known is not None:
             self._check_again(known, key, collection, metadata)
             self.unit.take_back(known)
+            if id(known) in self._deleting:
+                self._deleting[id(known)] = True
             return
         met = None if self._met is None else self._met.take(entity)
         if met is not None:
@@ -353,9 +358,24 @@ class Workspace:
         self._deleted[fold(key)] = self._deletions
         self._deletions += 1
 
+    @contextmanager
+    def deleting(self, entities: Sequence[Known | None]) -> Iterator[None]:
+        """Notice which of the entities are stored again while their deletion is under way."""
+        places = [id(known) for known in entities if known is not None]
+        self._deleting.update(dict.fromkeys(places, False))
+        try:
+            yield
+        finally:
+            for place in places:
+                self._deleting.pop(place, None)
+
     def forget(self, key: str, known: Known | None) -> None:
-        """Forget a document that is gone, and what was known of it when its deletion was called."""
+        """Forget a document that is gone, and what was known of it when its deletion was called; stored again, it is new."""
         self.note_deletion(key)
+        if known is not None and self._deleting.get(id(known)):
+            (self.unit.journal or {}).pop(id(known), None)
+            known.snapshot = known.version = None
+            return
         if known is None:
             # What a read brought while the deletion was under way is gone; what the program stored or wrote is its own.
             known = self._map.get(key)
@@ -370,6 +390,8 @@ class Workspace:
         known = self._map.of(entity)
         if known is None or known.snapshot is not None:
             return False
+        if known.writes:
+            raise ConfigurationError(f"{entity!r} is being saved and has no key yet; delete it when that has ended")
         self._map.remove(known)
         return True
 

@@ -113,11 +113,12 @@ class Writer:
                 continue  # it would meet the first one
             commands.append(command)
             known.append(self._workspace.of(target) or self._workspace.known_as(key))
-        if commands:
-            yield from batch_flow(self._database, commands)
-        # What was stored under the key while the server was deleting is another document.
-        for command, entity in zip(commands, known, strict=True):
-            self._workspace.forget(command.key, entity)
+        with self._workspace.deleting(known):
+            if commands:
+                yield from batch_flow(self._database, commands)
+            # What was stored under the key while the server was deleting is another document.
+            for command, entity in zip(commands, known, strict=True):
+                self._workspace.forget(command.key, entity)
         return ()
 
     def patch(self, key: str, patch: Patch, etag: str | None) -> Steps:
@@ -154,9 +155,13 @@ class Batches:
         unit.settle(items)
         return items
 
+    def lasts(self, *, ends: bool) -> bool:
+        """Return whether it was sent: what is staged can be rolled back."""
+        return ends or self._unit.journal is None
+
     def end(self) -> Generator[Any, Any, None]:
         """Let the transaction be over; all of it has been written."""
-        self._unit.journal = None
+        self._unit.end()
         yield from ()
 
 

@@ -7,9 +7,10 @@ yields.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from evsession.errors import InvalidDocument, TransactionError
+from evsession.errors import InvalidDocument, KeyConflict, TransactionError
 from evsession.unitofwork.changes import Changes, diff
 from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, Listeners
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
@@ -63,6 +64,9 @@ class Backend(Protocol[S]):
             What is written now; an earlier batch of the same transaction may be part of it.
         """
 
+    def lasts(self, *, ends: bool) -> bool:
+        """Return whether what was just written stands, whatever comes; otherwise a rollback may still undo it."""
+
     def end(self) -> Generator[Any, Any, None]:
         """End the open transaction, if there is one, so that what was written lasts."""
 
@@ -108,10 +112,10 @@ class Commit(Generic[S]):
             saved.rounds = self.rounds
             return saved
         finally:
-            for undo in reversed(self._undo):
-                undo()
             for held in self._held:
                 self._unit.release(held)
+            for undo in reversed(self._undo):
+                undo()
             # Only `rounds` is asked for later: a session must not keep entities alive for the sake of its last commit.
             for kept in (self._undo, self._held, self._queued, self._vetoed):
                 kept.clear()
@@ -130,9 +134,12 @@ class Commit(Generic[S]):
         while True:
             written = yield from self._write(batch, saved, ends=ends)
             everything += written
-            self._undo.clear()
             self._queued.clear()
             self._settle_vetoes()
+            # What hooks have done stands as long as the write does.
+            if not self._backend.lasts(ends=ends):
+                self._unit.regrets += self._undo
+            self._undo.clear()
             for event, entity_type, name in self._events(written, "post"):
                 yield from self._call(event, entity_type, name)
             if not self._queued:
@@ -204,7 +211,10 @@ class Commit(Generic[S]):
             item = items.get(place)
             vetoed = self._vetoed.get(place)
             if vetoed is not None and vetoed[1] is not Kind.DELETE:
-                continue
+                if not (known.is_removed and place in self._queued):
+                    continue
+                del self._vetoed[place]  # what was vetoed is the update of what shall now be deleted
+                vetoed = None
             if known.is_removed and vetoed is None:
                 if place in self._queued and (item is None or item.kind is not Kind.DELETE):
                     items.pop(place, None)
@@ -280,19 +290,28 @@ class Commit(Generic[S]):
     def _veto(self, event: CommitEvent, items: dict[int, Staged[S]]) -> None:
         for place, item in list(items.items()):
             if event.is_prevented(item.known.entity):
+                self._refuse_veto(item)
                 self._vetoed[place] = item.known, item.kind
                 if item.kind is Kind.DELETE and item.increments:
                     self._unit.give_back_increments(item)
                     self._waiting.discard(place)
                 del items[place]
 
+    def _refuse_veto(self, item: Staged[S]) -> None:
+        """Refuse to keep an entity whose key has been given to another one, since it was to be deleted."""
+        known = item.known
+        if item.kind is Kind.DELETE and known.key is not None and self._unit.map.get(known.key) is not known:
+            raise KeyConflict(f"{known.key!r} cannot stay: another object was added under its key", key=known.key)
+
     def _settle_vetoes(self) -> None:
-        """Let vetoes last now that the commit has succeeded; a failed one leaves the queue as it was."""
+        """Let vetoes last now that the batch is written; a failed commit leaves the queue as it was."""
         for known, kind in self._vetoed.values():
             if kind is Kind.INSERT:
                 self._unit.map.remove(known)
+                self._undo.append(partial(self._unit.put_back, known))
             elif kind is Kind.DELETE:
                 known.is_removed = False
+                self._undo.append(partial(setattr, known, "is_removed", True))
         self._vetoed.clear()
 
     def _events(self, items: Iterable[Staged[S]], when: str) -> Iterator[tuple[CommitEvent, type, str | None]]:
@@ -328,7 +347,8 @@ class Commit(Generic[S]):
         if hooks:
             yield HookCall(hooks, event, Calling(self._unit, self._note))
 
-    def _note(self, known: Tracked[S], undo: Callable[[], None], hook: str) -> None:
-        self._queued[id(known)] = known
+    def _note(self, known: Tracked[S] | None, undo: Callable[[], None], hook: str) -> None:
         self._undo.append(undo)
-        self._blame = hook
+        if known is not None:
+            self._queued[id(known)] = known
+            self._blame = hook

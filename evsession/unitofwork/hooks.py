@@ -120,7 +120,8 @@ class Calling:
     Attributes:
         unit: The unit of work whose commit calls.
         is_active: Whether a hook still runs; a task or callback that it started may outlive it.
-        note: Takes note of what a hook has queued: the entity, how that is taken back, and which hook it was.
+        note: Takes note of what a hook has queued: the entity (None for what needs no further round), how that is taken back, and
+            which hook it was.
         hook: The hook that runs, for people.
         event: The event that it is called for.
     """
@@ -136,6 +137,10 @@ class Calling:
     def queue(self, known: Any, undo: Callable[[], None]) -> None:
         """Take note that the hook has added or removed the entity."""
         self.note(known, undo, self.hook)
+
+    def regret(self, undo: Callable[[], None]) -> None:
+        """Take note of what is to be taken back, should the commit fail."""
+        self.note(None, undo, self.hook)
 
 
 CALLING: ContextVar[Calling | None] = ContextVar("evsession hook", default=None)

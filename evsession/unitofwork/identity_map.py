@@ -57,6 +57,10 @@ class IdentityMap(Generic[S]):
         self._by_key[folded] = tracked
         self._by_entity[id(tracked.entity)] = tracked
 
+    def former(self, key: str) -> Tracked[S] | None:
+        """Return what is to be deleted, and has left this key to another entity."""
+        return self._former.get(self.fold(key))
+
     def of(self, entity: Any) -> Tracked[S] | None:
         """Return what is known of this very object."""
         return self._by_entity.get(id(entity))

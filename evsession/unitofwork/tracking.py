@@ -78,6 +78,7 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
         increments: What is added on the server instead of being set.
         before: The snapshot that this is a change of; None for a new one.
         body: What was sent: the content with the fields of the server that the entity's class does not know.
+        is_begun: Whether its commit has begun; before, it waits for those that were called earlier.
     """
 
     known: Tracked[S]
@@ -87,3 +88,4 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
     increments: dict[str, Any] | None = None
     before: S | None = None
     body: bytes = b""
+    is_begun: bool = False

@@ -53,6 +53,7 @@ class UnitOfWork(Generic[S]):
     Attributes:
         map: The entities that are known.
         journal: What the open transaction has staged, by place in memory; None when no transaction is open.
+        regrets: What takes back what hooks have queued and vetoed for it, should it be rolled back.
         detects: Whether changes of known entities are looked for.
     """
 
@@ -61,6 +62,7 @@ class UnitOfWork(Generic[S]):
         self.mapper = mapper
         self.detects = detects
         self.journal: dict[int, Undo[S]] | None = None
+        self.regrets: list[Callable[[], None]] = []
         self._frozen: list[Sequence[Staged[S]]] = []
 
     def add(self, known: Tracked[S]) -> None:
@@ -109,22 +111,40 @@ class UnitOfWork(Generic[S]):
         if call is not None:
             call.queue(known, undo)
 
+    def put_back(self, known: Tracked[S]) -> None:
+        """Know an entity again, unless another one has its key by now."""
+        with suppress(KeyConflict):
+            self.map.add(known)
+
     def forget(self, known: Tracked[S]) -> None:
         """Forget an entity, and what was to be done with it."""
         self.map.remove(known)
         if self.journal:
             self.journal.pop(id(known), None)
 
+    def forget_former(self, known: Tracked[S]) -> None:
+        """Forget what was deleted in the very write that is known to have brought another entity under its key."""
+        former = None if known.key is None else self.map.former(known.key)
+        if former is not None and former.unsure == b"":
+            self.forget(former)
+
     def clear(self) -> None:
         """Forget every entity. An open transaction stays open, without anything staged."""
         self.map.clear()
+        self.regrets.clear()
         if self.journal:
             self.journal.clear()
 
     def increment(self, known: Tracked[S], field: str, amount: Any) -> None:
         """Have the next commit add to a field on the server."""
-        increments = known.increments = known.increments or {}
-        increments[field] = increments.get(field, 0) + amount
+        known.increments = {**(known.increments or {}), field: (known.increments or {}).get(field, 0) + amount}
+
+    def decrement(self, known: Tracked[S], field: str, amount: Any) -> None:
+        """Take back that the next commit adds to a field; then nothing may be left to add."""
+        self.increment(known, field, -amount)
+        known.increments = {
+            name: pending for name, pending in (known.increments or {}).items() if name != field or pending
+        } or None
 
     def freeze(self, only: Iterable[Tracked[S]] | None = None) -> list[Staged[S]]:
         """Return what is to be written as it is now: deletions, changed, new ones, each group in the order it was met.
@@ -169,9 +189,19 @@ class UnitOfWork(Generic[S]):
     def take_increments(item: Staged[S]) -> None:
         """Let the item have what is pending to be added to fields of its entity."""
         pending, item.known.increments = item.known.increments or {}, None
-        item.increments = {**(item.increments or {})}
-        for field, amount in pending.items():
-            item.increments[field] = item.increments.get(field, 0) + amount
+        UnitOfWork._add_increments(item, pending)
+
+    @staticmethod
+    def _add_increments(item: Staged[S], increments: Mapping[str, Any]) -> None:
+        sums = {**(item.increments or {})}
+        for field, amount in increments.items():
+            sums[field] = sums.get(field, 0) + amount
+        item.increments = sums
+
+    def waiting_for(self, known: Tracked[S]) -> Staged[S] | None:
+        """Return what the next commit that was called, and has not begun, will write of the entity."""
+        items = (item for frozen in self._frozen for item in frozen)
+        return next((item for item in items if item.known is known and not item.is_begun and item.kind is not Kind.DELETE), None)
 
     def give_back_increments(self, item: Staged[S]) -> None:
         """Let what the item was to add to fields be pending again."""
@@ -210,11 +240,19 @@ class UnitOfWork(Generic[S]):
         return [item.content or self.mapper.compose({}) for item in items]
 
     def release(self, staged: Sequence[Staged[S]]) -> None:
-        """Note that a commit has ended, however it did; increments that were not written are pending again."""
+        """Note that a commit has ended, however it did; increments that were not written are pending again.
+
+        A commit that was called meanwhile and waits has the sum in what it writes, so it does the adding then.
+        """
         self._frozen = [one for one in self._frozen if one is not staged]
         for item in staged:
             item.known.writes -= 1
-            self.give_back_increments(item)
+            waiting = self.waiting_for(item.known) if item.increments else None
+            if waiting is None:
+                self.give_back_increments(item)
+            else:
+                self._add_increments(waiting, item.increments or {})
+                item.increments = None
             if item.known.is_removed and item.known.snapshot is None and not item.known.writes:
                 self.map.remove(item.known)  # removed while it was inserted, which failed
 
@@ -223,6 +261,7 @@ class UnitOfWork(Generic[S]):
         batch = []
         for item in staged:
             known = item.known
+            item.is_begun = True
             item.before = known.snapshot
             if item.kind is Kind.DELETE:
                 if known.snapshot is not None and self.map.of(known.entity) is known:
@@ -288,6 +327,7 @@ class UnitOfWork(Generic[S]):
         """
         if self.journal is None:
             return
+        self.regrets.clear()
         done = {id(item.known) for item in written}
         for place, undo in self.journal.items():
             known = undo.known
@@ -298,8 +338,16 @@ class UnitOfWork(Generic[S]):
                     self.map.remove(known)
         self.journal = {}
 
+    def end(self) -> None:
+        """Let the open transaction be over; all that it has staged lasts."""
+        self.journal = None
+        self.regrets.clear()
+
     def roll_back(self) -> None:
-        """Forget what the open transaction has staged: it is pending again, and a retry sends the same."""
+        """Forget what the open transaction has staged: it is pending again, and a retry sends the same.
+
+        What hooks have queued and vetoed is taken back, since they will be called again.
+        """
         for undo in (self.journal or {}).values():
             known = undo.known
             known.snapshot, known.is_flushed = undo.snapshot, False
@@ -308,6 +356,9 @@ class UnitOfWork(Generic[S]):
             if known.is_removed and known.snapshot is None:
                 self.map.remove(known)
         self.journal = None
+        regrets, self.regrets = self.regrets, []
+        for regret in reversed(regrets):
+            regret()
 
     def changes(self, known: Tracked[S]) -> dict[str, Change]:
         """Return the fields that would be written, with old and new values; all of a new entity's."""
@@ -328,8 +379,12 @@ class UnitOfWork(Generic[S]):
 
     def is_pending(self, known: Tracked[S]) -> bool:
         """Return whether the entity has anything that a commit would write, staged or not, or could not write."""
+        return id(known) in (self.journal or {}) or self.has_edits(known)
+
+    def has_edits(self, known: Tracked[S]) -> bool:
+        """Return whether the entity has anything that a flush would write or stage, or could not."""
         try:
-            return id(known) in (self.journal or {}) or self.kind_of(known) is not None
+            return self.kind_of(known) is not None
         except InvalidDocument:
             return True
 

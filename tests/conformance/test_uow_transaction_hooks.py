@@ -96,7 +96,7 @@ async def test_what_a_post_hook_adds(session: evsession.Session, store: evsessio
 
 
 async def test_rolled_back_and_again(session: evsession.Session, store: evsession.Store) -> None:
-    """Hooks are called again; what they have edited is part of the entities, and what they have added is pending."""
+    """Hooks are called again; what they have edited is part of the entities, and what they had queued is taken back."""
     calls = Told()
     session.on("insert.pre", calls, type=User)
     session.on("insert.pre", lambda event: event.session.add(Log("x")), type=User)
@@ -104,9 +104,10 @@ async def test_rolled_back_and_again(session: evsession.Session, store: evsessio
     await session.add(User("x", id="x")).flush()
     await session.rollback()
     assert len(calls.calls) == 1
-    assert [change.kind for change in session.changes()] == ["insert", "insert"]
-    await session.commit()
+    assert [change.key for change in session.changes()] == ["users/x"]
+    assert await session.commit() == ["users/x", "logs/1"]
     assert len(calls.calls) == 2
+    assert await names_of(store, Log) == ["x"]
     assert await row(store, "users/x") is not None
 
 

@@ -212,6 +212,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @initialize(checks=st.booleans(), first=st.sets(st.sampled_from(KEYS)))
     def begin(self, checks: bool, first: set[str]) -> None:
+        evsession.document(Dog, collection="Dogs")  # other tests declare classes for the same collection
         self.loop = Loop(self.make_store)
         self.checks = self.session.options.use_optimistic_concurrency = checks
         for key in sorted(first):
@@ -543,7 +544,9 @@ class SessionMachine(RuleBasedStateMachine):
                 self.rows[entry.key] = copy.deepcopy(entry.now)
             row = self.rows[entry.key]
             added = set(entry.added) | set(entry.unflushed[2] if entry.unflushed is not None else ())
-            if kind == "update" and added:
+            if kind == "update" and added and not entry.is_reference:
+                entry.now = copy.deepcopy(row)  # nothing of what others have changed is hidden
+            elif kind == "update" and added:
                 for name in self.edit_of(entry)[2]:
                     if name in entry.now:
                         entry.now[name] = row[name]
@@ -713,9 +716,17 @@ class SessionMachine(RuleBasedStateMachine):
             to_remove.is_removed = True
         if new is not None:
             self.entries.append(Entry(new, key, {"name": "by a hook"}, None, None))
-        work = [one for one in self.work(ends=True) if one[1] is not victim and (one[0] != "delete" or one[1].base is not None)]
         veto_kind = None if victim is None else victim.kind
+        if victim is not None and veto_kind == "delete":
+            victim.is_removed = False  # what was edited before is an update then
+        work = [
+            one
+            for one in self.work(ends=True)
+            if (one[1] is not victim or veto_kind == "delete") and (one[0] != "delete" or one[1].base is not None)
+        ]
         try:
+            if victim is not None and victim.key is not None and self.of_key(victim.key) is not victim and veto_kind == "delete":
+                raise Failure(None)  # its key has gone to another one
             if fails and work:
                 self.wire.fault = "refused"
                 raise Failure(None)
@@ -735,8 +746,6 @@ class SessionMachine(RuleBasedStateMachine):
             self.take_note(work)
             if victim is not None and veto_kind == "insert":
                 self.forget(victim)
-            elif victim is not None and veto_kind == "delete":
-                victim.is_removed = False
         finally:
             for name in ("commit.pre", "insert.pre", "update.pre", "delete.pre"):
                 self.session.off(name)

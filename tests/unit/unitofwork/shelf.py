@@ -139,8 +139,11 @@ class Writes:
         unit.settle(items)
         return items
 
+    def lasts(self, *, ends: bool) -> bool:
+        return ends or self.unit.journal is None
+
     def end(self) -> Generator[Any, Any, None]:
-        self.unit.journal = None
+        self.unit.end()
         self.shelf.ends += 1
         yield from ()
 
