@@ -15,6 +15,7 @@ from evsession.raven.types import is_storable_entity
 from evsession.session.callbacks import Callback, split
 from evsession.session.documents import Known
 from evsession.session.operation import Operation, Steps
+from evsession.session.order import after_writers
 from evsession.session.plan import Plan
 from evsession.session.reading import Reader
 from evsession.session.transaction import Capabilities
@@ -92,7 +93,7 @@ class DocumentWork(Working[Snapshot]):
             SessionError: status 404, there is no such document; its `key` names the first. Those that exist are loaded.
         """
         callback, *given = split(entities, callback, is_storable_entity)
-        return Operation(self, "hydrate", self._hydrate(given), callback, 0)
+        return Operation(self, "hydrate", after_writers(self._queue(), lambda: self._hydrate(given)), callback, 0)
 
     def _hydrate(self, entities: list[Any]) -> Steps:
         known = [self._workspace.known(entity) for entity in entities]
@@ -116,7 +117,8 @@ class DocumentWork(Working[Snapshot]):
                 of an increment cannot be told, or of a new document whose key the server makes; what is pending stays so.
         """
         callback, *given = split(entities, callback, is_storable_entity)
-        return Operation(self, "refresh", self._refresh(given, force=force), callback, 0)
+        steps = after_writers(self._queue(), lambda: self._refresh(given, force=force))
+        return Operation(self, "refresh", steps, callback, 0)
 
     def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
         known = [self._workspace.known(entity) for entity in entities]

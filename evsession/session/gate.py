@@ -109,11 +109,13 @@ INSIDE: ContextVar[Pass | None] = ContextVar("evsession callback", default=None)
 class Turn:
     """A writer's place in the queue of its session."""
 
-    __slots__ = ("_event", "_turns")
+    __slots__ = ("_event", "_has_left", "_left", "_turns")
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._event: trio.Event | None = None
+        self._has_left = False
+        self._left: trio.Event | None = None
 
     async def wait(self) -> None:
         """Wait until every writer that was called before has ended."""
@@ -121,9 +123,19 @@ class Turn:
             self._event = self._event or trio.Event()
             await self._event.wait()
 
+    async def wait_left(self) -> None:
+        """Wait until this writer has ended."""
+        if not self._has_left:
+            if self._left is None:
+                self._left = trio.Event()
+            await self._left.wait()
+
     def release(self) -> None:
         """Leave the queue, from any place in it."""
         self._turns.leave(self)
+        self._has_left = True
+        if self._left is not None:
+            self._left.set()
 
     def call(self) -> None:
         """Let the writer run."""
@@ -151,6 +163,10 @@ class Turns:
     def first(self) -> Turn | None:
         """Return whose turn it is."""
         return self._queue[0] if self._queue else None
+
+    def all(self) -> list[Turn]:
+        """Return the writers that have not ended, in call order."""
+        return list(self._queue)
 
     def is_next(self, turn: Turn) -> bool:
         """Return whether it need not wait."""

@@ -17,7 +17,6 @@ from evsession.neo4j.results import Result
 from evsession.neo4j.statements import GraphDatabase, Statement
 from evsession.session.callbacks import Callback, shift, split
 from evsession.session.calls import Call
-from evsession.session.gate import Turns
 from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
@@ -95,10 +94,6 @@ class GraphWork(Working[NodePicture]):
         (result,) = yield from run(lambda: statement)
         answer: Result = result
         return answer
-
-    def _queue(self) -> Turns:
-        """Return where operations line up; those of a hook are part of the commit whose turn it is."""
-        return self._turns if calling(self._unit) is None else Turns()
 
     def _backend(self) -> GraphBatches:
         return GraphBatches(self)

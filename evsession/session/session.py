@@ -25,6 +25,7 @@ from evsession.session.document_work import DocumentWork
 from evsession.session.events import Events
 from evsession.session.gate import Gate
 from evsession.session.operation import Operation, Steps
+from evsession.session.order import fixed_after_writers
 from evsession.session.queryable import Queryable
 from evsession.session.reading import Reader, check_type
 from evsession.session.rows import consume
@@ -305,7 +306,7 @@ class Session(DocumentWork):
             raise TypeError("one etag cannot be for several documents: give {'key': ..., 'etag': ...} for each")
         targets = list(document) if several else [document]
         steps = self._writer.delete(targets, etag, checks=self.options.use_optimistic_concurrency)
-        return Operation(self, "delete", steps, callback, 0)
+        return Operation(self, "delete", fixed_after_writers(self._queue(), steps), callback, 0)
 
     def patch(self, key: str, patches: Any, etag: Any = None, callback: Callback | None = None) -> Operation[None]:
         """Change a document on the server without loading it.
@@ -326,7 +327,7 @@ class Session(DocumentWork):
             PatchError: it is no patch (the message names its place in the list), or the server cannot apply it.
         """
         callback, etag = shift(callback, etag)
-        return Operation(self, "patch", self._patch(key, patches, etag), callback, 0)
+        return Operation(self, "patch", fixed_after_writers(self._queue(), self._patch(key, patches, etag)), callback, 0)
 
     def _patch(self, key: str, patches: Any, etag: str | None) -> Steps:
         patch = patches if isinstance(patches, Patch) else legacy_patch(patches)

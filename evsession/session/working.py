@@ -52,6 +52,10 @@ class Working(Transacting, Generic[S]):
         self._commit: Commit[S] | None = None
         self._is_committing = False
 
+    def _queue(self) -> Turns:
+        """Return where operations line up; those of a hook are part of the commit whose turn it is."""
+        return self._turns if calling(self._unit) is None else Turns()
+
     @abstractmethod
     def _backend(self) -> Backend[S]:
         """Return what writes the batches of one commit."""

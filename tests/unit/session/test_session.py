@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 import evsession
 from evsession import ConcurrencyError, ConfigurationError, InvalidDocument, KeyConflict, ProtocolError, SessionError
@@ -570,8 +571,10 @@ async def test_a_document_that_is_deleted_while_it_is_saved_is_forgotten(scripte
         a.n = 2
         save = session.save()
         await held.asked.wait()
-        await session.delete("dogs/a")
+        delete = session.delete("dogs/a")
+        await trio.testing.wait_all_tasks_blocked()
         held.release.set()
+        await delete
         assert await save == ["dogs/a"]
         assert await session.load("dogs/a") is None
 
