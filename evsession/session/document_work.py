@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, TypeVar, overload
 
 from evsession.config import SessionOptions
-from evsession.errors import DirtyEntity, SessionError
+from evsession.errors import ConfigurationError, DirtyEntity, SessionError
 from evsession.raven.codec import Snapshot
 from evsession.raven.storable import check_storable
 from evsession.raven.types import is_storable_entity
@@ -22,6 +22,7 @@ from evsession.session.transaction import Capabilities
 from evsession.session.working import Working
 from evsession.session.workspace import Workspace
 from evsession.session.writing import Batches, Writer
+from evsession.unitofwork.hooks import calling
 
 __all__ = ["DocumentWork"]
 
@@ -134,9 +135,11 @@ class DocumentWork(Working[Snapshot]):
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
 
         Raises:
-            ConfigurationError: an entity is new, or not known to this session.
+            ConfigurationError: an entity is new, is being saved, or is not known to this session.
         """
         for known in [self._workspace.known(entity) for entity in entities]:
+            if known.writes and calling(self._unit) is None:
+                raise ConfigurationError(f"{known.entity!r} is being saved; revert it when that has ended", key=known.key)
             self._workspace.renewal.revert(known)
 
     def plan(self) -> Plan:

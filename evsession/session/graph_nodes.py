@@ -210,11 +210,12 @@ class KnownNodes:
         fresh, own = info.make(node.properties), info.written(known.entity)
         snapshot = self._picture(info, fresh)
         info.become_loaded(known.entity, fresh)
-        for name, amount in (known.increments or {}).items():
+        for name, amount in self._unit.additions(known).items():
             value = node.get(name, 0)
             if name not in own and isinstance(value, (int, float)):
                 info.set(known.entity, {name: value + amount})
         known.is_reference = False
+        self._unit.complete(known, snapshot)
         undo = (self._unit.journal or {}).get(id(known))
         if undo is None:
             known.snapshot = snapshot

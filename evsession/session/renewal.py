@@ -5,18 +5,21 @@ Knows the codec and the unit of work. Which entities are concerned is the worksp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, TypeAlias
 
-from evsession.errors import ConfigurationError
-from evsession.raven.codec import Snapshot, decode_entity, refill, set_key, set_metadata, set_stored
+from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.raven.codec import Snapshot, assign, decode_entity, refill, set_key, set_metadata, set_stored
 from evsession.raven.document import Document
 from evsession.raven.reference import base_of, become_loaded, forget_written, write_fields, written_fields
+from evsession.raven.shapes import shape_of
 from evsession.raven.storable import take_metadata
 from evsession.raven.versions import is_later
 from evsession.raven.vocabulary import CHANGE_VECTOR
 from evsession.session.documents import Known
-from evsession.unitofwork.unit import UnitOfWork
+from evsession.unitofwork.changes import MISSING, diff
+from evsession.unitofwork.unit import UnitOfWork, completed
 from evsession.wire.json import JSON, decode
 
 __all__ = ["Renewal", "Row"]
@@ -42,7 +45,9 @@ class Renewal:
             version: The entity's version when the server was asked; if it is another one by now, the row may be the older one.
         """
         is_old = known.version != version and not is_later(metadata.get(CHANGE_VECTOR), known.version)
-        if is_old or known.is_reference or known.writes or known.unsure is not None or self._unit.is_pending(known):
+        if is_old or known.is_reference or known.unsure is not None or self._unit.is_pending(known):
+            return
+        if self._unit.is_being_written(known):
             return
         known.snapshot = refill(known.entity, row)
         _take_facts(known, metadata)
@@ -51,22 +56,26 @@ class Renewal:
         """Let what stood for a document be it; what the program has set stays set, as an edit of what was read."""
         cls = base_of(type(known.entity))
         fresh, snapshot = decode_entity(row, None if cls is Document else cls, key=known.key)
+        row = dict(row)
         own = written_fields(known.entity)
         become_loaded(known.entity, fresh)
-        for field, amount in (known.increments or {}).items():
+        undo = (self._unit.journal or {}).get(id(known))
+        staged = {} if undo is None else undo.increments or {}
+        for field, amount in chain(self._unit.additions(known).items(), staged.items()):
             value = row.get(field, 0)
             if field not in own and isinstance(value, (int, float)):
-                set_stored(known.entity, field, value + amount)
+                row[field] = value + amount
+                set_stored(known.entity, field, row[field])
         known.is_reference, known.facts, known.version = False, metadata, metadata.get(CHANGE_VECTOR)
         set_metadata(known.entity, metadata)
-        undo = (self._unit.journal or {}).get(id(known))
+        self._unit.complete(known, snapshot)
         if undo is None:
             known.snapshot = snapshot
         else:  # what the transaction has staged stays staged
             fields = self._unit.mapper.fields
-            staged = {} if known.snapshot is None else fields(known.snapshot.known)
+            own_fields = {} if known.snapshot is None else fields(known.snapshot.known)
             undo.snapshot = snapshot
-            content = self._unit.mapper.compose({**fields(snapshot.known), **staged})
+            content = self._unit.mapper.compose(completed(fields(snapshot.known), own_fields, staged))
             known.snapshot = self._unit.mapper.picture(content, snapshot)
 
     def revert(self, known: Known) -> None:
@@ -89,6 +98,8 @@ class Renewal:
         tells that: when somebody else has written since, nobody knows, and without `force` everything stays as it is.
         """
         metadata = take_metadata(row)
+        if known.unsure is None and not known.is_reference and self._is_overtaken(known, metadata):
+            return True
         if known.unsure is not None:
             if not known.is_reference and self._take_note(known, row, metadata):
                 return True
@@ -102,12 +113,34 @@ class Renewal:
                 return True
         if known.is_reference:
             self.load_reference(known, row, metadata)
+        elif not force and self._unit.has_edits(known):
+            self._take_rest(known, row, metadata)
         else:
             self._unit.unstage(known)
             known.increments = None
             known.snapshot = refill(known.entity, row, key=known.key)
             _take_facts(known, metadata)
         return True
+
+    def _is_overtaken(self, known: Known, metadata: Mapping[str, JSON]) -> bool:
+        """Return whether the entity is newer than the answer, or is about to be."""
+        return self._unit.is_being_written(known) or is_later(known.version, metadata.get(CHANGE_VECTOR))
+
+    def _take_rest(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
+        """Take over what was not edited since the server was asked; an entity that cannot be stored stays as it is."""
+        mapper, entity = self._unit.mapper, known.entity
+        if known.snapshot is None:
+            return
+        try:
+            edited = diff(mapper.fields(known.snapshot.known), mapper.fields(mapper.content(known)))
+        except InvalidDocument:
+            return
+        attributes = _attributes(type(entity), edited)
+        kept = {name: _value_of(entity, name) for name in attributes}
+        known.snapshot = refill(entity, row, key=known.key)
+        for name, value in kept.items():
+            _put_value(entity, name, value)
+        _take_facts(known, metadata)
 
     def _take_note(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
         """If the row is what was sent last, take note that it was written."""
@@ -128,3 +161,23 @@ def _take_facts(known: Known, metadata: Mapping[str, JSON]) -> None:
     known.facts = {**known.facts, **metadata}
     known.version = known.facts.get(CHANGE_VECTOR)
     set_metadata(known.entity, known.facts)
+
+
+def _attributes(cls: type, fields: Iterable[str]) -> list[str]:
+    """Return the attributes of the class for fields by their names in JSON."""
+    names = {} if issubclass(cls, dict) else {stored: name for name, stored in shape_of(cls).names.items()}
+    return [names.get(field, field) for field in fields]
+
+
+def _value_of(entity: Any, name: str) -> Any:
+    return entity.get(name, MISSING) if isinstance(entity, dict) else getattr(entity, name, MISSING)
+
+
+def _put_value(entity: Any, name: str, value: Any) -> None:
+    if isinstance(entity, dict):
+        entity.pop(name, None)
+        entity.update({} if value is MISSING else {name: value})
+    elif value is not MISSING:
+        assign(entity, name, value)
+    else:
+        vars(entity).pop(name, None)

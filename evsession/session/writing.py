@@ -151,7 +151,7 @@ class Batches:
         if items:
             yield from self._writer.write(items, checks=self._checks)
         for item in batch:
-            item.increments = None
+            item.increments, item.is_settled = None, True
         unit.settle(items)
         return items
 

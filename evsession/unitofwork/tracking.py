@@ -79,6 +79,7 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
         before: The snapshot that this is a change of; None for a new one.
         body: What was sent: the content with the fields of the server that the entity's class does not know.
         is_begun: Whether its commit has begun; before, it waits for those that were called earlier.
+        is_settled: Whether it was written or staged.
     """
 
     known: Tracked[S]
@@ -89,3 +90,4 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
     before: S | None = None
     body: bytes = b""
     is_begun: bool = False
+    is_settled: bool = False

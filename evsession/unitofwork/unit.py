@@ -6,7 +6,7 @@ database. Does no I/O, and never waits: every change of what is remembered is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -21,7 +21,7 @@ from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.mapper import Mapper
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
 
-__all__ = ["UnitOfWork"]
+__all__ = ["UnitOfWork", "completed"]
 
 S = TypeVar("S", bound=Picture)
 
@@ -200,8 +200,7 @@ class UnitOfWork(Generic[S]):
 
     def waiting_for(self, known: Tracked[S]) -> Staged[S] | None:
         """Return what the next commit that was called, and has not begun, will write of the entity."""
-        items = (item for frozen in self._frozen for item in frozen)
-        return next((item for item in items if item.known is known and not item.is_begun and item.kind is not Kind.DELETE), None)
+        return next((item for item in self._items_of(known) if not item.is_begun and item.kind is not Kind.DELETE), None)
 
     def give_back_increments(self, item: Staged[S]) -> None:
         """Let what the item was to add to fields be pending again."""
@@ -232,12 +231,33 @@ class UnitOfWork(Generic[S]):
         for known, key in named:
             self.map.rekey(known, key)
 
+    def is_being_written(self, known: Tracked[S]) -> bool:
+        """Return whether a commit that has begun is about to change what is known of the entity."""
+        return known.writes > 0 and any(item.is_begun and not item.is_settled for item in self._items_of(known))
+
+    def _items_of(self, known: Tracked[S]) -> Iterator[Staged[S]]:
+        return (item for frozen in self._frozen for item in frozen if item.known is known)
+
+    def additions(self, known: Tracked[S]) -> dict[str, Any]:
+        """Return what is to be added to which field by commits that have been called or will be."""
+        sums = dict(known.increments or {})
+        for item in self._items_of(known):
+            for field, amount in ({} if item.is_settled else item.increments or {}).items():
+                sums[field] = sums.get(field, 0) + amount
+        return sums
+
+    def complete(self, known: Tracked[S], snapshot: S) -> None:
+        """Let what commits have frozen of a reference be whole, now that it is known what it stands for."""
+        fields = self.mapper.fields(snapshot.known)
+        for item in self._items_of(known):
+            if item.kind is Kind.UPDATE and not item.is_settled:
+                item.content = self.mapper.compose(completed(fields, self.mapper.fields(item.content), item.increments))
+
     def under_way(self, known: Tracked[S]) -> list[bytes]:
         """Return what commits that have begun will have written of the entity; a deletion leaves nothing of it."""
         if not known.writes:
             return []
-        items = (item for frozen in self._frozen for item in frozen if item.known is known)
-        return [item.content or self.mapper.compose({}) for item in items]
+        return [item.content or self.mapper.compose({}) for item in self._items_of(known)]
 
     def release(self, staged: Sequence[Staged[S]]) -> None:
         """Note that a commit has ended, however it did; increments that were not written are pending again.
@@ -279,6 +299,7 @@ class UnitOfWork(Generic[S]):
         assert self.journal is not None
         for item in batch:
             known = item.known
+            item.is_settled = True
             undo = self.journal.setdefault(id(known), Undo(known, known.snapshot))
             if item.kind is Kind.DELETE:
                 known.is_flushed = True
@@ -442,6 +463,13 @@ class UnitOfWork(Generic[S]):
 def _known(known: Tracked[S]) -> bytes:
     assert known.snapshot is not None
     return known.snapshot.known
+
+
+def completed(fields: Mapping[str, Any], own: Mapping[str, Any], increments: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the fields with what is to be added to them, and what is set."""
+    known = {name: fields.get(name, 0) for name in increments or {}}
+    sums = {name: value + (increments or {})[name] for name, value in known.items() if _is_number(value)}
+    return {**fields, **sums, **own}
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
