@@ -15,11 +15,16 @@ from evsession.raven.vocabulary import Database
 from evsession.session.documents import Known
 from evsession.session.operation import Notice, Steps
 from evsession.session.queryable import Queryable
+from evsession.session.renewal import is_behind
 from evsession.session.workspace import Moment, Workspace
 from evsession.unitofwork.identity_map import fold
+from evsession.wire.flow import Flow
 from evsession.wire.json import JSON, decode
 
 __all__ = ["Reader"]
+
+RENEWALS = 3
+"""How often a reference is asked for while writes of the session overtake the answers."""
 
 
 class Reader:
@@ -72,14 +77,25 @@ class Reader:
 
     def renew(self, known: Sequence[Known], *, force: bool = False) -> Steps:
         """Load entities, which have keys, again in one request, and let them be as the server has them."""
+        for _ in range(RENEWALS):
+            # An answer that a write of this session has overtaken cannot tell what a reference stands for.
+            known = yield from self._renew(known, force=force)
+            if not known:
+                break
+        return ()
+
+    def _renew(self, known: Sequence[Known], *, force: bool) -> Flow[list[Known]]:
+        """Ask once; return the references that must be asked for again."""
         if not known:
-            return ()
+            return []
         distinct = {fold(one.key or ""): one for one in known}
         loaded = yield from load_many_flow(self._database, [one.key or "" for one in distinct.values()], ())
-        missing, unclear = [], []
+        missing, unclear, behind = [], [], []
         for one, row in zip(distinct.values(), loaded.rows, strict=True):
             if row is not None:
-                if not self._workspace.renewal.refresh(one, row, force=force):
+                if is_behind(one, row):
+                    behind.append(one)
+                elif not self._workspace.renewal.refresh(one, row, force=force):
                     unclear.append(one)
             elif not self._workspace.settle_missing(one):
                 missing.append(one.key)
@@ -94,7 +110,7 @@ class Reader:
                 key=first.key,
                 uncertain=True,
             )
-        return ()
+        return behind
 
     def query(self, query: Query, cls: type | None) -> Steps:
         """Run a query; results are the documents and the statistics."""

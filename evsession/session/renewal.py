@@ -16,13 +16,13 @@ from evsession.raven.reference import base_of, become_loaded, forget_written, wr
 from evsession.raven.shapes import shape_of
 from evsession.raven.storable import take_metadata
 from evsession.raven.versions import is_later
-from evsession.raven.vocabulary import CHANGE_VECTOR
+from evsession.raven.vocabulary import CHANGE_VECTOR, METADATA
 from evsession.session.documents import Known
 from evsession.unitofwork.changes import MISSING, diff
 from evsession.unitofwork.unit import UnitOfWork, completed
 from evsession.wire.json import JSON, decode
 
-__all__ = ["Renewal", "Row"]
+__all__ = ["Renewal", "Row", "is_behind"]
 
 Row: TypeAlias = dict[str, JSON]
 
@@ -155,6 +155,12 @@ class Renewal:
         set_key(known.entity, known.key)
         _take_facts(known, metadata)
         return True
+
+
+def is_behind(known: Known, row: Row) -> bool:
+    """Return whether the row is older than what the session has written to the document of which it has only a reference."""
+    metadata = row.get(METADATA)
+    return known.is_reference and isinstance(metadata, dict) and is_later(known.version, metadata.get(CHANGE_VECTOR))
 
 
 def _take_facts(known: Known, metadata: Mapping[str, JSON]) -> None:

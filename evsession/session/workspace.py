@@ -21,7 +21,7 @@ from evsession.raven.storable import check_storable, checked_metadata, own_metad
 from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
 from evsession.session.documents import DocumentMapper, Known
-from evsession.session.renewal import Renewal, Row
+from evsession.session.renewal import Renewal, Row, is_behind
 from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.identity_map import fold
 from evsession.unitofwork.tracking import Tracked
@@ -141,7 +141,8 @@ class Workspace:
 
     def _meet_again(self, known: Known, row: Row, asked: Moment) -> Any:
         if known.is_reference:
-            self.renewal.load_reference(known, row, take_metadata(row))
+            if not is_behind(known, row):
+                self.renewal.load_reference(known, row, take_metadata(row))
         elif asked.versions:
             self._renew_since(known, row, take_metadata(row), asked)
         return self._presentable(known)

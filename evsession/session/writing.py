@@ -130,6 +130,8 @@ class Writer:
             row = dict(result.document)
             metadata = row.pop(METADATA, None) or {}
             self._workspace.renewal.renew(known, row, {**metadata, **result.facts}, version)
+            if known.is_reference:
+                known.version = result.change_vector
         return ()
 
 
