@@ -149,7 +149,7 @@ class Commands:
         return False
 
     def _apply_deletion(self, known: Known) -> None:
-        self._workspace.note_deletion(known.key or "")
+        self._workspace.deletions.note(known.key or "")
         known.version = None
         known.facts = {name: value for name, value in known.facts.items() if name not in SERVER_METADATA}
         if isinstance(known.entity, Document):

@@ -19,7 +19,8 @@ from evsession.raven.versions import is_later
 from evsession.raven.vocabulary import CHANGE_VECTOR, METADATA
 from evsession.session.documents import Known
 from evsession.unitofwork.changes import MISSING, diff
-from evsession.unitofwork.unit import UnitOfWork, completed
+from evsession.unitofwork.counting import completed
+from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.json import JSON, decode
 
 __all__ = ["Renewal", "Row", "is_behind"]

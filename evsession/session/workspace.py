@@ -5,8 +5,7 @@ Knows the unit of work and the codec. Does no I/O, and never waits: every change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from evsession.raven.reference import is_reference, make_reference
 from evsession.raven.storable import check_storable, checked_metadata, own_metadata, take_metadata
 from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
+from evsession.session.deletions import Deletions
 from evsession.session.documents import DocumentMapper, Known
 from evsession.session.renewal import Renewal, Row, is_behind
 from evsession.unitofwork.acquaintances import Acquaintances
@@ -57,6 +57,7 @@ class Workspace:
         unit: What is to be written.
         renewal: What gives entities new values from the server.
         tracks: As given.
+        deletions: What was deleted.
     """
 
     def __init__(self, conventions: Conventions, *, tracks: bool = True) -> None:
@@ -66,11 +67,7 @@ class Workspace:
         self.renewal = Renewal(self.unit)
         self._map = self.unit.map
         self._met: Acquaintances[Snapshot] | None = None if tracks else Acquaintances()
-        self._deletions = 0
-        self._deleted: dict[str, int] = {}
-        """Which documents this session has deleted, and the how many-th deletion that was; see `Moment`."""
-        self._deleting: dict[int, bool] = {}
-        """What is being deleted, by place in memory, and whether it was stored again since that was called."""
+        self.deletions = Deletions()
 
     def find(self, key: str) -> Any | None:
         """Return the entity with this key, or None."""
@@ -101,7 +98,7 @@ class Workspace:
             renews: Whether known entities shall take the answer's values.
         """
         versions = {id(known): known.version for known in self._map} if renews else {}
-        return Moment(self._deletions, versions)
+        return Moment(self.deletions.count, versions)
 
     def admit(self, rows: Iterable[Row], cls: type | None, asked: Moment) -> list[Any]:
         """Return the entities that the rows stand for: those that are known, or new ones that are known from now on.
@@ -127,7 +124,7 @@ class Workspace:
             collection = metadata.get(COLLECTION, "")
             if collection not in types:
                 types[collection] = cls or type_of_collection(collection) or Document
-            if self._deleted and self._deleted.get(folded, -1) >= asked.deletions:
+            if self.deletions.has_been_since(folded, asked.deletions):
                 entities += self.materialize([row], cls)
                 continue
             entity, snapshot = decode_known(row, types[collection], key, metadata, room)
@@ -190,8 +187,7 @@ class Workspace:
         if known is not None:
             self._check_again(known, key, collection, metadata)
             self.unit.take_back(known)
-            if id(known) in self._deleting:
-                self._deleting[id(known)] = True
+            self.deletions.note_stored(known)
             return
         met = None if self._met is None else self._met.take(entity)
         if met is not None:
@@ -315,7 +311,7 @@ class Workspace:
         """Take note that the server has no document of an entity; return whether that tells the outcome of a write."""
         unsure, known.unsure = known.unsure, None
         if unsure == b"":
-            self.note_deletion(known.key or "")
+            self.deletions.note(known.key or "")
             self._map.remove(known)
         return unsure is not None
 
@@ -353,27 +349,10 @@ class Workspace:
             self._map.remove(stale)
         self._map.rekey(known, key)
 
-    def note_deletion(self, key: str) -> None:
-        """Take note that a document is gone, since answers to earlier requests may still bring it."""
-        self._deleted.pop(fold(key), None)
-        self._deleted[fold(key)] = self._deletions
-        self._deletions += 1
-
-    @contextmanager
-    def deleting(self, entities: Sequence[Known | None]) -> Iterator[None]:
-        """Notice which of the entities are stored again while their deletion is under way."""
-        places = [id(known) for known in entities if known is not None]
-        self._deleting.update(dict.fromkeys(places, False))
-        try:
-            yield
-        finally:
-            for place in places:
-                self._deleting.pop(place, None)
-
     def forget(self, key: str, known: Known | None) -> None:
         """Forget a document that is gone, and what was known of it when its deletion was called; stored again, it is new."""
-        self.note_deletion(key)
-        if known is not None and self._deleting.get(id(known)):
+        self.deletions.note(key)
+        if known is not None and self.deletions.is_stored_again(known):
             (self.unit.journal or {}).pop(id(known), None)
             known.snapshot = known.version = None
             return

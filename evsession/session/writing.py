@@ -113,7 +113,7 @@ class Writer:
                 continue  # it would meet the first one
             commands.append(command)
             known.append(self._workspace.of(target) or self._workspace.known_as(key))
-        with self._workspace.deleting(known):
+        with self._workspace.deletions.under_way(known):
             if commands:
                 yield from batch_flow(self._database, commands)
             # What was stored under the key while the server was deleting is another document.

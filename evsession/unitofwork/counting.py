@@ -1,0 +1,146 @@
+"""What is to be added to fields instead of setting them, and what commits that were called have frozen of it.
+
+Knows staged items and the mapper. Sums are pending in the entity, then in what a commit has frozen, then in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeGuard, TypeVar
+
+from evsession.unitofwork.changes import is_same
+from evsession.unitofwork.mapper import Mapper
+from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
+
+__all__ = ["Counting", "completed"]
+
+S = TypeVar("S", bound=Picture)
+
+
+class Counting(Generic[S]):
+    """Increments of the entities of one session.
+
+    Attributes:
+        mapper: The database's side.
+    """
+
+    def __init__(self, mapper: Mapper[S]) -> None:
+        self.mapper = mapper
+        self._frozen: list[Sequence[Staged[S]]] = []
+
+    def increment(self, known: Tracked[S], field: str, amount: Any) -> None:
+        """Have the next commit add to a field on the server."""
+        known.increments = {**(known.increments or {}), field: (known.increments or {}).get(field, 0) + amount}
+
+    def decrement(self, known: Tracked[S], field: str, amount: Any) -> None:
+        """Take back that the next commit adds to a field; then nothing may be left to add."""
+        self.increment(known, field, -amount)
+        known.increments = {
+            name: pending for name, pending in (known.increments or {}).items() if name != field or pending
+        } or None
+
+    @staticmethod
+    def take_increments(item: Staged[S]) -> None:
+        """Let the item have what is pending to be added to fields of its entity."""
+        pending, item.known.increments = item.known.increments or {}, None
+        Counting._add_increments(item, pending)
+
+    @staticmethod
+    def _add_increments(item: Staged[S], increments: Mapping[str, Any]) -> None:
+        sums = {**(item.increments or {})}
+        for field, amount in increments.items():
+            sums[field] = sums.get(field, 0) + amount
+        item.increments = sums
+
+    def waiting_for(self, known: Tracked[S]) -> Staged[S] | None:
+        """Return what the next commit that was called, and has not begun, will write of the entity."""
+        return next((item for item in self._items_of(known) if not item.is_begun and item.kind is not Kind.DELETE), None)
+
+    def give_back_increments(self, item: Staged[S]) -> None:
+        """Let what the item was to add to fields be pending again."""
+        increments, item.increments = item.increments, None
+        for field, amount in (increments or {}).items():
+            self.increment(item.known, field, amount)
+
+    def is_being_written(self, known: Tracked[S]) -> bool:
+        """Return whether a commit that has begun is about to change what is known of the entity."""
+        return known.writes > 0 and any(item.is_begun and not item.is_settled for item in self._items_of(known))
+
+    def _items_of(self, known: Tracked[S]) -> Iterator[Staged[S]]:
+        return (item for frozen in self._frozen for item in frozen if item.known is known)
+
+    def additions(self, known: Tracked[S]) -> dict[str, Any]:
+        """Return what is to be added to which field by commits that have been called or will be."""
+        sums = dict(known.increments or {})
+        for item in self._items_of(known):
+            for field, amount in ({} if item.is_settled else item.increments or {}).items():
+                sums[field] = sums.get(field, 0) + amount
+        return sums
+
+    def complete(self, known: Tracked[S], snapshot: S) -> None:
+        """Let what commits have frozen of a reference be whole, now that it is known what it stands for."""
+        fields = self.mapper.fields(snapshot.known)
+        for item in self._items_of(known):
+            if item.kind is Kind.UPDATE and not item.is_settled:
+                item.content = self.mapper.compose(completed(fields, self.mapper.fields(item.content), item.increments))
+
+    def under_way(self, known: Tracked[S]) -> list[bytes]:
+        """Return what commits that have begun will have written of the entity; a deletion leaves nothing of it."""
+        if not known.writes:
+            return []
+        return [item.content or self.mapper.compose({}) for item in self._items_of(known)]
+
+    def settle_increments(self, item: Staged[S], fields: Mapping[str, Any], set_field: Callable[[Any, str, Any], None]) -> None:
+        """Take over what the server made of increments: into the entity, the content that was sent, and what waits behind it.
+
+        Args:
+            item: What was written.
+            fields: The entity's fields on the server.
+            set_field: Sets a field of an entity.
+        """
+        content = self.mapper.fields(item.content)
+        for field in item.increments or {}:
+            sent, made = content.get(field), fields.get(field)
+            if not (_is_number(made) and _is_number(sent)):  # a field of a reference is not known here
+                continue
+            content[field] = made
+            if is_same(sent, made):
+                continue
+            more = made - sent
+            now = self.mapper.fields(self.mapper.content(item.known)).get(field)
+            if _is_number(now):
+                set_field(item.known.entity, field, now + more)
+            self._shift_waiting(item, field, more)
+        item.content = self.mapper.compose(content)
+        item.increments = None
+
+    def recount(self, known: Tracked[S]) -> None:
+        """Let only those increments be pending that came after what the snapshot says."""
+        if known.snapshot is None or not known.increments:
+            return
+        before, now = self.mapper.fields(known.snapshot.known), self.mapper.fields(self.mapper.content(known))
+        known.increments = {
+            field: now[field] - before[field]
+            for field in known.increments
+            if _is_number(now.get(field)) and _is_number(before.get(field)) and now[field] != before[field]
+        } or None
+
+    def _shift_waiting(self, item: Staged[S], field: str, more: Any) -> None:
+        """Let those commits of the same entity that were called meanwhile count from the server's value, too."""
+        for waiting in (other for frozen in self._frozen for other in frozen):
+            if waiting.known is item.known and waiting is not item:
+                later = self.mapper.fields(waiting.content)
+                if _is_number(later.get(field)):
+                    later[field] += more
+                    waiting.content = self.mapper.compose(later)
+
+
+def completed(fields: Mapping[str, Any], own: Mapping[str, Any], increments: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the fields with what is to be added to them, and what is set."""
+    known = {name: fields.get(name, 0) for name in increments or {}}
+    sums = {name: value + (increments or {})[name] for name, value in known.items() if _is_number(value)}
+    return {**fields, **sums, **own}
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
