@@ -38,6 +38,7 @@ __all__ = [
     "stored",
     "terms_of",
     "text_of",
+    "texts_in_order",
     "ticks_of",
     "values_at",
     "words",
@@ -151,6 +152,23 @@ def terms_of(document: JSON, path: str, analyzer: Analyzer) -> list[Term]:
     for value in values_at(document, path):
         _add(terms, value, analyzer)
     return list(terms)
+
+
+def texts_in_order(document: JSON, path: str) -> list[str | None]:
+    """Return the texts of the field's terms when its texts are cut into words, in their order and as often as they come."""
+    texts: list[str | None] = []
+    pending = values_at(document, path)[::-1]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value[::-1]
+        elif isinstance(value, str) and ticks_of(value) is None:
+            texts += words(value)
+        else:
+            terms: dict[Term, None] = {}
+            _add(terms, value, "words")
+            texts += [term.text for term in terms]
+    return texts
 
 
 def _add(terms: dict[Term, None], value: JSON, analyzer: Analyzer) -> None:

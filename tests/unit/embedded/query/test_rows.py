@@ -276,6 +276,7 @@ class TestStatistics:
         assert name("from Dogs where n between 1 and 2") == "Auto/Dogs/By'a b'AndnAndv"
         assert name("from Dogs where search(v, 'x') order by n") == "Auto/Dogs/BySearch(v)Andn"
         assert name("from Dogs where exact(v = 'x')") == "Auto/Dogs/ByExact(v)"
+        assert name("from Dogs where exact(search(v, 'x'))") == "Auto/Dogs/BySearch(v)Andn"
         assert name("from @all_docs where v = 1") == "Auto/AllDocs/Byv"
         assert name("from Dogs group by v select v, count()") == "Auto/Dogs/ByCountReducedByv"
         assert pack.keys("from index 'Auto/AllDocs/Byv' where n = 1") == ["1"]
