@@ -18,7 +18,7 @@ from evsession.embedded.query.functions import check_pattern
 from evsession.embedded.query.searching import ends_with, searched, starts_with
 from evsession.embedded.query.sources import FieldPlan, Source
 from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined, negated
-from evsession.embedded.query.terms import MAX_INTEGER, fold, numbers_of, stored, text_of, ticks_of, words
+from evsession.embedded.query.terms import MAX_INTEGER, fold, literal, numbers_of, stored, text_of, ticks_of, words
 from evsession.embedded.query.values import Values, kind_of, named
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
@@ -60,7 +60,9 @@ class FieldNames:
         if not isinstance(operand, tree.Field):
             raise self._values.fail("Expected a field name")
         alias = self._values.query.alias
-        if alias is None or operand.is_quoted:
+        if operand.is_quoted:
+            return literal(operand.path)
+        if alias is None:
             return operand.path
         first, dot, rest = operand.path.partition(".")
         if dot and first != alias:

@@ -15,6 +15,7 @@ from evsession.embedded.query.conditions import FieldNames, is_id
 from evsession.embedded.query.loads import Loads
 from evsession.embedded.query.paths import NULL, fields_of_object, follow
 from evsession.embedded.query.shapes import shape_of
+from evsession.embedded.query.sources import METADATA
 from evsession.embedded.query.terms import parse_path
 from evsession.embedded.query.values import KNOWN_ELSEWHERE, Values
 from evsession.embedded.rql import invalid_query, tree
@@ -114,7 +115,7 @@ def _column(values: Values, names: FieldNames, item: tree.Item, loads: Loads) ->
         if loads.names and operand.path == values.query.alias:
             return item.alias or first, _whole
         path = names(operand)
-        if path == "@metadata":
+        if path == METADATA:
             return item.alias or path, lambda row: Raw(row[2])
         return item.alias or path, _member(path, is_row=bool(values.query.group))
     value = values.get(operand)
@@ -137,7 +138,15 @@ def _member(path: str, *, is_row: bool) -> _Column:
     """Return a column; the fields of a made row have the names that they have, with dots and all."""
     if is_row:
         return lambda row: fields_of_object(row[1]).get(path)
+    if path.startswith(f"{METADATA}."):
+        inner = path.removeprefix(f"{METADATA}.")
+        return lambda row: follow(_metadata(row), inner)
     return lambda row: follow(row[1], path)
+
+
+def _metadata(row: Row) -> bytes:
+    """Return a document's metadata as they are read through a path: with the time of the last write (seen on 7.1)."""
+    return encode({**fields_of_object(row[2]), "@last-modified": row[4]})
 
 
 def _whole(row: Row) -> Raw:
