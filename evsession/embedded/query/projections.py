@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from evsession.embedded.failures import RavenFailure, unsupported
 from evsession.embedded.query.conditions import FieldNames, is_id
+from evsession.embedded.query.groups import GroupNames
 from evsession.embedded.query.loads import Loads
 from evsession.embedded.query.paths import NULL, fields_of_object, follow
 from evsession.embedded.query.shapes import shape_of
@@ -105,6 +106,8 @@ def _column(values: Values, names: FieldNames, item: tree.Item, loads: Loads) ->
             raise values.method_missing(operand)
         if not values.query.group:
             raise values.fail(_misplaced(operand))
+        if isinstance(names, GroupNames) and (parts := names.parts_of(operand)):
+            return item.alias or "Key", lambda row: _some(row, parts)
         return item.alias or ("Count" if operand.name == "count" else names(operand)), _member(names(operand), is_row=True)
     if operand is None:
         raise values.fail("Cannot select * and fields at once")
@@ -142,6 +145,11 @@ def _member(path: str, *, is_row: bool) -> _Column:
         inner = path.removeprefix(f"{METADATA}.")
         return lambda row: follow(_metadata(row), inner)
     return lambda row: follow(row[1], path)
+
+
+def _some(row: Row, names: list[str]) -> Raw:
+    fields = fields_of_object(row[1])
+    return Raw(encode({name: fields[name] for name in names}))
 
 
 def _metadata(row: Row) -> bytes:
