@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.backends import Backend
+from tests.conformance.asked import INVALID, Asked
 
 DOGS: dict[str, dict[str, Any]] = {
     "dogs/max": {
@@ -26,40 +27,17 @@ CATS: dict[str, dict[str, Any]] = {
 }
 TOM = {**CATS["cats/tom"], "@metadata": {"@collection": "Cats", "@id": "cats/tom"}}
 KIT = {**CATS["cats/kit"], "@metadata": {"@collection": "Cats", "@id": "cats/kit"}}
-INVALID = "Raven.Client.Exceptions.InvalidQueryException"
 
 
-class Asked:
-    """A database with dogs, cats and a home."""
-
-    def __init__(self, backend: Backend, database: str) -> None:
-        self._backend = backend
-        self._path = f"/databases/{database}"
-        for collection, documents in (("Dogs", DOGS), ("Cats", CATS), ("Homes", {"homes/1": {"name": "Home"}})):
-            for key, document in documents.items():
-                stored = {**document, "@metadata": {"@collection": collection}}
-                backend.ask("PUT", f"{self._path}/docs?id={key}", stored)
-
-    def answer(self, text: str, **parameters: Any) -> tuple[int, Any]:
-        """Ask a query."""
-        body = {"Query": text, "QueryParameters": parameters, "WaitForNonStaleResults": True}
-        return self._backend.answer("POST", f"{self._path}/queries", body)
-
-    def rows(self, text: str, **parameters: Any) -> list[Any]:
-        """Return the rows without their metadata."""
-        status, answer = self.answer(text, **parameters)
-        assert status == 200, answer
-        return [{name: value for name, value in row.items() if name != "@metadata"} for row in answer["Results"]]
-
-    def included(self, path: str) -> list[str]:
-        """Return what is included with a dog."""
-        return sorted(self._backend.ask("GET", f"{self._path}/docs?id=dogs/max&include={path}")["Includes"])
+def included(backend: Backend, database: str, path: str) -> list[str]:
+    """Return what is included with a dog."""
+    return sorted(backend.ask("GET", f"/databases/{database}/docs?id=dogs/max&include={path}")["Includes"])
 
 
 @pytest.fixture
 def asked(backend: Backend, database: str) -> Asked:
     """The database."""
-    return Asked(backend, database)
+    return Asked(backend, database, {"Dogs": DOGS, "Cats": CATS, "Homes": {"homes/1": {"name": "Home"}}})
 
 
 @pytest.mark.parametrize(
@@ -169,8 +147,9 @@ def test_documents_within_rows_have_no_version(asked: Asked) -> None:
         ("[0]", []),
     ],
 )
-def test_brackets_in_paths_of_includes(asked: Asked, path: str, keys: list[str]) -> None:
-    assert asked.included(path) == keys
+@pytest.mark.usefixtures("asked")
+def test_brackets_in_paths_of_includes(backend: Backend, database: str, path: str, keys: list[str]) -> None:
+    assert included(backend, database, path) == keys
 
 
 def test_brackets_in_names(asked: Asked) -> None:

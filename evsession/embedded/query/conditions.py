@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from evsession.embedded.failures import RavenFailure
 from evsession.embedded.query.functions import check_pattern
+from evsession.embedded.query.searching import ends_with, searched, starts_with
 from evsession.embedded.query.sources import FieldPlan, Source
 from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined, negated
-from evsession.embedded.query.terms import MAX_INTEGER, fold, numbers_of, stored, text_of, ticks_of, words
+from evsession.embedded.query.terms import MAX_INTEGER, fold, literal, numbers_of, stored, text_of, ticks_of, words
 from evsession.embedded.query.values import Values, kind_of, named
 from evsession.embedded.rql import tree
-from evsession.embedded.storage.documents import successor
 from evsession.wire.json import JSON, encode
 
 __all__ = ["Conditions", "FieldNames", "is_id"]
@@ -60,7 +60,9 @@ class FieldNames:
         if not isinstance(operand, tree.Field):
             raise self._values.fail("Expected a field name")
         alias = self._values.query.alias
-        if alias is None or operand.is_quoted:
+        if operand.is_quoted:
+            return literal(operand.path)
+        if alias is None:
             return operand.path
         first, dot, rest = operand.path.partition(".")
         if dot and first != alias:
@@ -267,7 +269,7 @@ class Conditions:
     def _affix(self, method: tree.Method, *, is_negated: bool) -> Piece:
         """Compile ``startsWith`` or ``endsWith``. Negated, it asks for a text that is different (seen on 7.1)."""
         text, field = self._text_argument(method), self._argument(method)
-        compile_affix = _prefix if method.name == "startswith" else _suffix
+        compile_affix = starts_with if method.name == "startswith" else ends_with
         if is_id(field):
             piece = compile_affix(self._key().text, fold(text))
             return negated(piece) if is_negated else piece
@@ -297,9 +299,7 @@ class Conditions:
         plan = self._field(field, "words")
         if not text.strip():
             return self._has(plan, Piece("x.t = ?", ("",)))
-        parts = [[self._has(plan, condition) for condition in _searched(part)] for part in text.split()]
-        pieces = [joined(conditions, "AND") for conditions in parts if conditions]
-        return joined(pieces or [FALSE], word.upper())
+        return joined(searched(text, plan, self._has) or [FALSE], word.upper())
 
     def _exactly(self, method: tree.Method) -> Piece:
         condition = self._argument(method)
@@ -365,31 +365,3 @@ def _listed(plan: FieldPlan, values: list[JSON]) -> Piece:
     if texts:
         pieces.append(Piece("x.t IN (SELECT value FROM json_each(?))", (encode(texts).decode(),)))
     return joined(pieces or [FALSE], "OR")
-
-
-def _prefix(column: str, prefix: str) -> Piece:
-    if not prefix:
-        return Piece(f"{column} = ?", ("",))
-    end = successor(prefix)
-    if end is None:
-        return Piece(f"{column} >= ?", (prefix,))
-    return Piece(f"({column} >= ? AND {column} < ?)", (prefix, end))
-
-
-def _suffix(column: str, suffix: str) -> Piece:
-    return Piece(f"ev_suffix({column}, ?)", (suffix,))
-
-
-def _searched(part: str) -> list[Piece]:
-    """Return what one word of a search asks of a term; stars count at its ends only."""
-    inner = fold(part.strip("*"))
-    if not inner:
-        return [TRUE]
-    starts, ends = part.startswith("*"), part.endswith("*")
-    if starts and ends:
-        return [Piece("ev_infix(x.t, ?)", (inner,))]
-    if starts:
-        return [Piece("ev_suffix(x.t, ?)", (inner,))]
-    if ends:
-        return [_prefix("x.t", inner)]
-    return [Piece("x.t = ?", (word,)) for word in words(part)]

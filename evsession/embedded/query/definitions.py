@@ -17,6 +17,7 @@ import msgspec
 from lark import Lark, LarkError, Token, Tree, UnexpectedInput
 
 from evsession.embedded.failures import RavenFailure, invalid_argument
+from evsession.embedded.query.terms import literal
 from evsession.wire.json import JSON, decode
 
 __all__ = ["Constant", "FieldOf", "Index", "Key", "Map", "Reduction", "one_of", "read_index"]
@@ -250,7 +251,8 @@ def _javascript_value(index: str, node: Node, variable: str) -> Source:
         raise _refused(index, f"'{first}' in a map; values are fields of '{variable}', its key and constants")
     if node.data == "key":
         return Key()
-    return FieldOf(".".join(_text(step.children[0]) for step in _trees(node)))
+    steps = [_text(step.children[0]) for step in _trees(node)]
+    return FieldOf(".".join(steps) if len(steps) > 1 else literal(*steps))
 
 
 def _reduction(index: str, text: str, maps: tuple[Map, ...]) -> Reduction:

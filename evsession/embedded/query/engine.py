@@ -35,7 +35,7 @@ from evsession.embedded.query.kept import KeptFields
 from evsession.embedded.query.naming import ALL_DOCUMENTS, AutoIndex, AutoNames, index_fields, needs_no_index
 from evsession.embedded.query.ordering import order_by
 from evsession.embedded.query.projections import projection
-from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source
+from evsession.embedded.query.sources import Collection, FieldKey, Rows, Source, body_for
 from evsession.embedded.query.values import MAX_COUNT, Values
 from evsession.embedded.rql import parse, tree
 from evsession.embedded.storage import Database, document_json, fold_key
@@ -334,7 +334,8 @@ class QueryEngine:
     def _groups(self, connection: sqlite3.Connection, grouping: Grouping, source: str, *, with_counts: bool = True) -> str:
         collection = self._collection(source)
         where, given = ("", ()) if collection is None else (" WHERE collection = ?", (collection,))
-        bodies = connection.execute(f"SELECT body FROM {self._tables.documents}{where} ORDER BY etag", given)
+        document = body_for([*grouping.keys, *grouping.sums]).text
+        bodies = connection.execute(f"SELECT {document} FROM {self._tables.documents} d{where} ORDER BY etag", given)
         return grouping.rows((body for (body,) in bodies), with_counts=with_counts)
 
     def _page(self, connection: sqlite3.Connection, plan: Plan, total: int, skipped: int) -> Page:

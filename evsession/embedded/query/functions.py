@@ -15,8 +15,8 @@ import msgspec
 import regex
 
 from evsession.embedded.failures import RavenFailure
-from evsession.embedded.query.terms import Term, decode_body, terms_of, values_at
-from evsession.wire.json import JSON, encode
+from evsession.embedded.query.terms import Term, decode_body, terms_of, texts_in_order, values_at
+from evsession.wire.json import JSON, decode, encode
 
 __all__ = ["check_pattern", "prepare"]
 
@@ -34,6 +34,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("ev_key", 4, reader.key, deterministic=True)
     connection.create_function("ev_has", 2, reader.has, deterministic=True)
     connection.create_function("ev_empty", 2, reader.empty, deterministic=True)
+    connection.create_function("ev_phrase", 3, reader.phrase, deterministic=True)
     connection.create_function("ev_regex", 2, _matches, deterministic=True)
     connection.create_function("ev_suffix", 2, _ends_with, deterministic=True)
     connection.create_function("ev_infix", 2, _contains, deterministic=True)
@@ -86,6 +87,13 @@ class _Reader:
         """Return whether the field has values, but only empty lists."""
         has_terms = bool(self._terms(body, path, "fold"))
         return path is not None and not has_terms and self._body is not None and bool(values_at(self._document, path))
+
+    def phrase(self, body: str, path: str | None, phrase: str) -> bool:
+        """Return whether the field has these words, a list of JSON, one after the other."""
+        if path is None or not self._terms(body, path, "words"):
+            return False
+        wanted, found = decode(phrase.encode()), texts_in_order(self._document, path)
+        return any(found[at : at + len(wanted)] == wanted for at in range(len(found) - len(wanted) + 1))
 
 
 def _natural(text: str) -> str:

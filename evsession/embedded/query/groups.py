@@ -3,6 +3,9 @@
 All documents are read for each query. Groups come in the order in which their first documents were written; on RavenDB in no
 order that anybody could know. Sums are of all numbers: RavenDB leaves out fractions if the first is whole, else whole numbers. It
 also writes times in rows in a form of its own.
+
+A condition may ask for keys, and for what is selected: ``where count() > 1`` needs a ``select`` with ``count()`` (seen on 7.1).
+Of several fields ``key()`` is an object, which can only be selected. Grouping by all metadata at once is refused.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import product
 
+from evsession.embedded.failures import unsupported
 from evsession.embedded.query.conditions import FieldNames
+from evsession.embedded.query.sources import METADATA
 from evsession.embedded.query.terms import decode_body, values_at
 from evsession.embedded.query.values import Values
 from evsession.embedded.rql import tree
@@ -38,8 +43,17 @@ class Grouping:
         self.sums: dict[str, None] = {}
         self.counts = False
         self._aliases = {item.alias: item.operand for item in query.items if item.alias and item.operand is not None}
-        for method in _methods(query):
-            self(method)
+        for item in query.items:
+            if isinstance(item.operand, tree.Method):
+                self(item.operand)
+        self._selected = {*self.keys, *self.sums, *([COUNT] if self.counts else [])}
+        for method in _aggregations(query):
+            if method.name == "key":
+                raise values.method_missing(method)
+            self._see_selected(self(method))
+        for key in query.order:
+            if isinstance(key.operand, tree.Method) and key.operand.name in ("count", "sum"):
+                self(key.operand)
 
     def _key(self, operand: tree.Operand) -> str:
         field: tree.Expression = operand
@@ -47,7 +61,10 @@ class Grouping:
             (field,) = operand.arguments
         if not isinstance(field, tree.Field):
             raise self._values.fail("Group by takes fields")
-        return self._path(field)
+        path = self._path(field)
+        if path == METADATA:
+            raise unsupported("group by @metadata; it groups by what is in them")
+        return path
 
     def _path(self, field: tree.Field) -> str:
         alias = self._values.query.alias
@@ -62,12 +79,19 @@ class Grouping:
         if isinstance(operand, tree.Method):
             return self._aggregation(operand)
         assert isinstance(operand, tree.Field)
-        if (meant := self._aliases.get(operand.path)) is not None and meant != operand:
+        meant = self._aliases.get(operand.path, operand)
+        if meant != operand and not self.is_whole_key(meant):
             return self(meant)
-        path = self._path(operand)
-        if path in self.keys or path in self.sums or path == COUNT:
-            return path
-        raise self._values.fail(f"Field '{path}' is neither an aggregation operation nor part of the group by key")
+        return self._see_selected(self._path(operand))
+
+    def is_whole_key(self, operand: tree.Expression) -> bool:
+        """Return whether it is ``key()`` of several fields."""
+        return isinstance(operand, tree.Method) and operand.name == "key" and len(self.keys) > 1
+
+    def _see_selected(self, name: str) -> str:
+        if name in self._selected:
+            return name
+        raise self._values.fail(f"Field '{name}' is neither an aggregation operation nor part of the group by key")
 
     def _aggregation(self, method: tree.Method) -> str:
         if method.name == "count":
@@ -129,19 +153,13 @@ class GroupNames(FieldNames):
         super().__init__(values)
         self._grouping = grouping
 
+    def parts_of(self, operand: tree.Expression) -> list[str]:
+        """Return the fields that are one value in the answer, or nothing if it is a single field."""
+        return self._grouping.keys if self._grouping.is_whole_key(operand) else []
+
     def __call__(self, operand: tree.Expression) -> str:
         """Return the name of the field of a group's row."""
         return self._grouping(operand)
-
-
-def _methods(query: tree.Query) -> Iterator[tree.Method]:
-    yield from _aggregations(query)
-    for item in query.items:
-        if isinstance(item.operand, tree.Method):
-            yield item.operand
-    for key in query.order:
-        if isinstance(key.operand, tree.Method) and key.operand.name in ("count", "sum", "key"):
-            yield key.operand
 
 
 def _aggregations(query: tree.Query) -> Iterator[tree.Method]:
@@ -154,6 +172,8 @@ def _aggregations(query: tree.Query) -> Iterator[tree.Method]:
                 pending += parts
             case tree.Not(part):
                 pending.append(part)
+            case tree.Method("boost" | "exact", arguments):
+                pending += arguments
             case tree.Compare(_, tree.Method() as field, _) | tree.Between(tree.Method() as field, _, _):
                 yield field
             case tree.Member(tree.Method() as field, _, _):

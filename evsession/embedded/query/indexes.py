@@ -9,9 +9,9 @@ from typing import Any
 from evsession.embedded.failures import invalid_argument
 from evsession.embedded.query.definitions import Constant, FieldOf, Index, Map, Reduction, Source
 from evsession.embedded.query.groups import sum_up
-from evsession.embedded.query.sources import BODY, FieldKey, FieldPlan, Rows, terms_table
+from evsession.embedded.query.sources import BODY, FieldKey, FieldPlan, Rows, body_for, is_metadata, terms_table
 from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined
-from evsession.embedded.query.terms import decode_body, values_at
+from evsession.embedded.query.terms import decode_body, plain, values_at
 from evsession.embedded.storage import Tables, fold_key
 from evsession.wire.json import JSON, encode
 
@@ -55,6 +55,7 @@ class MappedDocuments:
         Raises:
             RavenFailure: the index does not have it.
         """
+        name = plain(name)
         if name not in self._index.fields:
             raise not_indexed(name, self._index.name, self._text)
         analyzer = self._index.analyzer(name)
@@ -66,7 +67,7 @@ class MappedDocuments:
         source = one.fields[name]
         body, path = _place(source)
         number = None
-        if isinstance(source, FieldOf):
+        if isinstance(source, FieldOf) and not is_metadata(source.path):
             key = FieldKey(collection or "", source.path, analyzer)
             number = self._kept.get(key)
             if number is None:
@@ -95,7 +96,7 @@ def _case(whens: list[Piece]) -> Piece:
 def _place(source: Source) -> tuple[Piece, str]:
     """Return what holds a field, as SQL, and the path in it."""
     if isinstance(source, FieldOf):
-        return BODY, source.path
+        return body_for([source.path]), source.path
     if isinstance(source, Constant):
         return Piece("?", (encode({_VALUE: source.value}).decode(),)), _VALUE
     return Piece("json_object('v', d.id)"), _VALUE
@@ -121,6 +122,7 @@ class ReducedRows(Rows):
         Raises:
             RavenFailure: the index does not have it.
         """
+        name = plain(name)
         if name not in self._index.fields:
             raise not_indexed(name, self._index.name, self._text)
         return super().field(name, self._index.analyzer(name))
@@ -139,7 +141,8 @@ def reduce_rows(connection: sqlite3.Connection, tables: Tables, index: Index, co
     for one in index.maps:
         name = _stored(one, collections)
         where, values = ("", ()) if name is None else (" WHERE collection = ?", (name,))
-        for key, body in connection.execute(f"SELECT id, body FROM {tables.documents}{where} ORDER BY etag", values):
+        document = body_for(source.path for source in one.fields.values() if isinstance(source, FieldOf)).text
+        for key, body in connection.execute(f"SELECT id, {document} FROM {tables.documents} d{where} ORDER BY etag", values):
             _add(groups, index.reduction, _mapped(one, key, decode_body(body)))
     return encode(list(groups.values())).decode()
 

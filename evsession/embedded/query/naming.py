@@ -92,6 +92,8 @@ def fields_of(expression: tree.Expression | None, alias: str | None) -> set[str]
             return fields_of(part, alias)
         case tree.Compare(_, field, _) | tree.Between(field, _, _) | tree.Member(field, _, _):
             return fields_of(field, alias)
+        case tree.Method("exact", (tree.Method("search") as search,)):
+            return fields_of(search, alias)
         case tree.Method(name, arguments) if name in ("exact", "search") and arguments:
             return {f"{name.capitalize()}({field})" for field in fields_of(arguments[0], alias)}
         case tree.Method(_, arguments) if arguments:

@@ -5,8 +5,8 @@ are equal keep the order in which they were written, turned around by a single d
 single key the missing come before the nulls, and descending the largest of several values counts. An empty list is beyond all
 other texts as a single key, and before them as one of several.
 
-Different here: sorting without ``where`` loses nothing (7.1 leaves out rows without a number), texts that look like times are
-sorted as texts.
+Different here: sorting without ``where`` loses nothing (7.1 leaves out rows without a number, and those whose lists are empty),
+texts that look like times are sorted as texts, and ``as alphaNumeric`` sorts rows without a value, too, where 7.1 breaks down.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _column(source: Source, values: Values, names: FieldNames, key: tree.SortKey
             return []
         if operand.name == "random":
             return [_random(values, operand)]
-        if operand.name not in ("count", "sum", "key"):
+        if operand.name not in ("count", "sum"):
             raise values.fail(f"Invalid ORDER BY method call {operand.written}")
     plan = source.field(names(operand), "fold")
     simple = alone and values.query.where is None

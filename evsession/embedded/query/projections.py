@@ -12,9 +12,11 @@ from typing import TypeAlias
 
 from evsession.embedded.failures import RavenFailure, unsupported
 from evsession.embedded.query.conditions import FieldNames, is_id
+from evsession.embedded.query.groups import GroupNames
 from evsession.embedded.query.loads import Loads
 from evsession.embedded.query.paths import NULL, fields_of_object, follow
 from evsession.embedded.query.shapes import shape_of
+from evsession.embedded.query.sources import METADATA
 from evsession.embedded.query.terms import parse_path
 from evsession.embedded.query.values import KNOWN_ELSEWHERE, Values
 from evsession.embedded.rql import invalid_query, tree
@@ -104,6 +106,8 @@ def _column(values: Values, names: FieldNames, item: tree.Item, loads: Loads) ->
             raise values.method_missing(operand)
         if not values.query.group:
             raise values.fail(_misplaced(operand))
+        if isinstance(names, GroupNames) and (parts := names.parts_of(operand)):
+            return item.alias or "Key", lambda row: _some(row, parts)
         return item.alias or ("Count" if operand.name == "count" else names(operand)), _member(names(operand), is_row=True)
     if operand is None:
         raise values.fail("Cannot select * and fields at once")
@@ -114,7 +118,7 @@ def _column(values: Values, names: FieldNames, item: tree.Item, loads: Loads) ->
         if loads.names and operand.path == values.query.alias:
             return item.alias or first, _whole
         path = names(operand)
-        if path == "@metadata":
+        if path == METADATA:
             return item.alias or path, lambda row: Raw(row[2])
         return item.alias or path, _member(path, is_row=bool(values.query.group))
     value = values.get(operand)
@@ -137,7 +141,20 @@ def _member(path: str, *, is_row: bool) -> _Column:
     """Return a column; the fields of a made row have the names that they have, with dots and all."""
     if is_row:
         return lambda row: fields_of_object(row[1]).get(path)
+    if path.startswith(f"{METADATA}."):
+        inner = path.removeprefix(f"{METADATA}.")
+        return lambda row: follow(_metadata(row), inner)
     return lambda row: follow(row[1], path)
+
+
+def _some(row: Row, names: list[str]) -> Raw:
+    fields = fields_of_object(row[1])
+    return Raw(encode({name: fields[name] for name in names}))
+
+
+def _metadata(row: Row) -> bytes:
+    """Return a document's metadata as they are read through a path: with the time of the last write (seen on 7.1)."""
+    return encode({**fields_of_object(row[2]), "@last-modified": row[4]})
 
 
 def _whole(row: Row) -> Raw:

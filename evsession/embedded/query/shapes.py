@@ -14,6 +14,7 @@ from typing import TypeAlias
 from lark import Lark, LarkError, Token, Tree
 
 from evsession.embedded.query.paths import NULL, fields_of_object
+from evsession.embedded.query.sources import METADATA
 from evsession.wire.json import Raw, encode
 
 __all__ = ["Shape", "shape_of"]
@@ -63,7 +64,7 @@ def _value(node: Node, alias: str | None, others: frozenset[str]) -> Shape:
     if node.data == "key":
         return lambda body, key, bodies: Raw(encode(key))
     steps = [_text(step.children[0]) for step in trees]
-    if not steps or "length" in steps:
+    if not steps or "length" in steps or steps[0] == METADATA:
         raise _TooHard
     if root != alias:
         return lambda body, key, bodies: _follow(bodies[root], steps)

@@ -2,19 +2,50 @@
 
 A field that is not kept is read out of each document by ``ev_terms``, so a query never needs an index; it is only faster with
 one. Names and paths are values of SQL, always.
+
+The metadata of a document are under ``@metadata`` as they are stored, with the time of the last write, but without the key and
+the change vector (seen on 7.1). What is looked for in them is never kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from evsession.embedded.query.sql import TRUE, Piece
+from evsession.embedded.query.terms import literal
 from evsession.embedded.storage import Tables
 
-__all__ = ["BODY", "Collection", "FieldKey", "FieldPlan", "Rows", "Source", "terms_table"]
+__all__ = [
+    "BODY",
+    "METADATA",
+    "Collection",
+    "FieldKey",
+    "FieldPlan",
+    "Rows",
+    "Source",
+    "body_for",
+    "is_metadata",
+    "terms_table",
+]
 
 BODY = Piece("d.body")
+METADATA = "@metadata"
+_WITH_METADATA = Piece(
+    "substr(d.body, 1, length(d.body) - 1) || CASE d.body WHEN '{}' THEN '' ELSE ',' END || '\"@metadata\":'"
+    " || substr(d.metadata, 1, length(d.metadata) - 1) || CASE d.metadata WHEN '{}' THEN '' ELSE ',' END"
+    " || '\"@last-modified\":\"' || d.modified || '\"}}'"
+)
+
+
+def is_metadata(path: str) -> bool:
+    """Return whether a path leads into the metadata."""
+    return path == METADATA or path.startswith(f"{METADATA}.")
+
+
+def body_for(paths: Iterable[str]) -> Piece:
+    """Return documents, as SQL, in which all of the paths can be followed."""
+    return _WITH_METADATA if any(map(is_metadata, paths)) else BODY
 
 
 class FieldKey(NamedTuple):
@@ -90,6 +121,8 @@ class Collection:
 
     def field(self, name: str, analyzer: str) -> FieldPlan:
         """Return where the field is found."""
+        if is_metadata(name):
+            return FieldPlan(body_for([name]), Piece("?", (name,)), analyzer)
         key = FieldKey(self._name, name, analyzer)
         number = self._kept.get(key)
         if number is None:
@@ -112,5 +145,5 @@ class Rows:
         self.table = Piece("(SELECT key AS etag, value AS body FROM json_each(?)) d", (rows,))
 
     def field(self, name: str, analyzer: str) -> FieldPlan:
-        """Return where the field is found."""
-        return FieldPlan(BODY, Piece("?", (name,)), analyzer)
+        """Return where the field is found; a row's fields have the names that they have, with dots and all."""
+        return FieldPlan(BODY, Piece("?", (literal(name),)), analyzer)

@@ -9,9 +9,11 @@ second, all others the text. Seen on 7.1 (Corax), in so many words:
 * Lists are their items, nested ones theirs. An empty list has no term, so it does not exist; null has one, without a text.
 * An object is one term, ``"json_value"``.
 * ``a.b`` goes through lists on its way, ``a[].b`` also takes items that are no objects. A missing field has no term.
+* A name in quotes is one field's, whatever is in it: ``'a.b'`` is not ``a.b``, which finds no field that is called so.
 
 Different here: in a list within a list RavenDB finds the first items only; texts with characters beyond the basic plane are not
-found there by their own value; a field that is an object is sometimes not there at all once a field within it is indexed.
+found there by their own value; a field that is an object is sometimes not there at all once a field within it is indexed; and it
+takes ``'a.b'`` for ``a.b``, or the other way around, once it has an index on that.
 """
 
 from __future__ import annotations
@@ -33,11 +35,14 @@ __all__ = [
     "Term",
     "decode_body",
     "fold",
+    "literal",
     "numbers_of",
     "parse_path",
+    "plain",
     "stored",
     "terms_of",
     "text_of",
+    "texts_in_order",
     "ticks_of",
     "values_at",
     "words",
@@ -100,16 +105,26 @@ class Step(NamedTuple):
     lists: bool
 
 
+def literal(name: str) -> str:
+    """Return the path to the field of this name, in quotes if it would be read as another path."""
+    return f"'{name}'" if "." in name or "[" in name or name.startswith("'") else name
+
+
+def plain(path: str) -> str:
+    """Return the name of which `literal` made the path, or the path."""
+    return path[1:-1] if path[:1] == path[-1:] == "'" else path
+
+
 @lru_cache(maxsize=4096)
 def parse_path(path: str) -> tuple[Step, ...]:
-    """Return the steps of a path like ``owner.name`` or ``vets[].name``."""
+    """Return the steps of a path like ``owner.name`` or ``vets[].name``, or the only one of what `literal` made."""
+    if (name := plain(path)) != path:
+        return (Step(name, False),)
     return tuple(Step(found[1], bool(found[2])) for found in _STEP.finditer(path))
 
 
 def values_at(document: JSON, path: str) -> list[JSON]:
     """Return the values that a path leads to; lists on the way are gone through, the last one is not."""
-    if isinstance(document, dict) and path in document:  # also a name that holds a dot (seen on 7.1)
-        return [document[path]]
     found = [document]
     lists = False
     for name, brackets in parse_path(path):
@@ -151,6 +166,23 @@ def terms_of(document: JSON, path: str, analyzer: Analyzer) -> list[Term]:
     for value in values_at(document, path):
         _add(terms, value, analyzer)
     return list(terms)
+
+
+def texts_in_order(document: JSON, path: str) -> list[str | None]:
+    """Return the texts of the field's terms when its texts are cut into words, in their order and as often as they come."""
+    texts: list[str | None] = []
+    pending = values_at(document, path)[::-1]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value[::-1]
+        elif isinstance(value, str) and ticks_of(value) is None:
+            texts += words(value)
+        else:
+            terms: dict[Term, None] = {}
+            _add(terms, value, "words")
+            texts += [term.text for term in terms]
+    return texts
 
 
 def _add(terms: dict[Term, None], value: JSON, analyzer: Analyzer) -> None:

@@ -76,6 +76,9 @@ class Builder:
             load = tree.Load(self._operand(operand), alias.removesuffix("[]"), alias.endswith("[]"))
             parts["loads"] = (*parts.get("loads", ()), load)
 
+    def _filter(self, node: Node, parts: dict[str, Any]) -> None:
+        raise unsupported("filter in queries; where asks for fields, too")
+
     def _select(self, node: Node, parts: dict[str, Any]) -> None:
         for child in node.children:
             if isinstance(child, Tree):

@@ -12,6 +12,7 @@ from uuid import uuid4
 from evsession.embedded.failures import collection_mismatch, delete_conflict, put_conflict
 from evsession.embedded.storage.database import NODE_TAG, Database
 from evsession.embedded.storage.documents import Row, prefixed_rows, row_by_key
+from evsession.embedded.storage.due import check_due
 from evsession.embedded.storage.keys import check_key, fold_key
 
 __all__ = ["EMPTY_COLLECTION", "Transaction", "Written", "timestamp", "wrapped"]
@@ -82,7 +83,8 @@ class Transaction:
             expected: The change vector that the document must have, ``""`` if it must not exist, None for any.
 
         Raises:
-            RavenFailure: the key is too long, the change vector is another, or the document is in another collection.
+            RavenFailure: the key is too long, the change vector is another, or the document is in another
+                collection, or a time in its metadata is none.
         """
         key = check_key(id)
         found = self.connection.execute(self._find, (key,)).fetchone()
@@ -90,6 +92,7 @@ class Transaction:
             raise put_conflict(id, expected, found[2] if found else None)
         if found and found[1] != collection and fold_key(found[1]) != fold_key(collection):
             raise collection_mismatch(id, found[1], self._known(collection) or collection)
+        check_due(key, metadata, self.now)
         self.etag += 1
         written = Written(id, self._collection(collection), self.database.change_vector(self.etag), self.now)
         values = (self.etag, key, id, written.collection, body, metadata, written.change_vector, self.now)

@@ -276,6 +276,7 @@ class TestStatistics:
         assert name("from Dogs where n between 1 and 2") == "Auto/Dogs/By'a b'AndnAndv"
         assert name("from Dogs where search(v, 'x') order by n") == "Auto/Dogs/BySearch(v)Andn"
         assert name("from Dogs where exact(v = 'x')") == "Auto/Dogs/ByExact(v)"
+        assert name("from Dogs where exact(search(v, 'x'))") == "Auto/Dogs/BySearch(v)Andn"
         assert name("from @all_docs where v = 1") == "Auto/AllDocs/Byv"
         assert name("from Dogs group by v select v, count()") == "Auto/Dogs/ByCountReducedByv"
         assert pack.keys("from index 'Auto/AllDocs/Byv' where n = 1") == ["1"]
@@ -311,9 +312,9 @@ class TestGroups:
             ("from Dogs group by b select key() as k, sum(n) as s", [{"k": "x", "s": 6}, {"k": "y", "s": 9}]),
             ("from Dogs group by b select b, sum(n)", [{"b": "x", "n": 6}, {"b": "y", "n": 9}]),
             ("from Dogs group by b where b = 'X' select count() as c", [{"c": 4}]),
-            ("from Dogs group by b where count() > 3 select b", [{"b": "x"}]),
-            ("from Dogs group by b where sum(n) between 7 and 9 select b", [{"b": "y"}]),
-            ("from Dogs group by b where count() in (3) or not count() < 9 select b", [{"b": "y"}]),
+            ("from Dogs group by b where count() > 3 select b, count()", [{"b": "x", "Count": 4}]),
+            ("from Dogs group by b where sum(n) between 7 and 9 select b, sum(n)", [{"b": "y", "n": 9}]),
+            ("from Dogs group by b where count() in (3) or not count() < 9 select count()", [{"Count": 3}]),
             ("from Dogs group by b order by count() as long select b", [{"b": "y"}, {"b": "x"}]),
             ("from Dogs group by b order by c as long select b, count() as c", [{"b": "y", "c": 3}, {"b": "x", "c": 4}]),
             ("from Dogs group by b order by b desc select b limit 1", [{"b": "y"}]),
@@ -350,6 +351,7 @@ class TestGroups:
                 "from Dogs group by b where n > 3 select b",
                 "Field 'n' is neither an aggregation operation nor part of the group by key",
             ),
+            ("from Dogs group by @metadata select count()", "does not support group by @metadata"),
             ("from Dogs group by b select avg(n)", "Unknown aggregation method in SELECT clause of the group by query: 'avg'"),
             ("from Dogs group by b select sum('x', n)", "Unknown aggregation method"),
             ("from Dogs group by nosuch(b) select b", "Group by takes fields"),

@@ -86,7 +86,9 @@ def test_what_is_no_time(text: str) -> None:
         ("text.Length", [5]),
         ("text.x", []),
         ("nested.n", [3]),
-        ("x.y", [5]),
+        ("x.y", []),
+        ("'x.y'", [5]),
+        ("'a'", [1]),
     ],
 )
 def test_paths(path: str, found: list[Any]) -> None:
