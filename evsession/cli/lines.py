@@ -17,6 +17,9 @@ ALLOWED = frozenset({"@expires", "@refresh", "@archive-at"})
 SERVERS = frozenset({"Last-Modified"})
 """Names without an ``@`` that are the server's all the same."""
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some programs, most of them on Windows, write before a text; it is no part of it."""
+
 HILO = "raven/hilo/"
 """How the keys of documents begin, in lower case, by which the server gives out ranges of numbers."""
 
@@ -93,11 +96,13 @@ def _kind(value: Any) -> str:
 def split_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield each document's text with the number of its first line, counted from 1; empty lines are passed over.
 
-    A document is one line, or what stands from a line ``{`` to a line ``}``, as ``--pretty`` prints it.
+    A document is one line, or what stands from a line ``{`` to a line ``}``, as ``--pretty`` prints it. A mark of the byte order
+    before the first one is left out.
     """
     block: list[bytes] = []
     first = 0
-    for number, text in enumerate(lines, 1):
+    for number, given in enumerate(lines, 1):
+        text = given.removeprefix(BYTE_ORDER_MARK) if number == 1 else given
         bare = text.rstrip(b"\r\n")
         if block or bare == b"{":
             first = first if block else number
@@ -129,6 +134,7 @@ def parse_documents(data: bytes) -> list[Any]:
     Raises:
         ValueError: it is none of these; it names the line, if there are several documents.
     """
+    data = data.removeprefix(BYTE_ORDER_MARK)
     pieces = list(split_lines(data.splitlines(keepends=True)))
     try:
         value = decoded(data) if pieces else []

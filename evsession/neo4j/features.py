@@ -48,6 +48,8 @@ def discovery_flow() -> Flow[Features]:
         ProtocolError: it is no Neo4j.
     """
     response = yield Request("GET", "/", headers=(("Accept", "application/json"),))
+    if response.header(b"raven-server-version") is not None:  # the likeliest mistake; it answers with a redirection
+        raise ProtocolError("the server is a RavenDB, and no Neo4j", status_code=response.status)
     if response.status != 200:
         raise error_from(response)
     about = decode(response.body)

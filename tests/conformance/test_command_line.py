@@ -309,6 +309,21 @@ class TestErrors:
             assert ran.stderr.startswith("Error: cannot connect to http://127.0.0.1:1")
 
 
+def test_cypher_says_that_this_is_no_neo4j(raven_url: str) -> None:
+    ran = evsession_cli("cypher", "RETURN 1", "--url", raven_url)
+    assert (ran.exit_code, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert ran.stderr.startswith("Error: the server is a RavenDB, and no Neo4j")
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_a_document(cli: Cli, tmp_path: Path) -> None:
+    lines = '{"n": 1, "@metadata": {"@id": "dogs/1"}}\n{"n": 2, "@metadata": {"@id": "dogs/2"}}\n'.encode("utf-8-sig")
+    assert cli("save", input=lines).stdout == "dogs/1\ndogs/2\n"
+    file = tmp_path / "marked.jsonl"
+    file.write_bytes(lines.replace(b"dogs/", b"cats/"))
+    assert cli("import", file).stderr.endswith("2 documents imported\n")
+    assert [document["n"] for document in printed(cli("load", "dogs/1", "cats/1", "cats/2"))] == [1, 1, 2]
+
+
 def test_ping(cli: Cli, backend: Backend) -> None:
     ran = cli("ping")
     assert ran.stdout.startswith("RavenDB " if backend.name == "ravendb" else "the embedded server of evsession ")

@@ -53,6 +53,7 @@ class TestParsing:
     )
     def test_all_forms(self, text: str, documents: list[Any]) -> None:
         assert parse_documents(text.encode()) == documents
+        assert parse_documents(text.encode("utf-8-sig")) == documents
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -78,6 +79,13 @@ class TestParsing:
         text = b'\n{"a": 1}\n  \n{\n  "a": 2\n}\n[]\n{\n'
         found = [(1 + 1, b'{"a": 1}\n'), (4, b'{\n  "a": 2\n}\n'), (7, b"[]\n"), (8, b"{\n")]
         assert list(split_lines(text.splitlines(keepends=True))) == found
+
+    def test_a_mark_of_the_byte_order_is_no_part_of_the_first_line(self) -> None:
+        assert list(split_lines([b"\xef\xbb\xbf{\n", b"}\n"])) == [(1, b"{\n}\n")]
+        assert list(split_lines([b"\xef\xbb\xbf\n", b"{}"])) == [(2, b"{}")]
+        (_, (_, second)) = split_lines([b"{}\n", b"\xef\xbb\xbf{}\n"])
+        with pytest.raises(ValueError, match="not JSON"):
+            decoded(second)
 
 
 class TestIncoming:

@@ -117,7 +117,13 @@ def test_features(version: str, lines: bool, metadata: bool, level: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("response", "error"), [(answer({}, 200), "which Neo4j"), (answer([], 200), "which Neo4j"), (answer("", 503), "503")]
+    ("response", "error"),
+    [
+        (answer({}, 200), "which Neo4j"),
+        (answer([], 200), "which Neo4j"),
+        (answer("", 503), "503"),
+        (evsession.Response(302, ((b"raven-server-version", b"7.1.5"),), b""), "is a RavenDB, and no Neo4j"),
+    ],
 )
 def test_what_is_no_neo4j(response: evsession.Response, error: str) -> None:
     flow = discovery_flow()
