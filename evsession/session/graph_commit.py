@@ -44,15 +44,23 @@ class Whole:
 
     async def wait(self) -> None:
         """Take the steps."""
-        step = self._first
+        try:
+            await self._first.wait()  # the turn: who is cut off before it has come has nothing to undo
+        except BaseException:
+            self._steps.close()
+            raise
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        step: Any
         try:
             while True:
-                await step.wait()
                 try:
                     step = self._steps.send(None)
                 except StopIteration as stop:
                     self.results = stop.value
                     return
+                await step.wait()
         except BaseException as error:
             await self._undo(error)  # noqa: ASYNC102 - what must be shielded there is
             raise
@@ -96,12 +104,13 @@ class GraphBatches:
     def __init__(self, session: Home) -> None:
         self._session = session
         self._unit = session._unit
+        self._transaction: GraphTransaction | None = None
 
     def write(self, batch: Sequence[Item], *, ends: bool) -> Generator[Any, Any, Sequence[Item]]:
         """Send the statements of the batch, and stage it; `end` makes it last."""
         if not batch:
             return []
-        transaction = self._session._work_transaction()
+        transaction = self._transaction = self._session._work_transaction()
         yield Call(lambda: self._send(transaction, batch))
         self._unit.stage(batch)
         return list(batch)
@@ -111,9 +120,12 @@ class GraphBatches:
         return False
 
     def end(self) -> Generator[Any, Any, None]:
-        """Commit the transaction if there is one."""
-        if self._unit.journal is not None:
-            yield Call(partial(self._session._work_transaction()._do, "commit"))
+        """Commit the transaction if there is one; of one that somebody else has ended that is refused."""
+        transaction = self._transaction
+        if transaction is None and self._unit.journal is not None:
+            transaction = self._session._work_transaction()
+        if transaction is not None:
+            yield Call(partial(transaction._do, "commit"))
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
         items: Sequence[Item] = ()

@@ -7,15 +7,32 @@ from typing import TYPE_CHECKING
 
 from evsession.neo4j.flows import Opened
 from evsession.session.conversation import Running
+from evsession.session.gate import Turn
 from evsession.wire.transport import Trail
 
 if TYPE_CHECKING:
     from evsession.session.graph_transaction import GraphTransaction
 
-__all__ = ["PARTS", "Part", "Releasing"]
+__all__ = ["PARTS", "LastTurn", "Part", "Releasing"]
 
 PARTS: ContextVar[GraphTransaction | None] = ContextVar("evsession part", default=None)
 """The transaction in which a part is done."""
+
+
+class LastTurn:
+    """The pause of what ends a transaction until it is its turn: cut off, it ends the transaction nevertheless."""
+
+    def __init__(self, transaction: GraphTransaction, turn: Turn) -> None:
+        self._transaction = transaction
+        self._turn = turn
+
+    async def wait(self) -> None:
+        """Wait; cut off, roll back, whatever runs."""
+        try:
+            await self._turn.wait()
+        except BaseException as error:
+            await self._transaction._abandon(error)  # noqa: ASYNC102 - what must be shielded there is
+            raise
 
 
 class Part:

@@ -18,7 +18,7 @@ from evsession.wire.json import decode
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport
 
-__all__ = ["release", "send_kept", "terminate"]
+__all__ = ["RELEASE_TIME", "release", "send_kept", "terminate"]
 
 RELEASE_TIME = 3.0
 """Seconds that a cancelled task may be held up."""

@@ -6,71 +6,35 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
-from evsession.config import GraphSessionOptions
 from evsession.errors import AuthenticationError, ProtocolError, SessionClosed, SessionError, TransactionError
 from evsession.neo4j.answers import Answer
-from evsession.neo4j.flows import Known, Opened, begin_flow, check_flow, commit_flow, rollback_flow, run_flow
+from evsession.neo4j.flows import Opened, begin_flow, check_flow, commit_flow, rollback_flow, run_flow
 from evsession.neo4j.results import Result
-from evsession.neo4j.statements import GraphDatabase, Opening, Statement
+from evsession.neo4j.statements import Opening, Statement
 from evsession.neo4j.transactions import TransactionConfig
 from evsession.session.callbacks import Callback, shift
 from evsession.session.events import Events
-from evsession.session.gate import Gate, Turn, Turns
+from evsession.session.gate import Turn, Turns
 from evsession.session.graph_guard import Guard
+from evsession.session.graph_home import TransactionHome
 from evsession.session.graph_keep_alive import KeepingAlive
-from evsession.session.graph_mapper import NodePicture
-from evsession.session.graph_parts import PARTS, Part, Releasing
+from evsession.session.graph_parts import PARTS, LastTurn, Part, Releasing
 from evsession.session.graph_phase import Phase, refusal
-from evsession.session.graph_release import release
+from evsession.session.graph_release import RELEASE_TIME, release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
 from evsession.unitofwork.hooks import calling
-from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request, Response
-from evsession.wire.transport import Trail, Transport, WireEvent
+from evsession.wire.transport import Trail, Transport
 
-__all__ = ["GraphTransaction", "TransactionHome"]
+__all__ = ["GraphTransaction"]
 
 T = TypeVar("T")
-
-
-class TransactionHome(Protocol):
-    """The session of a transaction."""
-
-    _database: GraphDatabase
-    _server: Known
-    _gate: Gate
-    _unit: UnitOfWork[NodePicture]
-
-    @property
-    def options(self) -> GraphSessionOptions:
-        """The session's settings."""
-
-    def _running(self) -> tuple[Runtime, Transport]:
-        """Return what runs, or raise SessionClosed."""
-
-    def _store_running(self) -> tuple[Runtime, Transport]:
-        """Return what runs, whether the session is open or not, or raise SessionClosed."""
-
-    def _observe(self, event: WireEvent) -> None:
-        """Tell those that watch."""
-
-    def _opening(self, config: TransactionConfig, access: str) -> Opening:
-        """Return how a transaction begins now."""
-
-    def _next_tag(self) -> str:
-        """Return a mark for a statement."""
-
-    def _saw(self, answer: Answer) -> None:
-        """Take the bookmark of what was committed."""
-
-    def _ended(self, transaction: GraphTransaction) -> None:
-        """Know that it holds nothing any more and another one may begin."""
 
 
 class GraphTransaction:
@@ -100,6 +64,7 @@ class GraphTransaction:
         self._flushes: list[Turn] = []
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
+        self._is_committing = False
         self._tag = ""
         self._cause: BaseException | None = None
         self._left = trio.Event()
@@ -200,7 +165,9 @@ class GraphTransaction:
             if statement is None:
                 return (None,)
             yield from check_flow(self._session._server, statement, self._config)
+            has_begun = self._opened is not None
             answer = yield from self._guarded(self._run_or_begin(statement))
+            yield from self._check_answered("run", has_begun=has_begun)
             return (Result(answer, statement.text, statement.parameters, self._session._database.name),)
         finally:
             turn.release()
@@ -220,7 +187,15 @@ class GraphTransaction:
         """Begin without a statement, in a request of its own, so that what hinders it is known at once."""
         yield from check_flow(self._session._server, None, self._config)
         yield from self._guarded(self._begin_flow())
+        yield from self._check_answered("run", has_begun=False)
         return (self,)
+
+    def _check_answered(self, verb: str, *, has_begun: bool) -> Generator[Pause, Any, None]:
+        """Refuse what was answered when the transaction had been ended by a reset, or by the end of its session."""
+        if self._phase is not Phase.ACTIVE:
+            if not has_begun and self._opened is not None:  # who has ended it did not know it yet
+                yield Releasing(self, self._opened)
+            self._check(verb, self._phase)
 
     def _begin_flow(self) -> Flow[None]:
         self._begun((yield from begin_flow(self._session._database, self._begin_now(), None, "")))
@@ -242,20 +217,28 @@ class GraphTransaction:
         turn = self._line_up()
         try:
             if not self._turns.is_next(turn):
-                yield turn
+                yield turn if is_second else LastTurn(self, turn)
                 if is_second and self._phase is not Phase.ACTIVE:
                     return self._shared()
                 self._check("commit", self._phase)
             if self._opened is not None:
+                self._is_committing = True
                 try:
                     answer = yield from self._guarded(commit_flow(self._session._database, self._opened), commits=True)
                 finally:
+                    self._is_committing = False
                     self._end_failed()
                 self._session._saw(answer)
             self._move(Phase.COMMITTED)
             return ()
         finally:
+            self._take_back(is_second=is_second)
             turn.release()
+
+    def _take_back(self, *, is_second: bool = False) -> None:
+        """Know that it is not asked to end any more, if that was given up before it began."""
+        if self._phase is Phase.ACTIVE and not is_second:
+            self._asked = Phase.ACTIVE
 
     def _shared(self) -> tuple[Any, ...]:
         """Return or raise the outcome of the commit that was under way when another one was asked for."""
@@ -272,12 +255,13 @@ class GraphTransaction:
         turn = self._line_up()
         try:
             if not self._turns.is_next(turn):
-                yield turn
+                yield LastTurn(self, turn)
             if self._phase is Phase.ACTIVE and self._opened is not None:
                 yield from self._guarded(rollback_flow(self._session._database, self._opened))
             self._move(Phase.ROLLED_BACK)
             return ()
         finally:
+            self._take_back()
             turn.release()
 
     def _close(self) -> Steps:
@@ -362,7 +346,9 @@ class GraphTransaction:
     async def _abandon(self, cause: BaseException | None) -> None:
         """Roll back whatever is there, also in a task that is cancelled; a failure of it is nobody's concern."""
         opened, phase = self._opened, self._phase
-        if phase is Phase.ACTIVE:
+        if self._is_committing:
+            await self._hurry("rollback")
+        elif phase is Phase.ACTIVE:
             self._cause = cause
             self._move(Phase.ROLLED_BACK)
             if opened is not None:
@@ -377,6 +363,13 @@ class GraphTransaction:
             return await release(transport, self._session._database, opened, self._tag, trail)
         return False
 
+    async def _hurry(self, name: str) -> None:
+        """End it while its commit is on the way: the answer of that tells what becomes of it."""
+        assert self._opened is not None  # or there was nothing to send
+        with trio.move_on_after(RELEASE_TIME, shield=True):
+            await self._release(self._opened, Trail(name))
+            await self._left.wait()
+
     async def _break(self, cause: BaseException) -> None:
         """End it because what was to be done in it is half done; it stays to be closed."""
         opened, was_active = self._opened, self._phase is Phase.ACTIVE
@@ -386,6 +379,9 @@ class GraphTransaction:
 
     async def _reset(self) -> None:
         """End it whatever runs in it; it stays to be closed."""
+        if self._is_committing:
+            await self._hurry("reset")
+            return
         opened = self._opened
         self._fail(TransactionError("the session was reset"))
         if opened is not None:

@@ -225,3 +225,42 @@ async def test_a_transaction_whose_begin_was_cancelled(graph: evsession.GraphSto
     async with evsession.GraphStore(transport=late) as slow, slow.open_session() as session:
         await cancelled_when(late, session.begin_transaction)
         assert (session.has_transaction(), late.statuses) == (False, [("POST", 202), ("DELETE", 200)])
+
+
+async def test_who_waits_for_a_commit_and_is_cancelled_leaves_it_alone(graph: evsession.GraphStore, label: str) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+    async with graph.open_session() as session:
+        going, done = trio.Event(), trio.Event()
+
+        @session.on("insert.post")
+        async def pause(event: evsession.CommitEvent) -> None:
+            going.set()
+            await done.wait()
+
+        committing = session.add(users(id="1")).commit(lambda *_: None)
+        await going.wait()
+        with trio.move_on_after(0.01):
+            await session.commit()
+        done.set()
+        assert await committing == [f"{label}/1"]
+        assert await session.commit() == []
+        assert await count(session, label) == 1
+
+
+@pytest.mark.parametrize("verb", ["rollback", "close", "commit"])
+async def test_the_end_of_a_transaction_that_is_cancelled_while_it_waits(
+    graph: evsession.GraphStore, label: str, verb: str
+) -> None:
+    text = LOCK.format(label=label)
+    async with graph.open_session() as session, graph.open_session() as other:
+        tx = await session.begin_transaction()
+        await tx.run(text)
+        running = tx.run(f"/* {label} */ {LONG}", lambda *_: None)
+        await wait_running(other, f"/* {label} */")
+        with trio.move_on_after(0.01):
+            await getattr(tx, verb)()
+        await soon(other, text)
+        with pytest.raises(evsession.SessionError):
+            await running
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        assert (await session.run("RETURN 1")).value() == 1

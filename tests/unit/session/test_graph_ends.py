@@ -1,0 +1,162 @@
+"""Ends of transactions that are cut off, or that meet each other: nobody ends what is another's, or tells a false success."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import evsession
+from tests.unit.neo4j.typed import GONE, ROLLED_BACK, committed, opened, rows
+from tests.unit.session.graphs import scripted_graph, sent
+from tests.unit.session.test_graph_work import Dog
+
+Answer = Callable[[evsession.Request], Any]
+
+
+def late(*responses: evsession.Response, when: trio.Event, ends: str, reached: trio.Event) -> Answer:
+    """Answer in order, but a request for a path with this end not before the event."""
+    script = iter(responses)
+
+    async def answer(request: evsession.Request) -> evsession.Response:
+        response = next(script)
+        if request.method == "POST" and request.target.endswith(ends):
+            reached.set()
+            await when.wait()
+        return response
+
+    return answer
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out", "left"])
+@pytest.mark.parametrize("name", ["commit", "flush", "commit_transaction"])
+@pytest.mark.parametrize("ends", ["/tx", "/commit"])
+async def test_who_waits_for_a_commit_and_is_cut_off_leaves_it_alone(
+    ends: str, name: str, how: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    when, reached = trio.Event(), trio.Event()
+    answer = late(opened("t1", 1), committed(), when=when, ends=ends, reached=reached)
+    async with scripted_graph(repeat=answer) as (session, transport):
+        dog = Dog("1")
+        first = session.add(dog).commit(lambda *_: None)
+        await reached.wait()
+        if how == "timed out":
+            session.options.timeout = 1
+        with trio.move_on_after(1 if how == "left" else 9):
+            second = getattr(session, name)()
+            if how == "cancelled":
+                second.cancel()
+            with pytest.raises(evsession.SessionError) as caught:
+                await second
+            assert not caught.value.uncertain
+        when.set()
+        assert await first == ["Dog/1"]
+        assert (session.is_dirty(dog), session.state) == (False, "idle")
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit"]
+
+
+async def test_a_commit_whose_session_is_closed_meanwhile_tells_no_success() -> None:
+    async with scripted_graph(opened("t1", 1), ROLLED_BACK) as (session, transport):
+
+        @session.on("insert.post")
+        async def pause(event: evsession.CommitEvent) -> None:
+            await trio.sleep(0.05)
+
+        committing = session.add(Dog("1")).commit(lambda *_: None)
+        with trio.move_on_after(0.01):
+            await session.aclose()
+        with pytest.raises(evsession.SessionClosed):
+            await committing
+        assert sent(transport) == ["POST /tx", "DELETE /tx/t1"]
+
+
+async def test_a_statement_whose_transaction_is_ended_meanwhile_is_no_success() -> None:
+    when, reached = trio.Event(), trio.Event()
+    answer = late(opened("t1", 1), ROLLED_BACK, when=when, ends="/tx", reached=reached)
+    async with scripted_graph(repeat=answer) as (session, transport):
+        dog = Dog("1")
+        committing = session.add(dog).commit(lambda *_: None)
+        await reached.wait()
+        await session.reset()
+        when.set()
+        with pytest.raises(evsession.TransactionError):
+            await committing
+        assert (session.state, session.is_dirty(dog)) == ("idle", True)
+        assert sent(transport) == ["POST /tx", "DELETE /tx/t1"]  # it was not known before
+
+
+async def test_a_statement_whose_transaction_was_reset_as_it_was_answered() -> None:
+    when, reached = trio.Event(), trio.Event()
+    answer = late(opened("t1"), rows(1, transaction={"id": "t1"}), ROLLED_BACK, when=when, ends="/t1", reached=reached)
+    async with scripted_graph(repeat=answer) as (session, transport):
+        tx = await session.begin_transaction()
+        running = tx.run("RETURN 1", lambda *_: None)
+        await reached.wait()
+        await session.reset()
+        when.set()
+        with pytest.raises(evsession.TransactionError) as caught:
+            await running
+        assert "reset" in str(caught.value.__cause__)
+        await tx.close()
+        assert sent(transport) == ["POST /tx", "POST /tx/t1", "DELETE /tx/t1"]
+
+
+@pytest.mark.parametrize("verb", ["reset", "aclose"])
+async def test_while_a_commit_is_on_the_way_its_answer_counts(verb: str, autojump_clock: trio.testing.MockClock) -> None:
+    when, reached = trio.Event(), trio.Event()
+    answer = late(opened("t1", 1), committed(), GONE, when=when, ends="/commit", reached=reached)
+    async with scripted_graph(repeat=answer) as (session, transport):
+        dog = Dog("1")
+        committing = session.add(dog).commit(lambda *_: None)
+        await reached.wait()
+        async with trio.open_nursery() as nursery:
+
+            async def end() -> None:
+                with trio.move_on_after(0.1):
+                    await getattr(session, verb)()
+
+            nursery.start_soon(end)
+            await trio.sleep(1)
+            assert session.has_transaction()
+            when.set()
+        assert await committing == ["Dog/1"]
+        assert not session.is_dirty(dog)
+        assert session.state == ("idle" if verb == "reset" else "closed")
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit", "DELETE /tx/t1"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out", "left", "at once"])
+@pytest.mark.parametrize("verb", ["rollback", "close", "commit"])
+async def test_the_end_of_a_transaction_that_is_cut_off_while_it_waits(
+    verb: str, how: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    when, reached = trio.Event(), trio.Event()
+    answer = late(opened("t1"), opened("t1", 1), ROLLED_BACK, rows(5), when=when, ends="/t1", reached=reached)
+    async with scripted_graph(repeat=answer) as (session, transport):
+        tx = await session.begin_transaction()
+        running = tx.run("RETURN 1", lambda *_: None)
+        await reached.wait()
+        tx.options.timeout = 1 if how == "timed out" else None
+        with trio.move_on_after(1 if how == "left" else 9):
+            ending = getattr(tx, verb)(lambda *_: None) if how in ("cancelled", "at once") else getattr(tx, verb)()
+            if how == "cancelled":
+                await trio.sleep(0.1)
+            if how != "left" and how != "timed out":
+                ending.cancel()
+            with pytest.raises(evsession.SessionError):
+                await ending
+        tx.options.timeout = None
+        assert tx.is_open == (how == "at once")  # nothing was begun
+        when.set()
+        if how == "at once":
+            await running
+            await tx.rollback()
+        else:
+            with pytest.raises(evsession.TransactionError):
+                await running
+        assert sent(transport) == ["POST /tx", "POST /tx/t1", "DELETE /tx/t1"]
+        assert (tx.is_open, session.has_transaction()) == (False, False)
+        assert (await session.run("RETURN 5")).value() == 5
