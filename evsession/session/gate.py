@@ -120,7 +120,7 @@ class Turn:
     async def wait(self) -> None:
         """Wait until every writer that was called before has ended."""
         if self._turns.first() is not self:
-            self._event = self._event or trio.Event()
+            self._event = trio.Event()
             await self._event.wait()
 
     async def wait_left(self) -> None:

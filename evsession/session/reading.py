@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from evsession.errors import ConfigurationError, SessionError
+from evsession.errors import ConfigurationError, SessionError, TransientError
 from evsession.raven.codec import encode_entity, key_of
 from evsession.raven.documents import Loaded, exists_flow, load_flow, load_many_flow
 from evsession.raven.includes import referred_keys
@@ -81,8 +81,9 @@ class Reader:
             # An answer that a write of this session has overtaken cannot tell what a reference stands for.
             known = yield from self._renew(known, force=force)
             if not known:
-                break
-        return ()
+                return ()
+        key = known[0].key
+        raise TransientError(f"each answer about {key!r} was older than what this session has written to it", key=key)
 
     def _renew(self, known: Sequence[Known], *, force: bool) -> Flow[list[Known]]:
         """Ask once; return the references that must be asked for again."""

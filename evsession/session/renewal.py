@@ -46,9 +46,8 @@ class Renewal:
             version: The entity's version when the server was asked; if it is another one by now, the row may be the older one.
         """
         is_old = known.version != version and not is_later(metadata.get(CHANGE_VECTOR), known.version)
-        if is_old or known.is_reference or known.unsure is not None or self._unit.is_pending(known):
-            return
-        if self._unit.is_being_written(known):
+        is_busy = self._unit.is_being_written(known) or self._unit.is_pending(known)
+        if is_old or is_busy or known.is_reference or known.unsure is not None:
             return
         known.snapshot = refill(known.entity, row)
         _take_facts(known, metadata)
@@ -130,8 +129,7 @@ class Renewal:
     def _take_rest(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
         """Take over what was not edited since the server was asked; an entity that cannot be stored stays as it is."""
         mapper, entity = self._unit.mapper, known.entity
-        if known.snapshot is None:
-            return
+        assert known.snapshot is not None  # what is new is not asked for
         try:
             edited = diff(mapper.fields(known.snapshot.known), mapper.fields(mapper.content(known)))
         except InvalidDocument:

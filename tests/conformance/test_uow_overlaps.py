@@ -8,8 +8,14 @@ import pytest
 
 import evsession
 from evsession import Change
-from tests.conformance.kennel import Told
+from tests.conformance.kennel import Told, put
 from tests.conformance.shelf import ANNA, PETER, Log, Relay, User, edit, names_of, row
+
+
+@evsession.document(collection="Plains")
+class Plain:
+    name: str
+
 
 pytestmark = pytest.mark.usefixtures("users")
 
@@ -40,6 +46,23 @@ class TestRefreshes:
         assert (stored.logins, stored.theirs) == (5, 1)
         assert stored.name == ("Peter" if way == "increment" else "Petra")
         assert stored.get("version", 0) == (0 if way == "set" else 2)
+
+    @pytest.mark.parametrize("cls", [None, Plain])
+    async def test_keep_what_is_taken_out_meanwhile(
+        self, relayed: evsession.Session, relay: Relay, store: evsession.Store, cls: Any
+    ) -> None:
+        await put(store, {"plains/1": {"name": "a", "old": 1, "kept": 1}})
+        one: Any = await relayed.load("plains/1", type=cls or evsession.Document)
+        await edit(store, "plains/1", kept=2)
+        with relay.hold(only_first=True):
+            refresh = relayed.refresh(one)
+            await relay.wait_held()
+            del one.old
+            one.name = "b"
+        await refresh
+        assert (one.name, one.kept, hasattr(one, "old")) == ("b", 2, False)
+        assert await relayed.commit() == ["plains/1"]
+        assert await row(store, "plains/1") == {"name": "b", "kept": 2}
 
     async def test_keep_what_cannot_be_stored(self, relayed: evsession.Session, relay: Relay) -> None:
         peter = await relayed.load(PETER)
@@ -149,8 +172,47 @@ class TestReferences:
         assert await session.commit() == [ANNA]
         assert (await row(store, ANNA)).name == "Anne"
 
+    async def test_that_a_late_answer_does_not_fill(self, relayed: evsession.Session, relay: Relay) -> None:
+        anna: Any = relayed.get_reference(User, ANNA)
+        with relay.hold(only_first=True):
+            query = relayed.query(User, {"name": "Anna"})
+            await relay.wait_held()
+            relayed.increment(anna, "logins", 2)
+            await relayed.commit()
+        (users, _) = await query
+        assert users == [anna]
+        with pytest.raises(evsession.NotLoaded):
+            assert anna.logins
+        await relayed.hydrate(anna)
+        assert (anna.logins, relayed.changes()) == (7, [])
+
+    async def test_that_are_filled_while_they_are_removed(self, relayed: evsession.Session, relay: Relay) -> None:
+        anna: Any = relayed.get_reference(User, ANNA)
+        with relay.hold(only_first=True):
+            commit = relayed.remove(anna).commit()
+            await relay.wait_held()
+            await relayed.query(User)
+        assert (await commit).removed == [ANNA]
+        assert ANNA not in relayed.identity_map
+
 
 class TestOrder:
+    async def test_several_come_after_one_save(self, relayed: evsession.Session, relay: Relay, store: evsession.Store) -> None:
+        peter, anna = await relayed.load([PETER, ANNA])
+        peter.name = "Petra"
+        log, told = Log("x"), Told()
+        with relay.hold(only_first=True):
+            save = relayed.save()
+            await relay.wait_held()
+            refresh, deletion = relayed.refresh(peter), relayed.delete(anna)
+            relayed.add(log).delete(log, told)
+        assert await save == [PETER]
+        await refresh
+        await deletion
+        assert told.calls == [(None,)]
+        assert relayed.changes() == []
+        assert await names_of(store, User) == ["Ben", "Petra"]
+
     async def test_a_deletion_comes_after_the_save_before_it(self, session: evsession.Session, store: evsession.Store) -> None:
         for number in range(5):
             peter = await session.load(PETER)

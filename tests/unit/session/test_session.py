@@ -874,3 +874,16 @@ async def test_sessions_have_their_own_conventions_and_options(scripted: Scripte
         session.conventions.id_separator = "-"
         with pytest.raises(ConfigurationError, match="unknown option 'max_connections'"):
             session.options.max_connections = 5
+
+
+async def test_a_reference_that_each_answer_is_too_old_for(scripted: Scripted) -> None:
+    old = loaded(row("dogs/a", "A:1-x", n=1))
+    async with scripted(patched("A:9-x", n=2), old, old, old, loaded(row("dogs/a", "A:9-x", n=2))) as (session, transport):
+        a = session.get_reference(Dog, "a")
+        await session.patch("dogs/a", PATCH)
+        with pytest.raises(evsession.TransientError, match="older than what this session has written") as caught:
+            await session.hydrate(a)
+        assert (caught.value.key, caught.value.is_retryable()) == ("dogs/a", True)
+        assert len(transport.requests) == 4
+        await session.hydrate(a)
+        assert a.n == 2
