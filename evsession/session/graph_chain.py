@@ -33,6 +33,7 @@ class Chain(GraphWork):
         self._managed: GraphTransaction | None = None
         self._mark = uuid4().hex
         self._count = 0
+        self._enders, self._is_ending = 0, False
 
     def last_bookmark(self) -> Bookmark | None:
         """Return what this session has seen: of its last commit or successful `run`, before those what it was opened with.

@@ -226,7 +226,7 @@ class GraphSession(Chain):
         self._refuse_in_hook("begin_transaction", None)
         self._check_free("begin_transaction", "You cannot begin a transaction")
         turn, pause = self._turns.take(), self._ending()
-        self._coming = transaction
+        self._coming, self._is_ending = transaction, False
         has_begun = False
         try:
             if pause is not None:
@@ -234,7 +234,7 @@ class GraphSession(Chain):
             if not self._turns.is_next(turn):
                 yield turn
             # Only now: a commit that was called before must not write into it.
-            self._current, self._coming, self._unit.journal = transaction, None, {}
+            self._become_current(transaction)
             yield from transaction._begin()
             has_begun = True
             return (transaction,)

@@ -309,6 +309,11 @@ class GraphTransaction:
                 self._lose(error)
             raise
 
+    def _check_over(self) -> None:
+        """Refuse what was to be flushed into it if it has ended meanwhile, or never begun."""
+        if self._phase is not Phase.TERMINATED:
+            self._check("run", self._phase)
+
     def _fail(self, cause: BaseException) -> None:
         """Know that the transaction is lost."""
         if self._phase is Phase.ACTIVE:

@@ -20,13 +20,13 @@ from evsession.session.calls import Call
 from evsession.session.graph_commit import GraphBatches, Whole
 from evsession.session.graph_mapper import KnownNode, NodeMapper, NodePicture, need_info
 from evsession.session.graph_nodes import KnownNodes
+from evsession.session.graph_openings import GraphOpenings
 from evsession.session.graph_phase import Phase
 from evsession.session.graph_reading import NodeReader
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
-from evsession.session.working import Working
 from evsession.unitofwork.hooks import calling
 from evsession.unitofwork.unit import UnitOfWork
 
@@ -38,13 +38,11 @@ ENDS = ("commit.post", "rollback.post")
 """The hooks that are called when the transaction has ended."""
 
 
-class GraphWork(Working[NodePicture]):
+class GraphWork(GraphOpenings):
     """The unit of work of a graph session."""
 
     capabilities = Capabilities(interactive_transactions=True, reads_own_writes=True)
 
-    _coming: GraphTransaction | None
-    _current: GraphTransaction | None
     _database: GraphDatabase
     _mark: str
 
@@ -57,10 +55,6 @@ class GraphWork(Working[NodePicture]):
         self._start_working()
 
     @abstractmethod
-    def _new_work_transaction(self) -> GraphTransaction:
-        """Return a transaction that begins with its first statement."""
-
-    @abstractmethod
     def _run_alone(self, decide: Callable[[], Statement | None]) -> Steps:
         """Run the statement that is decided on when its turn comes, if there is one, in a transaction of its own."""
 
@@ -70,7 +64,7 @@ class GraphWork(Working[NodePicture]):
 
     def _here(self) -> GraphTransaction | None:
         """Return the transaction in which statements of the session run: one of the unit of work, or of the hook that asks."""
-        transaction = self._current
+        transaction = self._latest()
         if transaction is not None and transaction._is_assigned and transaction.is_open and not transaction._is_own:
             return transaction
         call = calling(self._unit)
@@ -78,7 +72,7 @@ class GraphWork(Working[NodePicture]):
 
     def _loading(self) -> GraphTransaction | None:
         """Return the transaction in which the session loads: any that is open."""
-        transaction = self._current
+        transaction = self._latest()
         is_open = transaction is not None and transaction.is_open and not transaction._is_own
         return transaction if is_open else self._here()
 
@@ -98,49 +92,21 @@ class GraphWork(Working[NodePicture]):
     def _backend(self) -> GraphBatches:
         return GraphBatches(self)
 
-    def _work_transaction(self) -> GraphTransaction:
-        if self._unit.journal is None or self._current is None:
-            self._open_work(_is_own=True)
-        assert self._current is not None
-        return self._current
-
-    def _open_work(self, *, _is_own: bool) -> None:
-        self._unit.journal = {}
-        self._current = self._new_work_transaction()
-        self._current._is_assigned = True
-        self._current._is_own = _is_own
-
-    def use_transaction(self) -> Any:
-        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
-
-        The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
-        into it, and `run` of the session runs in it and sees that.
-
-        Raises:
-            TransactionError: called in the work of a managed transaction.
-        """
-        self._check_open()
-        self._check_turn("use_transaction")
-        if self._unit.journal is None and self._coming is None:
-            self._open_work(_is_own=False)
-        return self._coming or self._current
-
-    @property
-    def assigned_transaction(self) -> Any:
-        """The open transaction, or None."""
-        return None if self._unit.journal is None else self._current
-
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
+        transaction = self._coming or self._current if flush and not self._is_ending else None
+        if transaction is not None and (not transaction.is_open or transaction._is_own):
+            transaction = None
         whole = Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
-        transaction = self._coming or self._current if flush else None
         try:
-            if transaction is None or not transaction.is_open or transaction._is_own:
-                yield whole
-            else:
-                with transaction._flushing() as turn:
-                    yield turn
+            with self._counting(ends=transaction is None):
+                if transaction is None:
                     yield whole
-            return whole.results
+                else:
+                    with transaction._flushing() as turn:
+                        yield turn
+                        transaction._check_over()
+                        yield whole
+                return whole.results
         finally:
             whole.close()
 

@@ -179,6 +179,7 @@ async def _in_transaction(existing: Any, work: Work, store: Any, marked: Marked)
     # What another call has begun meanwhile is not shared: it would end with that call.
     while (holder := session._transacting) is not None and holder.is_active and not holder.is_around():
         await holder.wait()
+    await session._free()
     if session.assigned_transaction is not None:
         return await _value(work, session.assigned_transaction)
     return await _transact(session, work, marked, is_alone=False)

@@ -48,6 +48,9 @@ class Transacting(Waiting, ABC):
         assert self._transaction is not None
         return self._transaction
 
+    async def _free(self) -> None:
+        """Wait until what was called before, and ends a transaction that a later call must not share, has ended."""
+
     async def _begin(self) -> Any:
         """Open a transaction for a helper."""
         return self.use_transaction()

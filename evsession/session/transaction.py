@@ -42,6 +42,12 @@ class Transactional(Protocol):
     def use_transaction(self) -> Transaction:
         """Open a transaction."""
 
+    def _refuse_in_hook(self, name: str, callback: Callback | None) -> None:
+        """Raise TransactionError if a hook calls."""
+
+    async def _free(self) -> None:
+        """Wait until what was called before, and ends a transaction, has ended."""
+
     def commit(self, callback: Callback | None = None) -> Operation[Any]:
         """Write what is pending and end the transaction."""
 
@@ -116,6 +122,8 @@ class TransactionBlock:
         self._transaction: Transaction | None = None
 
     async def __aenter__(self) -> Transaction:
+        self._session._refuse_in_hook("transaction", None)
+        await self._session._free()
         if self._session.assigned_transaction is not None:
             raise TransactionError("a transaction is open in this session already; transactions do not nest")
         self._transaction = self._session.use_transaction()

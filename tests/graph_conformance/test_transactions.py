@@ -191,3 +191,16 @@ async def test_a_transaction_left_open_in_the_session_of_a_helper(graph: evsessi
 
     await graph.get_session(None, leave)
     assert [user.id for user in await users.find_many()] == ["pending"]
+
+
+async def test_a_transaction_that_is_used_while_a_commit_is_under_way_is_another_one(
+    graph: evsession.GraphStore, label: str
+) -> None:
+    users: Any = graph.model(label, properties={"id": str})
+    async with graph.open_session() as session:
+        session.add(users(id="1")).commit(lambda *_: None)
+        session.use_transaction()
+        await session.add(users(id="2")).flush()
+        await session.rollback()
+        assert (await session.run(f"MATCH (n:{label}) RETURN n.id")).values(0) == ["1"]
+        assert await session.commit() == [f"{label}/2"]

@@ -120,7 +120,6 @@ async def test_while_a_commit_is_on_the_way_its_answer_counts(verb: str, autojum
 
             nursery.start_soon(end)
             await trio.sleep(1)
-            assert session.has_transaction()
             when.set()
         assert await committing == ["Dog/1"]
         assert not session.is_dirty(dog)
@@ -160,3 +159,111 @@ async def test_the_end_of_a_transaction_that_is_cut_off_while_it_waits(
         assert sent(transport) == ["POST /tx", "POST /tx/t1", "DELETE /tx/t1"]
         assert (tx.is_open, session.has_transaction()) == (False, False)
         assert (await session.run("RETURN 5")).value() == 5
+
+
+async def test_a_transaction_that_is_used_while_a_commit_is_under_way_is_another_one() -> None:
+    script = (opened("t1", 1), committed(), opened("t2", 1), rows(2, transaction={"id": "t2"}), ROLLED_BACK)
+    async with scripted_graph(*script) as (session, transport):
+        one, two = Dog("1"), Dog("2")
+        committing = session.add(one).commit()
+        tx = session.use_transaction()
+        assert session.use_transaction() is tx is session.assigned_transaction
+        assert session.has_transaction()
+        session.add(two)
+        flushing, running, ending = session.flush(), session.run("RETURN 2"), session.rollback()
+        assert (await committing, await flushing, (await running).value()) == (["Dog/1"], ["Dog/2"], 2)
+        await ending
+        assert (session.is_dirty(one), session.is_dirty(two), session.has_transaction()) == (False, True, False)
+        assert sent(transport)[1:] == ["POST /tx/t1/commit", "POST /tx", "POST /tx/t2", "DELETE /tx/t2"]
+
+
+async def test_transactions_one_after_another_that_nobody_waits_for() -> None:
+    script = (opened("t1", 1), committed(), opened("t2", 1), ROLLED_BACK)
+    async with scripted_graph(*script) as (session, transport):
+        tx = session.use_transaction()
+        operations: list[Any] = [session.add(Dog("1")).flush(), session.commit()]
+        other = session.use_transaction()
+        operations += [session.add(Dog("2")).flush(), session.rollback()]
+        third = session.use_transaction()
+        for operation in operations:
+            await operation
+        assert len({id(tx), id(other), id(third)}) == 3
+        assert (tx.is_open, other.is_open, third.is_open) == (False, False, True)
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit", "POST /tx", "DELETE /tx/t2"]
+        await session.rollback()
+
+
+async def test_a_transaction_that_is_used_while_one_is_asked_to_end() -> None:
+    async with scripted_graph(opened("t1", 1), committed()) as (session, _):
+        tx = session.use_transaction()
+        await tx.run("RETURN 1")
+        ending = tx.commit(lambda *_: None)
+        other = session.use_transaction()
+        await ending
+        assert other is not tx
+        assert (await session.commit(), other.is_open) == ([], False)
+
+
+async def test_what_is_flushed_into_a_transaction_that_never_began_is_refused() -> None:
+    async with scripted_graph(opened("t1", 1), committed()) as (session, transport):
+        committing = session.add(Dog("1")).commit()
+        with pytest.raises(KeyError):
+            async with session.use_transaction():
+                flushing = session.add(Dog("2")).flush()
+                raise KeyError
+        assert await committing == ["Dog/1"]
+        with pytest.raises(evsession.TransactionError):
+            await flushing
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit"]
+
+
+async def test_a_transaction_does_not_begin_while_that_before_it_stays_open() -> None:
+    async with scripted_graph() as (session, _):
+        tx = session.use_transaction()
+
+        @session.once("commit.pre")
+        def refuse(event: evsession.CommitEvent) -> None:
+            event.prevent()
+
+        committing = session.add(Dog("1")).commit(lambda *_: None)
+        other = session.use_transaction()
+        with pytest.raises(evsession.TransactionError):
+            await committing
+        await session.rollback()
+        assert (tx.is_open, other.is_open) == (False, False)
+
+
+@pytest.mark.parametrize("name", ["block", "work", "get_transaction"])
+async def test_a_transaction_of_a_function_waits_for_a_commit(name: str) -> None:
+    async with scripted_graph(opened("t1", 1), committed(), opened("t2", 1), ROLLED_BACK) as (session, transport):
+
+        async def work(_: Any) -> None:
+            await session.add(Dog("2")).flush()
+            raise KeyError
+
+        async def block() -> None:
+            async with session.transaction() as tx:
+                await work(tx)
+
+        committing = session.add(Dog("1")).commit()
+        call: Any = {"block": block, "work": lambda: session.transaction(work)}.get(
+            name, lambda: evsession.get_transaction(session, work)
+        )
+        with pytest.raises(KeyError):
+            await call()
+        assert await committing == ["Dog/1"]
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit", "POST /tx", "DELETE /tx/t2"]
+        assert session.state == "idle"
+
+
+async def test_a_block_in_a_hook_is_refused_and_leaves_nothing_open() -> None:
+    async with scripted_graph() as (session, _):
+
+        @session.on("insert.pre")
+        async def begin(event: evsession.CommitEvent) -> None:
+            async with session.transaction():
+                pass
+
+        with pytest.raises(evsession.TransactionError, match=r"transaction\(\) in a hook"):
+            await session.add(Dog("1")).commit()
+        assert (session.state, session.has_transaction()) == ("idle", False)

@@ -1,0 +1,141 @@
+"""Which transaction what is called on a graph session belongs to: the open one, one that is coming, or one of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import trio
+
+from evsession.session.graph_alone import Ending
+from evsession.session.graph_mapper import NodePicture
+from evsession.session.graph_phase import Phase
+from evsession.session.graph_transaction import GraphTransaction
+from evsession.session.operation import Operation, Steps
+from evsession.session.working import Working
+from evsession.session.works import works_of
+from evsession.unitofwork.hooks import calling
+
+__all__ = ["GraphOpenings"]
+
+
+class GraphOpenings(Working[NodePicture]):
+    """The transactions of a unit of work of nodes: opened by the program, or by a commit for itself alone."""
+
+    _coming: GraphTransaction | None
+    _current: GraphTransaction | None
+    _enders: int
+    _is_ending: bool
+
+    def _start_working(self) -> None:
+        self._freed = trio.Event()
+        super()._start_working()
+
+    @abstractmethod
+    def _new_work_transaction(self) -> GraphTransaction:
+        """Return a transaction that begins with its first statement."""
+
+    def _latest(self) -> GraphTransaction | None:
+        """Return the transaction of what is called now: a hook is part of a commit, and nothing that comes later is its."""
+        coming = self._coming
+        is_meant = coming is not None and coming._is_assigned and calling(self._unit) is None
+        return coming if is_meant else self._current
+
+    def _work_transaction(self) -> GraphTransaction:
+        if self._unit.journal is None or self._current is None:
+            self._open_work(_is_own=True)
+        assert self._current is not None
+        return self._current
+
+    def _open_work(self, *, _is_own: bool) -> None:
+        self._unit.journal = {}
+        self._current = self._new_work_transaction()
+        self._current._is_assigned = True
+        self._current._is_own = _is_own
+
+    def _become_current(self, transaction: GraphTransaction) -> None:
+        self._current, self._unit.journal = transaction, {}
+        self._coming = None if self._coming is transaction else self._coming
+
+    @contextmanager
+    def _counting(self, *, ends: bool) -> Iterator[None]:
+        """Know that something is called that ends a transaction, until it is done."""
+        self._enders += ends
+        self._is_ending = self._is_ending or ends
+        try:
+            yield
+        finally:
+            self._enders -= ends
+            self._is_ending = self._is_ending and self._enders > 0
+            if ends:
+                self._freed.set()
+                self._freed = trio.Event()
+
+    async def _free(self) -> None:
+        if calling(self._unit) is not None or any(work.keeps_turn for work in works_of(self)):
+            return  # that would be waiting for oneself; it is refused, or shares what there is
+        while self._is_ending:
+            await self._freed.wait()
+
+    def _open_later(self, transaction: GraphTransaction) -> Steps:
+        """Let a transaction begin after what was called before; what is called in it waits for that."""
+        first, turn = transaction._turns.take(), self._turns.take()
+        try:
+            yield turn
+            while self._current is not None and not self._current.is_open:
+                yield Ending(self._current)
+            if self._current is None and transaction._phase is Phase.ACTIVE:
+                self._become_current(transaction)
+            return ()
+        finally:
+            if self._current is not transaction:
+                transaction._give_up()
+            turn.release()
+            first.release()
+
+    def use_transaction(self) -> Any:
+        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
+
+        While a commit that was called before, or another end of a transaction, is under way, it is one that begins after that.
+
+        The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
+        into it, and `run` of the session runs in it and sees that.
+
+        Raises:
+            TransactionError: called in the work of a managed transaction.
+        """
+        self._check_open()
+        self._check_turn("use_transaction")
+        if calling(self._unit) is not None:
+            if self._unit.journal is None:
+                self._open_work(_is_own=False)
+            return self._current
+        latest = self._coming or self._current
+        if latest is not None and latest.is_open and not self._is_ending:
+            return latest
+        if latest is None and not self._enders:
+            self._open_work(_is_own=False)
+            return self._current
+        transaction = self._coming = self._new_work_transaction()
+        transaction._is_assigned, self._is_ending = True, False
+        Operation(self, "use_transaction", self._open_later(transaction), lambda error: None, 0, timed=False)
+        return transaction
+
+    @property
+    def assigned_transaction(self) -> Any:
+        """The open transaction, or None; that of a commit is nobody's but of its hooks."""
+        transaction = self._latest()
+        if transaction is self._coming:
+            return transaction
+        is_hidden = transaction is not None and transaction._is_own and calling(self._unit) is None
+        return None if self._unit.journal is None or is_hidden else transaction
+
+    def has_transaction(self) -> bool:
+        """Return whether a transaction is open."""
+        return self.assigned_transaction is not None
+
+    def _rollback_steps(self) -> Steps:
+        with self._counting(ends=True):
+            return (yield from super()._rollback_steps())
