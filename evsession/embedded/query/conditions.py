@@ -8,7 +8,8 @@ Different here: a range whose ends are the wrong way around finds nothing (7.1 f
 a fraction is one of fractions, two ends in the same direction are two conditions, and ``exact(id() = x)`` is ``id() = x``. Where
 another part of an ``and`` finds few documents, RavenDB looks at these one by one, and lets some into a range of numbers that have
 no number, or several of which none is in it; here a range means the same wherever it stands. ``all in`` an empty list fails
-always; on RavenDB it finds nothing in an index without documents.
+always; on RavenDB it finds nothing in an index without documents. In a query that names its documents a name in quotes is a
+field, whatever is in it; 7.1 refuses one with a dot.
 """
 
 from __future__ import annotations
