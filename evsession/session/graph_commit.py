@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, S
 from functools import partial
 from typing import Any, Protocol
 
-from evsession.errors import SessionError, UnsupportedFeature
+from evsession.errors import SessionError, TransactionError, UnsupportedFeature
 from evsession.neo4j.answers import Answer
 from evsession.neo4j.batches import Row, delete_rows, insert_rows, update_rows
 from evsession.neo4j.cypher import Cypher
@@ -79,6 +79,7 @@ class Home(Protocol):
     _database: GraphDatabase
     _mark: str
     _current: GraphTransaction | None
+    _lost: int
 
     def _new_work_transaction(self) -> GraphTransaction:
         """Return a transaction that begins with its first statement."""
@@ -105,11 +106,13 @@ class GraphBatches:
         self._session = session
         self._unit = session._unit
         self._transaction: GraphTransaction | None = None
+        self._lost = session._lost
 
     def write(self, batch: Sequence[Item], *, ends: bool) -> Generator[Any, Any, Sequence[Item]]:
         """Send the statements of the batch, and stage it; `end` makes it last."""
         if not batch:
             return []
+        self._check_known(batch)
         transaction = self._transaction = self._session._work_transaction()
         yield Call(lambda: self._send(transaction, batch))
         self._unit.stage(batch)
@@ -126,6 +129,18 @@ class GraphBatches:
             transaction = self._session._work_transaction()
         if transaction is not None:
             yield Call(partial(transaction._do, "commit"))
+
+    def _check_known(self, batch: Sequence[Item]) -> None:
+        """Refuse to write again what a commit may have written whose outcome was not unknown yet when this one was called."""
+        unsure = [item for item in batch if item.known.unsure is not None] if self._session._lost != self._lost else []
+        if unsure:
+            known = unsure[0].known
+            raise TransactionError(
+                f"whether {known.entity!r} was written by the commit before this one is unknown, so it is not written again;"
+                " refresh it, and commit again",
+                key=known.key,
+                uncertain=True,
+            )
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
         items: Sequence[Item] = ()

@@ -30,7 +30,7 @@ class GraphOpenings(Working[NodePicture]):
     _is_ending: bool
 
     def _start_working(self) -> None:
-        self._freed = trio.Event()
+        self._freed, self._lost = trio.Event(), 0
         super()._start_working()
 
     @abstractmethod

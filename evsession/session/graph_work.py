@@ -124,6 +124,7 @@ class GraphWork(GraphOpenings):
         """Know what became of what the transaction has staged."""
         unit, staged = self._unit, [undo.known for undo in (self._unit.journal or {}).values()]
         if transaction._phase is not Phase.COMMITTED:
+            self._lost += transaction._phase is Phase.UNKNOWN
             for known in staged if transaction._phase is Phase.UNKNOWN else ():
                 known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
             unit.roll_back()

@@ -11,7 +11,7 @@ import trio.testing
 
 import evsession
 from tests.unit.neo4j.typed import GONE, ROLLED_BACK, committed, opened, rows
-from tests.unit.session.graphs import scripted_graph, sent
+from tests.unit.session.graphs import lost, scripted_graph, sent
 from tests.unit.session.test_graph_work import Dog
 
 Answer = Callable[[evsession.Request], Any]
@@ -267,3 +267,19 @@ async def test_a_block_in_a_hook_is_refused_and_leaves_nothing_open() -> None:
         with pytest.raises(evsession.TransactionError, match=r"transaction\(\) in a hook"):
             await session.add(Dog("1")).commit()
         assert (session.state, session.has_transaction()) == ("idle", False)
+
+
+@pytest.mark.parametrize("name", ["commit", "flush"])
+async def test_what_a_lost_commit_may_have_written_is_not_written_by_one_that_was_called_before_that(name: str) -> None:
+    async with scripted_graph(opened("t1", 1), lost, GONE, opened("t2", 1), committed("t2")) as (session, transport):
+        dog = Dog("1")
+        first = session.add(dog).commit(lambda *_: None)
+        second = getattr(session, name)(lambda *_: None)
+        for operation in (first, second):
+            with pytest.raises(evsession.SessionError) as caught:
+                await operation
+            assert caught.value.uncertain
+        assert caught.value.key == "Dog/1"
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit", "DELETE /tx/t1"]
+        assert session.is_dirty(dog)
+        assert await session.commit() == ["Dog/1"]  # who calls it by now knows
