@@ -315,7 +315,8 @@ class GraphSession(Chain):
     def reset(self, callback: Callback | None = None) -> Operation[None]:
         """End what the session does on the server: a statement that runs is terminated, an open transaction is rolled back.
 
-        The operations concerned fail, a transaction is to be closed by the program. Does not wait for its turn.
+        The operations concerned fail, a transaction is to be closed by the program. Does not wait for its turn. A commit that
+        is on its way already may still succeed: its answer counts.
         """
         return Operation(self, "reset", call_steps(Resetting(self).wait), callback, 0)
 

@@ -111,7 +111,7 @@ class Working(Transacting, Generic[S]):
         """Raise TypeError for what can be no entity."""
 
     def remove(self: W, *entities: Any) -> W:
-        """Have the next commit delete these: entities, references, or keys.
+        """Have the next commit delete these: entities or references; of documents keys, too.
 
         Sends nothing. One that was added and never saved only leaves the queue. Deleting what is not there is no error.
 

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 import evsession
-from tests.unit.neo4j.typed import GONE, ROLLED_BACK, committed, opened, rows
+from tests.unit.neo4j.typed import GONE, ROLLED_BACK, committed, opened, refused, rows
 from tests.unit.session.graphs import lost, scripted_graph, sent
 from tests.unit.session.test_graph_work import Dog
 
@@ -283,3 +283,41 @@ async def test_what_a_lost_commit_may_have_written_is_not_written_by_one_that_wa
         assert sent(transport) == ["POST /tx", "POST /tx/t1/commit", "DELETE /tx/t1"]
         assert session.is_dirty(dog)
         assert await session.commit() == ["Dog/1"]  # who calls it by now knows
+
+
+async def test_a_transaction_that_is_used_while_the_end_of_one_is_on_the_way() -> None:
+    async def slow(request: evsession.Request) -> evsession.Response:
+        await trio.testing.wait_all_tasks_blocked()
+        return committed()
+
+    async with scripted_graph(opened("t1", 1), slow) as (session, _):
+        tx = session.use_transaction()
+        await tx.run("RETURN 1")
+        ending = tx.commit(lambda *_: None)
+        other = session.use_transaction()
+        assert (await session.commit(), other.is_open) == ([], False)
+        assert ending.is_done
+
+
+async def test_a_hook_uses_the_transaction_of_its_commit() -> None:
+    async with scripted_graph(opened("t1", 1), committed()) as (session, _):
+        told: list[Any] = []
+
+        @session.on("insert.pre")
+        async def ask(event: evsession.CommitEvent) -> None:
+            told.extend([session.use_transaction(), session.use_transaction()])
+            told.append(await evsession.get_transaction(session, lambda tx: tx))
+
+        assert await session.add(Dog("1")).commit() == ["Dog/1"]
+        assert told[0] is told[1] is told[2]
+        assert session.state == "idle"
+
+
+async def test_nothing_is_flushed_into_a_transaction_that_has_failed() -> None:
+    async with scripted_graph(refused("Neo.ClientError.Statement.SyntaxError")) as (session, _):
+        session.use_transaction()
+        with pytest.raises(evsession.QueryError):
+            await session.run("RETRUN 1")
+        with pytest.raises(evsession.TransactionError):
+            await session.add(Dog("1")).flush()
+        await session.rollback()
