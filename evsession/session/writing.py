@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from evsession.config import Conventions
-from evsession.errors import ConcurrencyError, ConfigurationError, ProtocolError, SessionError
+from evsession.errors import ConcurrencyError, ConfigurationError, ProtocolError, SessionError, TransactionError
 from evsession.raven.batches import Command, Delete, Written, batch_flow, batch_request, is_taken_identity
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
 from evsession.raven.keys import KeySource, check_new_key, separator_of
@@ -25,7 +25,11 @@ IDENTITY_TRIES = 64
 
 
 class Writer:
-    """Writes of one session; what a commit does with its batches."""
+    """Writes of one session; what a commit does with its batches.
+
+    Attributes:
+        lost: How many batches there were of which nobody knows what became.
+    """
 
     def __init__(self, database: Database, workspace: Workspace, conventions: Conventions, ranges: HiLoRanges) -> None:
         self._database = database
@@ -33,6 +37,7 @@ class Writer:
         self._conventions = conventions
         self._ranges = ranges
         self._commands = Commands(workspace)
+        self.lost = 0
 
     def backend(self, *, checks: bool) -> Batches:
         """Return what writes the batches of one commit.
@@ -56,7 +61,9 @@ class Writer:
             written = yield from self._send(commands)
         except SessionError as error:
             # The operation will say so of nonsense, too: it alone knows what was sent.
-            if not (error.uncertain or isinstance(error, ProtocolError)):
+            if error.uncertain or isinstance(error, ProtocolError):
+                self.lost += 1
+            else:
                 # What became of an earlier write is as unknown as before: this refusal may have come of its success.
                 for item, unsure in zip(batch, before, strict=True):
                     item.known.unsure = unsure
@@ -142,6 +149,7 @@ class Batches:
         self._writer = writer
         self._unit = writer._workspace.unit
         self._checks = checks
+        self._lost = writer.lost
 
     def write(self, batch: Sequence[Item], *, ends: bool) -> Flow[Sequence[Item]]:
         """Write the batch with what the open transaction has staged; or stage it, too."""
@@ -151,11 +159,26 @@ class Batches:
             return []
         items = list(batch) if unit.journal is None else unit.joined(batch)
         if items:
+            self._check_known(items)
             yield from self._writer.write(items, checks=self._checks)
         for item in batch:
             item.increments, item.is_settled = None, True
         unit.settle(items)
         return items
+
+    def _check_known(self, items: Sequence[Item]) -> None:
+        """Refuse to do again what a batch may have done that was lost since this commit was called, where twice is not once."""
+        if self._writer.lost == self._lost:
+            return
+        for item in items:
+            known = item.known
+            if known.unsure is not None and (item.increments or (item.before is None and known.key is None)):
+                raise TransactionError(
+                    f"whether {known.entity!r} was written by the commit before this one is unknown, so it is not written again;"
+                    " find out, and commit again",
+                    key=known.key,
+                    uncertain=True,
+                )
 
     def lasts(self, *, ends: bool) -> bool:
         """Return whether it was sent: what is staged can be rolled back."""

@@ -286,6 +286,36 @@ class TestOrder:
         assert await session.commit() == []
         assert ((await row(store, ANNA)).logins, anna.logins) == (7, 7)
 
+    @pytest.mark.parametrize("way", ["increment", "key of the server", "set"])
+    async def test_a_commit_behind_a_lost_one(
+        self, relayed: evsession.Session, relay: Relay, store: evsession.Store, way: str
+    ) -> None:
+        """What may be done twice is done again, everything else is for the program to find out."""
+        anna = await relayed.load(ANNA)
+        if way == "increment":
+            relayed.increment(anna, "logins", 2)
+        elif way == "set":
+            anna.logins = 7
+        else:
+            relayed.add(Log("x"))
+        relay.lose("answer")
+        told = Told()
+        first = relayed.commit(told)
+        second = relayed.commit(told)
+        if way == "set":
+            assert await second == [ANNA]
+        else:
+            with pytest.raises(evsession.TransactionError, match="is unknown") as caught:
+                await second
+            assert caught.value.uncertain
+        with pytest.raises(evsession.ConnectionFailed):
+            await first
+        if way == "increment":
+            await relayed.refresh(anna)
+            assert (anna.logins, relayed.changes()) == (7, [])
+        assert (await row(store, ANNA)).logins == (5 if way == "key of the server" else 7)
+        assert await names_of(store, Log) == (["x"] if way == "key of the server" else [])
+
 
 class TestReplacements:
     """One document removed, and another one added under its key."""
