@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
-from lark import Lark, LarkError, Token, Tree, UnexpectedInput
+from lark import Lark, Token, Tree, UnexpectedInput
 
 from evsession.embedded.failures import RavenFailure, invalid_argument
 from evsession.embedded.query.terms import literal
@@ -183,8 +183,6 @@ def _parse(index: str, text: str, grammar: str, what: str) -> Node:
     except UnexpectedInput as error:
         where = f" (line {error.line}, column {error.column})" if error.line > 0 else ""
         raise _refused(index, f"this {what}{where}: {text}") from None
-    except LarkError as error:  # pragma: no cover  # lark has no other in parsing
-        raise _refused(index, f"this {what}: {text}") from error
 
 
 def _map(index: str, text: str) -> Map:

@@ -43,7 +43,8 @@ def _is_due(value: JSON) -> bool:
     if found is None:
         return False
     try:
-        datetime(*map(int, found.groups()[:6]))  # type: ignore[arg-type]
+        year, month, day, hours, minutes, seconds = map(int, found.groups()[:6])
+        datetime(year, month, day, hours, minutes, seconds)
     except ValueError:
         return False
     return found["hours"] is None or int(found["hours"]) * 60 + int(found["minutes"]) <= _FURTHEST
