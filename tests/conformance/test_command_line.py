@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from click.testing import Result
 
 from tests.backends import Backend
 from tests.conformance.kennel import FAMILY
-from tests.unit.cli.running import evsession_cli, printed
+from tests.unit.cli.running import PYTHON, evsession_cli, printed
 
 Cli: TypeAlias = Callable[..., Result]
 EXPIRES = "2035-01-01T00:00:00.0000000Z"
@@ -332,8 +331,9 @@ def test_ping(cli: Cli, backend: Backend) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send signals to itself")
 def test_ctrl_c_while_a_pipe_is_read(raven_url: str, database: str) -> None:
-    command = [sys.executable, "-X", "dev", "-m", "evsession", "import", "-", "--url", raven_url, "--database", database]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [*PYTHON, "-X", "dev", "-m", "evsession", "import", "-", "--url", raven_url, "--database", database]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stderr is not None
         # More than a pipe holds, so that the end of the writing tells that it is read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ from click.testing import CliRunner, Result
 
 from evsession.cli.commands import commands
 
-__all__ = ["evsession_cli", "on_file", "printed"]
+__all__ = ["PYTHON", "evsession_cli", "on_file", "printed"]
+
+_HEED = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+
+PYTHON = [sys.executable, "-c", _HEED]
+"""Python as it is started in a terminal. One that a shell starts in the background, and what that starts, ignores Ctrl-C."""
 
 NOTHING = {"EVSESSION_URL": None, "EVSESSION_DATABASE": None, "EVSESSION_PASSWORD": None}
 

@@ -17,10 +17,10 @@ import evsession
 from evsession.cli.commands import commands
 from evsession.cli.endings import Commands, told
 from evsession.testing import ScriptedServer, read_request, stall
-from tests.unit.cli.running import on_file
+from tests.unit.cli.running import PYTHON, on_file
 
 NEEDS_SIGNALS = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send signals to itself")
-PROGRAM = [sys.executable, "-X", "dev", "-m", "evsession"]
+PROGRAM = [*PYTHON, "-X", "dev", "-m", "evsession"]
 ROOT = Path(__file__).parents[3]
 
 
