@@ -144,6 +144,7 @@ class GraphBatches:
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
         items: Sequence[Item] = ()
+        transaction._check("run", transaction._asked)  # one that is asked to end is left to that
         try:
             for cypher, items, rows in self.statements(batch):
                 result = await transaction._do("run", *cypher)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio.testing
 
 import evsession
 from evsession import Change
@@ -186,6 +187,18 @@ class TestReferences:
         await relayed.hydrate(anna)
         assert (anna.logins, relayed.changes()) == (7, [])
 
+    async def test_that_are_filled_in_a_hook_after_the_write(self, session: evsession.Session, store: evsession.Store) -> None:
+        anna: Any = session.get_reference(User, ANNA)
+
+        @session.once("update.post")
+        async def fill(event: evsession.CommitEvent) -> None:
+            await session.hydrate(anna)
+
+        anna.name = "Anne"
+        session.increment(anna, "logins", 2)
+        assert await session.commit() == [ANNA]
+        assert (anna.name, anna.logins, session.changes()) == ("Anne", 7, [])
+
     async def test_that_are_filled_while_they_are_removed(self, relayed: evsession.Session, relay: Relay) -> None:
         anna: Any = relayed.get_reference(User, ANNA)
         with relay.hold(only_first=True):
@@ -206,6 +219,7 @@ class TestOrder:
             await relay.wait_held()
             refresh, deletion = relayed.refresh(peter), relayed.delete(anna)
             relayed.add(log).delete(log, told)
+            await trio.testing.wait_all_tasks_blocked()
         assert await save == [PETER]
         await refresh
         await deletion

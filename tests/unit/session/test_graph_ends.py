@@ -58,7 +58,7 @@ async def test_who_waits_for_a_commit_and_is_cut_off_leaves_it_alone(
         assert sent(transport) == ["POST /tx", "POST /tx/t1/commit"]
 
 
-async def test_a_commit_whose_session_is_closed_meanwhile_tells_no_success() -> None:
+async def test_a_commit_whose_session_is_closed_meanwhile_tells_no_success(autojump_clock: trio.testing.MockClock) -> None:
     async with scripted_graph(opened("t1", 1), ROLLED_BACK) as (session, transport):
 
         @session.on("insert.post")
@@ -321,3 +321,15 @@ async def test_nothing_is_flushed_into_a_transaction_that_has_failed() -> None:
         with pytest.raises(evsession.TransactionError):
             await session.add(Dog("1")).flush()
         await session.rollback()
+
+
+async def test_a_flush_that_is_called_behind_the_end_of_a_transaction_is_no_part_of_it() -> None:
+    async with scripted_graph(opened("t1"), committed(), opened("t2", 1), committed()) as (session, transport):
+        transaction, dog = await session.begin_transaction(), Dog("1")
+        end = transaction.commit(lambda *_: None)
+        with pytest.raises(evsession.TransactionError, match="requested to be committed"):
+            await session.add(dog).flush()
+        await end
+        assert session.is_dirty(dog)
+        assert await session.commit() == ["Dog/1"]
+        assert sent(transport) == ["POST /tx", "POST /tx/t1/commit", "POST /tx", "POST /tx/t2/commit"]
