@@ -9,6 +9,8 @@ import pytest
 import evsession
 from tests.backends import Backend
 
+pytestmark = pytest.mark.latest
+
 NAMES = ["@expires", "@refresh", "@archive-at"]
 KIND = "System.InvalidOperationException"
 

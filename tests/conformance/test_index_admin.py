@@ -9,6 +9,8 @@ import pytest
 
 from tests.backends import Backend
 
+pytestmark = pytest.mark.latest
+
 MAP = "from d in docs.Dogs select new { d.name, d.age }"
 SUMS = "from r in results group r by r.name into g select new { name = g.Key, age = g.Sum(x => x.age) }"
 FORM = {"Analyzer": None, "Spatial": None, "Vector": None, "Suggestions": None, "TermVector": None, "Storage": None}

@@ -8,6 +8,8 @@ import pytest
 
 from tests.backends import Backend
 
+pytestmark = pytest.mark.latest
+
 DOCUMENT: dict[str, Any] = {
     "name": "Max",
     "age": 12,

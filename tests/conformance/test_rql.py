@@ -9,6 +9,8 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import INVALID, Asked
 
+pytestmark = pytest.mark.latest
+
 DOGS: dict[str, dict[str, Any]] = {
     "dogs/max": {
         "name": "Max",

@@ -10,6 +10,8 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import Asked
 
+pytestmark = pytest.mark.latest
+
 METADATA = {"x": 1, "o": {"n": "a"}, "l": ["p", "q"], "Python-Type": "m.Dog"}
 DOGS: dict[str, dict[str, Any]] = {
     "d/1": {"breed": "pug", "n": 1, "@metadata": METADATA},

@@ -10,6 +10,8 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import INVALID, Asked
 
+pytestmark = pytest.mark.latest
+
 DOGS: dict[str, dict[str, Any]] = {
     "1": {"breed": "pug", "age": 1, "o": {"n": 1}, "n": 1, "tags": ["b"]},
     "2": {"breed": "pug", "age": 1, "o": {"n": 1}, "n": 2, "tags": []},

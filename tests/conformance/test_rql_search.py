@@ -9,6 +9,8 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import Asked
 
+pytestmark = pytest.mark.latest
+
 TEXTS: dict[str, Any] = {
     "fox": "the quick brown fox",
     "turned": "brown quick fox",
