@@ -176,7 +176,7 @@ class TestReferences:
     async def test_that_a_late_answer_does_not_fill(self, relayed: evsession.Session, relay: Relay) -> None:
         anna: Any = relayed.get_reference(User, ANNA)
         with relay.hold(only_first=True):
-            query = relayed.query(User, {"name": "Anna"})
+            query = relayed.query(User, {"name": "Anna"}, wait_for_non_stale=True)
             await relay.wait_held()
             relayed.increment(anna, "logins", 2)
             await relayed.commit()
