@@ -15,9 +15,6 @@ from tests.conformance.pack import PACK
 from tests.conformance.shelf import SHELF, USERS, Relay, open_relay
 from tests.conftest import StoreFactory
 
-LATEST = (7, 1)
-"""The version of RavenDB that the embedded server copies."""
-
 
 @pytest.fixture(autouse=True)
 def _types_are_those_of_the_kennel() -> None:
@@ -71,15 +68,20 @@ def empty(backend: Backend, name: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _latest_server_only(request: pytest.FixtureRequest) -> None:
-    """Skip what only the latest RavenDB does as the embedded server does it, where another one was given."""
-    if request.node.get_closest_marker("latest") is None or "shared_backend" not in request.fixturenames:
+def _new_enough(request: pytest.FixtureRequest) -> None:
+    """Skip on an older RavenDB what is told of a newer one, which the embedded server copies."""
+    marker = request.node.get_closest_marker("since")
+    if marker is None or "shared_backend" not in request.fixturenames:
         return
     backend: Backend = request.getfixturevalue("shared_backend")
     if backend.name == "ravendb":
         version = backend.ask("GET", "/build/version")["ProductVersion"]
-        if tuple(map(int, version.split(".")[:2])) < LATEST:
-            pytest.skip(f"told of RavenDB 7.1, not of {version}")
+        if _numbers(version) < _numbers(marker.args[0]):
+            pytest.skip(f"told of RavenDB {marker.args[0]}, not of {version}")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")[:2]]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import evsession
 from tests.backends import Backend
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("6.2")
 
 NAMES = ["@expires", "@refresh", "@archive-at"]
 KIND = "System.InvalidOperationException"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.backends import Backend
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("7.1")
 
 MAP = "from d in docs.Dogs select new { d.name, d.age }"
 SUMS = "from r in results group r by r.name into g select new { name = g.Key, age = g.Sum(x => x.age) }"

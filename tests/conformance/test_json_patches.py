@@ -8,7 +8,7 @@ import pytest
 
 from tests.backends import Backend
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("7.1")
 
 DOCUMENT: dict[str, Any] = {
     "name": "Max",

@@ -9,7 +9,7 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import INVALID, Asked
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("6.2")
 
 DOGS: dict[str, dict[str, Any]] = {
     "dogs/max": {

@@ -10,7 +10,7 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import Asked
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("6.2")
 
 METADATA = {"x": 1, "o": {"n": "a"}, "l": ["p", "q"], "Python-Type": "m.Dog"}
 DOGS: dict[str, dict[str, Any]] = {

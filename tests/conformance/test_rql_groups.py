@@ -10,7 +10,7 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import INVALID, Asked
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("6.2")
 
 DOGS: dict[str, dict[str, Any]] = {
     "1": {"breed": "pug", "age": 1, "o": {"n": 1}, "n": 1, "tags": ["b"]},

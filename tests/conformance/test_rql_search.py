@@ -9,7 +9,7 @@ import pytest
 from tests.backends import Backend
 from tests.conformance.asked import Asked
 
-pytestmark = pytest.mark.latest
+pytestmark = pytest.mark.since("7.1")
 
 TEXTS: dict[str, Any] = {
     "fox": "the quick brown fox",

@@ -35,7 +35,7 @@ def test_nobody_replicates(backend: Backend, database: str, query: str, status: 
     assert backend.ask("GET", f"/databases/{database}/docs?id=dogs/max")["Results"]
 
 
-@pytest.mark.latest
+@pytest.mark.since("6.2")
 @pytest.mark.parametrize("query", ["waitForReplicasTimeout=x", f"{REPLICAS}&numberOfReplicasToWaitFor=x"])
 def test_waits_that_cannot_be(backend: Backend, database: str, query: str) -> None:
     status, answer = backend.answer("POST", f"/databases/{database}/bulk_docs?{query}", BATCH)
