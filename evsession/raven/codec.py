@@ -6,7 +6,7 @@ Knows documents, shapes of classes and snapshots. Knows no session: whether an e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from evsession.wire.json import (
     check,
     decode,
     encode,
+    encode_each,
     encode_exact,
     encode_to_keep,
     from_builtins,
@@ -31,14 +32,17 @@ from evsession.wire.json import (
 )
 
 __all__ = [
+    "AT_ONCE",
     "Snapshot",
     "assign",
     "build_known",
     "decode_entity",
     "decode_known",
+    "encode_entities",
     "encode_entity",
     "encode_fields",
     "id_of",
+    "is_like_dict",
     "key_of",
     "merge",
     "refill",
@@ -49,18 +53,20 @@ __all__ = [
 ]
 
 
+AT_ONCE = 32
+"""Documents that are encoded in one piece; of more the processor's cache holds none any more when they are looked at again."""
+
+
 class Snapshot(msgspec.Struct, eq=False, gc=False):
     """An entity as it was read or written last.
 
     Attributes:
         known: Its JSON, as `encode_entity` gave it then.
         raw: The server's row; the same object if the entity holds all of it.
-        nulls: The attributes that were None, if nothing deeper inside was; None while nobody has asked, or where something was.
     """
 
     known: bytes
     raw: bytes
-    nulls: tuple[str, ...] | None = None
 
 
 def encode_entity(entity: Any) -> bytes:
@@ -81,6 +87,28 @@ def encode_entity(entity: Any) -> bytes:
         return _encode_object(entity)
     except InvalidDocument as error:
         raise _name_document(error, entity) from error.__cause__
+
+
+def encode_entities(entities: Sequence[Any]) -> list[bytes]:
+    """Return what `encode_entity` returns for each; dicts at once, which takes half of the time.
+
+    Raises:
+        InvalidDocument: with the `path` of the first culprit and the `key` of the document, if it has one.
+    """
+    kinds = {cls: is_like_dict(cls) for cls in set(map(type, entities))}
+    places = [place for place, entity in enumerate(entities) if kinds[type(entity)] and METADATA not in entity]
+    found: dict[int, bytes | None] = {}
+    for start in range(0, len(places), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        found.update(zip(some, encode_each([entities[place] for place in some]), strict=True))
+    return [found.get(place) or encode_entity(entity) for place, entity in enumerate(entities)]
+
+
+def is_like_dict(cls: type) -> bool:
+    """Return whether the instances of a class are encoded, read and compared as a dict is."""
+    # Through `Any`, since what a class holds of a method is no method.
+    own: Any = cls
+    return issubclass(cls, dict) and own.__eq__ is dict.__eq__ and own.get is dict.get
 
 
 def encode_fields(cls: type, fields: dict[str, Any]) -> bytes:

@@ -1,73 +1,73 @@
-"""The quick look at an entity that has most likely not changed since its snapshot was taken.
+"""The quick look at entities that have most likely not changed since their snapshots were taken.
 
-Knows snapshots and shapes. What it cannot tell is told by `evsession.raven.codec.encode_entity`.
+Knows shapes. What it cannot tell is told by `evsession.raven.codec.encode_entity`.
 """
 
 from __future__ import annotations
 
-import re
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
-from evsession.raven.codec import Snapshot
 from evsession.raven.shapes import Kind, shape_of
-from evsession.wire.json import encode, encode_into
+from evsession.wire.json import encode, encode_into, has_hidden_nulls, join_lines
 
-__all__ = ["Glance"]
+__all__ = ["changed_places", "is_as_it_was"]
 
-_find_nulls = re.compile(b"null").findall  # counts them in less time than bytes.count
+LARGE = 1 << 20
+"""Bytes of documents that are not encoded in one piece any more: for a moment they are in memory three times."""
 
 
-class Glance:
-    """Tells entities that are certainly as they were. Made for one scan of a commit, in which most entities have not changed."""
+def changed_places(documents: Sequence[dict[str, Any]], known: Sequence[bytes]) -> Sequence[int]:
+    """Return the places of those documents that may have changed; all others are certainly as they were.
 
-    __slots__ = ("_nulls", "_room")
+    They are encoded as they are, without `encode_entity`'s proofs: for these very bytes they have been given before. Only a
+    ``null`` may also be a NaN now.
 
-    def __init__(self) -> None:
-        self._room = bytearray()
-        self._nulls: tuple[str, ...] = ()
-
-    def is_as_it_was(self, entity: Any, key: str | None, snapshot: Snapshot) -> bool:
-        """Return whether the entity is certainly as it was; False where only `encode_entity` can tell.
-
-        It is encoded as it is, without `encode_entity`'s proofs: for these very bytes they have been given before. Only a
-        ``null`` may also be a NaN now, unless it is a None that the entity holds itself. An object's key stands among its fields;
-        where it is not the first or the last one, the bytes differ.
-        """
-        room = self._room
-        try:
-            encode_into(entity, room)
-        except (TypeError, ValueError, RecursionError, OverflowError):
-            return False
-        if room != snapshot.known and (isinstance(entity, dict) or not _is_with_key(room, snapshot.known, type(entity), key)):
-            return False
-        nulls = snapshot.nulls
-        if nulls is not None:
-            return not nulls or _are_none(entity, nulls)
-        nulls = self._nulls  # documents of one type mostly lack the same, and share the tuple
-        if len(_find_nulls(snapshot.known)) == len(nulls) and (not nulls or _are_none(entity, nulls)):
-            snapshot.nulls = nulls
-            return True
-        return self._look_for_nulls(entity, snapshot)
-
-    def _look_for_nulls(self, entity: Any, snapshot: Snapshot) -> bool:
-        """Return whether every null in the entity's JSON is a None of its own, and remember which."""
-        if isinstance(entity, dict):
-            nulls = tuple([name for name, value in entity.items() if value is None])
+    Args:
+        documents: Some that are encoded, and read, as dicts are.
+        known: Their JSON as it was.
+    """
+    if len(documents) > 1 and sum(map(len, known)) > LARGE:
+        middle = len(documents) // 2
+        ends = changed_places(documents[middle:], known[middle:])
+        return [*changed_places(documents[:middle], known[:middle]), *[middle + place for place in ends]]
+    try:
+        data = join_lines(documents)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return range(len(documents))
+    if has_hidden_nulls(documents, data):
+        return range(len(documents))
+    changed: list[int] = []
+    start = 0
+    for place, then in enumerate(known):
+        if data.startswith(then, start):  # no object's JSON goes on behind that of another
+            start += len(then) + 1
         else:
-            nulls = tuple([name for name in shape_of(type(entity)).names if getattr(entity, name, self) is None])
-        if len(nulls) != len(_find_nulls(snapshot.known)):
-            return False
-        snapshot.nulls = self._nulls = nulls
-        return True
+            changed.append(place)
+            start = data.find(b"\n", start) + 1
+    # What is JSON already may hold line feeds of its own.
+    return changed if start == len(data) else range(len(documents))
 
 
-def _are_none(entity: Any, names: tuple[str, ...]) -> bool:
-    get = entity.get if isinstance(entity, dict) else partial(getattr, entity)
-    for name in names:  # noqa: SIM110 - half the time of a generator in `all`, for every document
-        if get(name, names) is not None:
-            return False
-    return True
+def is_as_it_was(entity: Any, key: str | None, known: bytes, room: bytearray) -> bool:
+    """Return whether the object is certainly as it was; False where only `encode_entity` can tell.
+
+    Its key stands among its fields; where it is not the first or the last one, the bytes differ.
+
+    Args:
+        entity: The object, of any class but dict's.
+        key: Its key.
+        known: Its JSON as it was.
+        room: A buffer to work in.
+    """
+    try:
+        encode_into(entity, room)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return False
+    if room != known and not _is_with_key(room, known, type(entity), key):
+        return False
+    nulls = known.count(b"null")
+    return not nulls or nulls == len([1 for name in shape_of(type(entity)).names if getattr(entity, name, room) is None])
 
 
 def _is_with_key(data: bytearray, known: bytes, cls: type, key: str | None) -> bool:

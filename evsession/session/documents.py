@@ -5,13 +5,23 @@ Knows the codec, the keys and the conventions. Remembers nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument
-from evsession.raven.codec import Snapshot, encode_entity, encode_fields, id_of, merge
-from evsession.raven.glance import Glance
+from evsession.raven.codec import (
+    AT_ONCE,
+    Snapshot,
+    encode_entities,
+    encode_entity,
+    encode_fields,
+    id_of,
+    is_like_dict,
+    merge,
+)
+from evsession.raven.glance import changed_places, is_as_it_was
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import Kind, shape_of
@@ -53,26 +63,54 @@ class DocumentMapper:
             error.key = error.key or known.key
             raise
 
+    def contents(self, entities: Sequence[Known]) -> list[bytes]:
+        """Return what `content` returns for each, many at once."""
+        if all([not known.is_reference and (known.snapshot is None or isinstance(known.entity, dict)) for known in entities]):
+            with suppress(InvalidDocument):  # which `content` raises with the key
+                return encode_entities([known.entity for known in entities])
+        return [self.content(known) for known in entities]
+
     def changed(self, known: Known) -> bytes | None:
         """Return the document's fields as JSON if they differ from the snapshot."""
         assert known.snapshot is not None
-        if not known.is_reference and Glance().is_as_it_was(known.entity, known.key, known.snapshot):
-            return None
         content = self.content(known)
         return content if _differs(content, known.snapshot.known) else None
 
-    def scan(self, entities: Iterable[Known]) -> Iterator[tuple[Known, bytes | None]]:
+    def scan(self, entities: Sequence[Known]) -> Iterator[tuple[Known, bytes | None]]:
         """Yield what has changed, or counts as changed; see `Mapper`."""
-        is_as_it_was = Glance().is_as_it_was
-        for known in entities:
-            before: Any = known.snapshot  # `scan` is for entities that have one
+        for start in range(0, len(entities), AT_ONCE):
+            some = entities[start : start + AT_ONCE]
+            suspects = self._suspects(some)
+            anyway = [known for known in some if known.writes or known.increments]
+            if not suspects and not anyway:
+                continue  # as for most entities of most commits
+            contents = dict(zip(map(id, suspects), self.contents(suspects), strict=True))
+            for known in some:
+                content = contents.get(id(known))
+                if content is not None and _differs(content, _known(known)):
+                    yield known, content
+                elif known.writes or known.increments:
+                    yield known, None
+
+    def _suspects(self, entities: Sequence[Known]) -> list[Known]:
+        """Return those that may have changed."""
+        objects = [known.entity for known in entities]
+        kinds = {cls: is_like_dict(cls) for cls in set(map(type, objects))}
+        if all(kinds.values()):
+            places = changed_places(objects, [known.snapshot.known for known in entities])  # type: ignore[union-attr]
+            return [entities[place] for place in places]
+        alike = [known for known in entities if kinds[type(known.entity)]]
+        room = bytearray()
+        return [
+            *(self._suspects(alike) if alike else ()),
             # A stand-in has more to it than its fields.
-            if (known.is_reference or not is_as_it_was(known.entity, known.key, before)) and _differs(
-                content := self.content(known), before.known
-            ):
-                yield known, content
-            elif known.writes or known.increments:
-                yield known, None
+            *[
+                known
+                for known in entities
+                if not kinds[type(known.entity)]
+                and (known.is_reference or not is_as_it_was(known.entity, known.key, _known(known), room))
+            ],
+        ]
 
     def claim(self, known: Known) -> str | KeySource | None:
         """Return the key to send a new document with, or where it is fetched before."""
@@ -135,6 +173,12 @@ class DocumentMapper:
     def chosen_key(self, entity: Any, collection: str | None) -> str | None:
         """Return the key that the entity's own id means, or what its type's `key` function returns."""
         return chosen_key(entity, info_of(entity), self._conventions, collection=collection)
+
+
+def _known(known: Known) -> bytes:
+    """Return what is known of an entity that has been read or written."""
+    assert known.snapshot is not None
+    return known.snapshot.known
 
 
 def _differs(content: bytes, before: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -68,12 +68,16 @@ class NodeMapper:
             error.key = known.key
             raise
 
+    def contents(self, entities: Sequence[KnownNode]) -> list[bytes]:
+        """Return what `content` returns for each."""
+        return [self.content(known) for known in entities]
+
     def changed(self, known: KnownNode) -> bytes | None:
         """Return the properties if they differ from the snapshot."""
         content = self.content(known)
         return None if known.snapshot is not None and content == known.snapshot.known else content
 
-    def scan(self, entities: Iterable[KnownNode]) -> Iterator[tuple[KnownNode, bytes | None]]:
+    def scan(self, entities: Sequence[KnownNode]) -> Iterator[tuple[KnownNode, bytes | None]]:
         """Yield what has changed, or counts as changed; see `Mapper`."""
         for known in entities:
             content = self.changed(known)

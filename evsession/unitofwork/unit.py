@@ -150,16 +150,16 @@ class UnitOfWork(Counting[S]):
         mapper = self.mapper
         every = list(self.map if only is None else only)
         kept = [known for known in every if known.snapshot is not None and not known.is_removed]
-        removed, new = [], []
-        for known in every if len(kept) < len(every) else ():  # hardly ever many
-            if known.is_removed:
-                if not known.is_flushed:
-                    removed.append(Staged(known, Kind.DELETE, b""))
-            elif known.snapshot is None:
-                new.append(Staged(known, Kind.INSERT, mapper.content(known), mapper.claim(known)))
-        added = [] if self.detects else [known for known in kept if not known.is_reference]
+        others = [known for known in every if known.snapshot is None or known.is_removed] if len(kept) < len(every) else []
+        removed = [Staged(known, Kind.DELETE, b"") for known in others if known.is_removed and not known.is_flushed]
+        added = [known for known in others if not known.is_removed]
+        contents = mapper.contents(added)
+        new = [
+            Staged(known, Kind.INSERT, content, mapper.claim(known)) for known, content in zip(added, contents, strict=True)
+        ]
+        anyway = [] if self.detects else [known for known in kept if not known.is_reference]
         looked_at = kept if self.detects else [known for known in kept if known.is_reference]
-        found = chain(mapper.scan(looked_at), ((known, mapper.content(known)) for known in added))
+        found = chain(mapper.scan(looked_at), zip(anyway, mapper.contents(anyway), strict=True))
         changed = [Staged(known, Kind.UPDATE, content or _known(known)) for known, content in found]
         self.claim_keys(new)
         staged = [*removed, *changed, *new]

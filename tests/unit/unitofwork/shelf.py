@@ -53,12 +53,15 @@ class ShelfMapper:
                 raise InvalidDocument(f"{name} cannot be stored", key=known.key)
         return self.compose(fields)
 
+    def contents(self, entities: Sequence[Tracked[Page]]) -> list[bytes]:
+        return [self.content(known) for known in entities]
+
     def changed(self, known: Tracked[Page]) -> bytes | None:
         assert known.snapshot is not None
         content = self.content(known)
         return None if content == known.snapshot.known else content
 
-    def scan(self, entities: Iterable[Tracked[Page]]) -> Iterator[tuple[Tracked[Page], bytes | None]]:
+    def scan(self, entities: Sequence[Tracked[Page]]) -> Iterator[tuple[Tracked[Page], bytes | None]]:
         for known in entities:
             content = self.changed(known)
             if content is not None or known.increments or known.writes:
