@@ -6,7 +6,7 @@ document does not fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -17,11 +17,13 @@ from evsession.raven.errors import error_from
 from evsession.raven.keys import is_server_made
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import JSON, Raw, decode_as, encode
+from evsession.wire.json import JSON, decode_as, encode, join_lines
 from evsession.wire.message import Request
 
 __all__ = ["MUST_BE_NEW", "Command", "Delete", "Put", "Written", "batch_flow", "batch_request"]
 
+_PUT = b',{"Type":"PUT","Id":'
+_OF_ANY_VERSION = b',"ChangeVector":null,"Document":'
 _JOINT = f',"{METADATA}":'.encode()
 
 MUST_BE_NEW = ""
@@ -31,18 +33,20 @@ MUST_BE_NEW = ""
 _HEADERS = (("Content-Type", "application/json"), ("Raven-Client-Version", "5.4.0"))
 
 
-class Put(
-    msgspec.Struct,
-    frozen=True,
-    rename={"key": "Id", "change_vector": "ChangeVector", "document": "Document"},
-    tag_field="Type",
-    tag="PUT",
-):
-    """Write a document. A key that ends in ``/`` or ``|``, or None, lets the server make the rest."""
+class Put(msgspec.Struct, frozen=True, gc=False):
+    """Write a document. A key that ends in ``/`` or ``|``, or None, lets the server make the rest.
+
+    Attributes:
+        key: The document's key.
+        change_vector: That of the document that it takes the place of; None for no matter which.
+        body: The document, as a JSON object.
+        metadata: Its metadata, as a JSON object.
+    """
 
     key: str | None
     change_vector: str | None
-    document: Raw
+    body: bytes
+    metadata: bytes
 
 
 class Delete(msgspec.Struct, frozen=True, rename={"key": "Id", "change_vector": "ChangeVector"}, tag_field="Type", tag="DELETE"):
@@ -97,24 +101,37 @@ class _Answer(msgspec.Struct, frozen=True):
     results: list[Written] = msgspec.field(name="Results")
 
 
-def document_body(document: bytes, metadata: Mapping[str, JSON]) -> Raw:
-    """Return the JSON object with its metadata as one more member; the document's bytes are copied, not parsed."""
-    return with_metadata(document, encode(metadata))
-
-
-def with_metadata(document: bytes, metadata: bytes) -> Raw:
-    """Return the JSON object with this JSON as its metadata."""
-    return Raw(b"".join((document[:-1], _JOINT if len(document) > 2 else _JOINT[1:], metadata, b"}")))
-
-
 def batch_request(database: Database, commands: Sequence[Command]) -> Request:
     """Return the request that carries out the commands in order in one transaction."""
     key = commands[0].key if len(commands) == 1 and not is_server_made(commands[0].key) else None
-    return Request("POST", database.path("bulk_docs"), encode({"Commands": commands}), headers=_HEADERS, writes=True, key=key)
+    return Request("POST", database.path("bulk_docs"), _batch(commands), headers=_HEADERS, writes=True, key=key)
+
+
+def _batch(commands: Sequence[Command]) -> bytes:
+    """Return the body of the request; documents are JSON already, and copied once."""
+    pieces = [b'{"Commands":[']
+    keys = join_lines([command.key for command in commands]).split(b"\n")
+    for command, key in zip(commands, keys, strict=False):  # the last line is empty
+        if not isinstance(command, Put):
+            pieces += (b",", encode(command))
+            continue
+        body, version = command.body, command.change_vector
+        pieces += (
+            _PUT,
+            key,
+            _OF_ANY_VERSION if version is None else b',"ChangeVector":%b,"Document":' % encode(version),
+            body[:-1],
+            _JOINT if len(body) > 2 else _JOINT[1:],
+            command.metadata,
+            b"}}",
+        )
+    pieces[1] = pieces[1][1:]  # the comma
+    pieces.append(b"]}")
+    return b"".join(pieces)
 
 
 def batch_flow(database: Database, commands: Sequence[Command]) -> Flow[list[Written]]:
-    """Carry out the commands in order in one transaction.
+    """Carry out the commands, of which there is at least one, in order in one transaction.
 
     Raises:
         ConcurrencyError: a change vector did not match; its `key` names the document, and nothing was written.
@@ -125,7 +142,7 @@ def batch_flow(database: Database, commands: Sequence[Command]) -> Flow[list[Wri
     if response.status not in (200, 201):
         raise reason_of(error_from(response, key=request.key, writes=True))
     results = decode_as(response.body, _Answer).results
-    if len(results) != len(commands) or not all(result.put_key or result.other_key for result in results):
+    if len(results) != len(commands) or [True for result in results if not (result.put_key or result.other_key)]:
         raise ProtocolError(f"the answer does not list {len(commands)} results with their keys", status_code=response.status)
     return results
 

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 
-AT_ONCE = 32
+AT_ONCE = 16
 """Documents that are encoded in one piece; of more the processor's cache holds none any more when they are looked at again."""
 
 
@@ -95,13 +95,12 @@ def encode_entities(entities: Sequence[Any]) -> list[bytes]:
     Raises:
         InvalidDocument: with the `path` of the first culprit and the `key` of the document, if it has one.
     """
-    kinds = {cls: is_like_dict(cls) for cls in set(map(type, entities))}
-    places = [place for place, entity in enumerate(entities) if kinds[type(entity)] and METADATA not in entity]
-    found: dict[int, bytes | None] = {}
-    for start in range(0, len(places), AT_ONCE):
-        some = places[start : start + AT_ONCE]
-        found.update(zip(some, encode_each([entities[place] for place in some]), strict=True))
-    return [found.get(place) or encode_entity(entity) for place, entity in enumerate(entities)]
+    if not all([is_like_dict(cls) for cls in set(map(type, entities))]) or [1 for entity in entities if METADATA in entity]:
+        return [encode_entity(entity) for entity in entities]
+    lines: list[bytes | None] = []
+    for start in range(0, len(entities), AT_ONCE):
+        lines += encode_each(entities[start : start + AT_ONCE])
+    return [line or encode_entity(entity) for line, entity in zip(lines, entities, strict=True)]
 
 
 def is_like_dict(cls: type) -> bool:

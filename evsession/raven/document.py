@@ -195,6 +195,12 @@ def put_key(document: Document, key: str | None) -> None:
         _set_id(document, None)
 
 
+def put_known(document: Document, key: str, metadata: dict[str, JSON]) -> None:
+    """Say which key the document has in the database, and what the server knows about it; the mapping is kept, not copied."""
+    _set_key(document, key)
+    _set_metadata(document, metadata)
+
+
 def put_metadata(document: Document, metadata: dict[str, JSON] | None) -> None:
     """Say what the server knows about the document; the mapping is kept, not copied."""
     _set_metadata(document, metadata)

@@ -69,7 +69,8 @@ def check_new_key(key: object) -> str:
     Raises:
         ConfigurationError: naming the key and what is wrong with it.
     """
-    return _check_end(check_key(key))
+    checked = check_key(key)
+    return checked if checked[-1] not in "/|" else _check_end(checked)
 
 
 def _check_end(checked: str) -> str:
@@ -94,6 +95,8 @@ def key_from_id(id: str, collection: str | None, separator: str) -> str:
         ConfigurationError: if no document can have the key.
     """
     checked = check_key(id)
+    if separator in checked:
+        return checked if checked[-1] not in "/|" else _check_end(checked)
     key = derive_key(checked, collection, separator)
     return _check_end(checked) if key is checked else check_new_key(key)
 

@@ -48,13 +48,14 @@ def check_storable(entity: object) -> None:
     Raises:
         TypeError: it is nothing that can be stored.
     """
-    if not is_storable_entity(entity):
+    if isinstance(entity, Document):
+        if entity._metadata and PROJECTION in entity._metadata:
+            raise TypeError("the result of a projection cannot be stored: it is not the whole document")
+    elif not is_storable_entity(entity):
         kind = type(entity).__name__
         raise TypeError(
             f"a value of type {kind} cannot be stored: give a Document, a dict or an instance of a class marked with @document"
         )
-    if isinstance(entity, Document) and entity._metadata and PROJECTION in entity._metadata:
-        raise TypeError("the result of a projection cannot be stored: it is not the whole document")
 
 
 def own_metadata(entity: object) -> tuple[dict[str, JSON], str | None]:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from evsession.errors import InvalidDocument
-from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written, with_metadata
+from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written
 from evsession.raven.codec import Snapshot, decode_entity, merge, refill, set_key, set_stored
-from evsession.raven.document import Document, put_key, put_metadata
+from evsession.raven.document import Document, put_known, put_metadata
 from evsession.raven.edits import Edit, edit_command
 from evsession.raven.keys import is_server_made
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, SERVER_METADATA
@@ -32,23 +32,34 @@ class Commands:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._collections: dict[str, bytes] = {}
+        self._find = workspace.unit.map.of
+        self._collections: dict[str | None, bytes] = {}
 
-    def build(self, item: Item, key: str | None, *, checks: bool) -> Command:
-        """Return the command that does to the entity what was staged."""
+    def build(self, batch: Sequence[Item], keys: Sequence[str | None], *, checks: bool) -> list[Command]:
+        """Return the commands that do to the entities what was staged."""
+        commands: list[Command] = []
+        encoded = self._collections
+        for item, key in zip(batch, keys, strict=True):
+            known = item.known
+            if item.before is not None or item.kind is not Kind.INSERT:
+                commands.append(self._change(item, checks=checks))
+                continue
+            # A key that the server makes is new by itself; a document of another session brings its version along.
+            version = None if not checks or is_server_made(key) else known.version or MUST_BE_NEW
+            metadata = encoded.get(known.facts.get(COLLECTION)) if len(known.facts) == 1 else None
+            item.body = item.content
+            commands.append(Put(key, version, item.body, metadata or self._metadata(known)))
+        return commands
+
+    def _change(self, item: Item, *, checks: bool) -> Command:
         known = item.known
         if item.kind is Kind.DELETE:
             return Delete(known.key or "", known.version if checks else None)
-        if item.kind is Kind.UPDATE and (known.is_reference or item.increments):
+        if known.is_reference or item.increments:
             return self._edit(item, checks=checks)
-        if item.before is not None:
-            item.body = merge(item.content, item.before)
-            key, version = known.key, known.version
-        else:
-            # A key that the server makes is new by itself; a document of another session brings its version along.
-            item.body = item.content
-            version = None if is_server_made(key) else known.version or MUST_BE_NEW
-        return Put(key, version if checks else None, with_metadata(item.body, self._metadata(known)))
+        assert item.before is not None
+        item.body = merge(item.content, item.before)
+        return Put(known.key, known.version if checks else None, item.body, self._metadata(known))
 
     def _edit(self, item: Item, *, checks: bool) -> Edit:
         known = item.known
@@ -87,6 +98,7 @@ class Commands:
         An edit that was made after the call stays an edit, since the snapshot is what was sent.
         """
         for item, result in zip(batch, written, strict=True):
+            item.known.unsure = None
             if item.kind is Kind.DELETE:
                 self._apply_deletion(item.known)
             elif result.edit_status is not None:
@@ -96,27 +108,26 @@ class Commands:
             item.increments = None
 
     def _apply_put(self, item: Item, result: Written) -> None:
-        known, key = item.known, result.key
+        known, key, version = item.known, result.put_key or result.key, result.change_vector
+        entity, facts = known.entity, known.facts
         known.snapshot = Snapshot(item.content, item.body)
         known.is_written = True
-        known.version = result.change_vector
-        facts = known.facts
-        facts[ID], facts[CHANGE_VECTOR], facts[LAST_MODIFIED] = key, result.change_vector, result.last_modified
+        known.version = version
+        facts[ID], facts[CHANGE_VECTOR], facts[LAST_MODIFIED] = key, version, result.last_modified
         if result.collection is not None:
             facts[COLLECTION] = result.collection
-        workspace = self._workspace
-        if workspace.of(known.entity) is known:
-            if known.key != key:
-                workspace.settle_key(known, key)
-            entity = known.entity  # a plain dict goes on being tracked until it is asked for by its key
-            if isinstance(entity, Document):
-                put_key(entity, key)
-                put_metadata(entity, facts)
-            else:
-                set_key(entity, key)
-            workspace.let_go(known)
-        else:  # evicted meanwhile
+        if self._find(entity) is not known:  # evicted meanwhile
             known.key = key
+            return
+        if known.key != key:
+            self._workspace.settle_key(known, key)
+        # A plain dict goes on being tracked until it is asked for by its key.
+        if isinstance(entity, Document):
+            put_known(entity, key, facts)
+        else:
+            set_key(entity, key)
+        if not self._workspace.tracks:
+            self._workspace.let_go(known)
 
     def _apply_edit(self, item: Item, result: Written) -> None:
         known = item.known

@@ -21,8 +21,9 @@ from evsession.raven.codec import (
     is_like_dict,
     merge,
 )
+from evsession.raven.document import Document
 from evsession.raven.glance import changed_places, is_as_it_was
-from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key
+from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key, separator_of
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import Kind, shape_of
 from evsession.raven.types import info_of
@@ -120,6 +121,25 @@ class DocumentMapper:
         if known.is_named:
             return known.key
         return new_key(known.entity, info, self._conventions, collection=known.facts.get(COLLECTION), known=known.key)
+
+    def claims(self, entities: Sequence[Known]) -> list[str | KeySource | None]:
+        """Return what `claim` returns for each, without asking again for a whole key that is a document's id."""
+        claims: list[str | KeySource | None] = []
+        kinds: dict[type, tuple[str | None, str]] = {}
+        for known in entities:
+            entity, key = known.entity, known.key
+            if key is not None and isinstance(entity, Document) and (entity._key or entity._id) == key:
+                cls = type(entity)
+                if cls not in kinds:
+                    info = info_of(entity)
+                    kinds[cls] = None if info is None else info.collection, separator_of(entity, self._conventions)
+                collection, separator = kinds[cls]
+                if collection is not None and separator in key:
+                    known.facts.setdefault(COLLECTION, collection)
+                    claims.append(key)
+                    continue
+            claims.append(self.claim(known))
+        return claims
 
     def key_of(self, claim: str | KeySource | None) -> str | None:
         """Return the key that a claim names whole."""

@@ -91,6 +91,10 @@ class NodeMapper:
             raise ConfigurationError(f"{known.entity!r} has no {need_info(known.entity).key}, which is its key")
         return address
 
+    def claims(self, entities: Sequence[KnownNode]) -> list[str]:
+        """Return what `claim` returns for each."""
+        return [self.claim(known) for known in entities]
+
     def key_of(self, claim: str) -> str | None:
         """Return the key that a claim is."""
         return claim

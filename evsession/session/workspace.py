@@ -196,13 +196,13 @@ class Workspace:
         if is_reference(entity):
             raise ConfigurationError(f"{entity!r} refers to a document of another session; get a reference from this one")
         facts, version = own_metadata(entity)
-        facts.update(_chosen_facts(collection, metadata))
-        if key is not None:
-            check_new_key(key)
-        address = key if key is not None else self._key_of_id(entity, collection)
-        self.unit.add(Tracked(entity, address, version, None, facts, is_named=key is not None))
-        if key is not None:
-            set_key(entity, key)
+        if collection is not None or metadata is not None:
+            facts.update(_chosen_facts(collection, metadata))
+        if key is None:
+            self.unit.add(Tracked(entity, self._key_of_id(entity, collection), version, None, facts))
+            return
+        self.unit.add(Tracked(entity, check_new_key(key), version, None, facts, is_named=True))
+        set_key(entity, key)
 
     def _check_again(self, known: Known, key: str | None, collection: str | None, metadata: Mapping[str, JSON] | None) -> None:
         """Let a new entity that is stored again have what is said of it now; one that is in the database has all that already.
@@ -241,7 +241,7 @@ class Workspace:
             key = self._mapper.key_meant(given, entity, collection)
         except ConfigurationError:
             return None
-        rival = self._map.get(key)
+        rival = self._map.find(fold(key))
         return None if rival is not None and not rival.is_removed else key
 
     def remove(self, target: Any) -> None:

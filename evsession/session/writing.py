@@ -53,10 +53,12 @@ class Writer:
         The outcome is unknown from the moment it is sent until the answer has come.
         """
         keys = yield from self._keys(batch)
-        commands = [self._commands.build(item, key, checks=checks) for item, key in zip(batch, keys, strict=True)]
-        before = [item.known.unsure for item in batch]
+        commands = self._commands.build(batch, keys, checks=checks)
+        before = []
         for item in batch:
-            item.known.unsure = item.content
+            known = item.known
+            before.append(known.unsure)
+            known.unsure = item.content
         try:
             written = yield from self._send(commands)
         except SessionError as error:
@@ -68,13 +70,11 @@ class Writer:
                 for item, unsure in zip(batch, before, strict=True):
                     item.known.unsure = unsure
             raise
-        for item in batch:
-            item.known.unsure = None
         self._commands.apply(batch, written)
 
     def request(self, batch: Sequence[Item], *, checks: bool) -> Request:
         """Return the request that would write the batch. Keys that are not fetched yet are shown as they will begin."""
-        commands = [self._commands.build(item, self._shown_key(item), checks=checks) for item in batch]
+        commands = self._commands.build(batch, [self._shown_key(item) for item in batch], checks=checks)
         return batch_request(self._database, commands)
 
     def _shown_key(self, item: Item) -> str | None:

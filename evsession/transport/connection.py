@@ -14,7 +14,7 @@ from evsession.wire.message import Request
 
 __all__ = ["Connection"]
 
-PIECE = 65_536
+PIECE = 262_144
 """Bytes of a body that go out between two looks at whether the server has answered already."""
 
 MAX_INFORMATIONAL = 32

@@ -41,13 +41,17 @@ class Saved(list[str]):
         self.removed: list[str] = []
         self.rounds = 0
 
-    def _take(self, item: Staged[Any], key: str) -> None:
-        """Add what became of one entity."""
-        if item.kind is Kind.DELETE:
-            self.removed.append(key)
-            return
-        self.append(key)
-        (self.inserted if item.kind is Kind.INSERT else self.updated).append(key)
+    def _take(self, items: Iterable[Staged[Any]], address: Callable[[Tracked[Any]], str | None]) -> None:
+        """Add what became of some entities; one without a key is only staged, and the server will make it."""
+        for item in items:
+            key = item.known.key or address(item.known)
+            if key is None:
+                continue
+            if item.kind is Kind.DELETE:
+                self.removed.append(key)
+                continue
+            self.append(key)
+            (self.inserted if item.kind is Kind.INSERT else self.updated).append(key)
 
 
 class Backend(Protocol[S]):
@@ -122,10 +126,7 @@ class Commit(Generic[S]):
 
     def _write(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
         written = yield from self._backend.write(batch, ends=ends)
-        for item in written if ends or written else batch:
-            key = item.known.key or self._unit.mapper.address(item.known)
-            if key is not None:
-                saved._take(item, key)
+        saved._take(written if ends or written else batch, self._unit.mapper.address)
         return written
 
     def _run_with_hooks(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, None]:

@@ -38,6 +38,9 @@ class Mapper(Protocol[S]):
     def claim(self, known: Tracked[S]) -> Any:
         """Return the key that a new entity shall have, or what stands for one that is made later."""
 
+    def claims(self, entities: Sequence[Tracked[S]]) -> list[Any]:
+        """Return what `claim` returns for each."""
+
     def key_of(self, claim: Any) -> str | None:
         """Return the key that a claim names; None if it is made later."""
 

@@ -154,8 +154,10 @@ class UnitOfWork(Counting[S]):
         removed = [Staged(known, Kind.DELETE, b"") for known in others if known.is_removed and not known.is_flushed]
         added = [known for known in others if not known.is_removed]
         contents = mapper.contents(added)
+        claims = mapper.claims(added)
         new = [
-            Staged(known, Kind.INSERT, content, mapper.claim(known)) for known, content in zip(added, contents, strict=True)
+            Staged(known, Kind.INSERT, content, claim)
+            for known, content, claim in zip(added, contents, claims, strict=True)
         ]
         anyway = [] if self.detects else [known for known in kept if not known.is_reference]
         looked_at = kept if self.detects else [known for known in kept if known.is_reference]
@@ -204,15 +206,17 @@ class UnitOfWork(Counting[S]):
         """
         self._frozen = [one for one in self._frozen if one is not staged]
         for item in staged:
-            item.known.writes -= 1
-            waiting = self.waiting_for(item.known) if item.increments else None
-            if waiting is None:
-                self.give_back_increments(item)
-            else:
-                self._add_increments(waiting, item.increments or {})
-                item.increments = None
-            if item.known.is_removed and item.known.snapshot is None and not item.known.writes:
-                self.map.remove(item.known)  # removed while it was inserted, which failed
+            known = item.known
+            known.writes -= 1
+            if item.increments:
+                waiting = self.waiting_for(known)
+                if waiting is None:
+                    self.give_back_increments(item)
+                else:
+                    self._add_increments(waiting, item.increments)
+                    item.increments = None
+            if known.is_removed and known.snapshot is None and not known.writes:
+                self.map.remove(known)  # removed while it was inserted, which failed
 
     def due(self, staged: Sequence[Staged[S]]) -> list[Staged[S]]:
         """Return what still differs from the database as far as that is known; an earlier commit may have written the same."""
@@ -220,14 +224,14 @@ class UnitOfWork(Counting[S]):
         for item in staged:
             known = item.known
             item.is_begun = True
-            item.before = known.snapshot
+            before = item.before = known.snapshot
             if item.kind is Kind.DELETE:
-                if known.snapshot is not None and self.map.of(known.entity) is known:
+                if before is not None and self.map.of(known.entity) is known:
                     batch.append(item)
-            elif known.snapshot is None:
+            elif before is None:
                 item.kind = Kind.INSERT
                 batch.append(item)
-            elif known.snapshot.known != item.content or item.increments or not self.detects:
+            elif before.known != item.content or item.increments or not self.detects:
                 item.kind = Kind.UPDATE
                 batch.append(item)
         return batch

@@ -219,7 +219,7 @@ def has_hidden_nulls(values: Sequence[dict[str, JSON]], data: bytes) -> bool:
         return False
     # Objects that are written together mostly lack the same. Each None makes one null, so there is no other if the sums agree.
     names = [name for name, item in values[0].items() if item is None]
-    known = [value.get(name, names) for name in names for value in values].count(None)
+    known = len([1 for name in names for value in values if value.get(name, names) is None])
     return known != count and len([1 for value in values for item in value.values() if item is None]) != count
 
 

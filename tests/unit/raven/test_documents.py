@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from evsession.errors import ConcurrencyError, ConfigurationError, ProtocolError, SessionError
-from evsession.raven.batches import Delete, Put, Written, batch_flow, document_body, is_taken_identity
+from evsession.raven.batches import Delete, Put, Written, batch_flow, is_taken_identity
 from evsession.raven.bulk import bulk_item, bulk_request, kill_request, operation_id_flow
 from evsession.raven.documents import Loaded, exists_flow, load_flow, load_many_flow
 from evsession.raven.includes import include_paths, referred_keys
 from evsession.raven.vocabulary import Database
-from evsession.wire.json import Raw, decode, encode
+from evsession.wire.json import JSON, decode, encode
 from evsession.wire.message import Request, Response
 from evsession.wire.url import path, target
 from tests.unit.raven.flows import run
@@ -89,30 +89,39 @@ def test_exists(status: int, found: bool) -> None:
     assert (requests[0].method, answer) == ("HEAD", found)
 
 
-def test_a_document_gets_its_metadata_as_a_member() -> None:
-    assert bytes(document_body(b"{}", {"@collection": "Dogs"})) == b'{"@metadata":{"@collection":"Dogs"}}'
-    assert bytes(document_body(b'{"n":1}', {})) == b'{"n":1,"@metadata":{}}'
+@pytest.mark.parametrize(
+    ("body", "metadata", "document"),
+    [
+        (b"{}", b'{"@collection":"Dogs"}', {"@metadata": {"@collection": "Dogs"}}),
+        (b'{"n":1}', b"{}", {"n": 1, "@metadata": {}}),
+    ],
+)
+def test_a_document_gets_its_metadata_as_a_member(body: bytes, metadata: bytes, document: JSON) -> None:
+    requests, _ = run(batch_flow(DB, [Put("dogs/1", None, body, metadata)]), Response(201, (), b'{"Results":[{"@id":"dogs/1"}]}'))
+    assert decode(requests[0].body)["Commands"] == [{"Type": "PUT", "Id": "dogs/1", "ChangeVector": None, "Document": document}]
 
 
 def test_a_batch_in_its_wire_form() -> None:
-    puts: list[Put | Delete] = [Put("dogs|", None, Raw(b'{"n":1}')), Delete("dogs/b", "A:1")]
+    puts: list[Put | Delete] = [Put("dogs|", None, b'{"n":1}', b"{}"), Delete("dogs/b", "A:1"), Put('d"', "A:2", b"{}", b"{}")]
     body = (
         b'{"Results":[{"Type":"PUT","@id":"dogs/1","@change-vector":"A:2","@collection":"Dogs","@last-modified":"t"},'
-        b'{"Id":"dogs/b","Type":"DELETE","Deleted":true}]}'
+        b'{"Id":"dogs/b","Type":"DELETE","Deleted":true},{"Type":"PUT","@id":"d"}]}'
     )
     requests, written = run(batch_flow(DB, puts), Response(201, (), body))
     assert requests[0].writes
     assert decode(requests[0].body) == {
         "Commands": [
-            {"Type": "PUT", "Id": "dogs|", "ChangeVector": None, "Document": {"n": 1}},
+            {"Type": "PUT", "Id": "dogs|", "ChangeVector": None, "Document": {"n": 1, "@metadata": {}}},
             {"Type": "DELETE", "Id": "dogs/b", "ChangeVector": "A:1"},
+            {"Type": "PUT", "Id": 'd"', "ChangeVector": "A:2", "Document": {"@metadata": {}}},
         ]
     }
     assert written == [
         Written(put_key="dogs/1", change_vector="A:2", last_modified="t", collection="Dogs"),
         Written(other_key="dogs/b"),
+        Written(put_key="d"),
     ]
-    assert [one.key for one in written] == ["dogs/1", "dogs/b"]
+    assert [one.key for one in written] == ["dogs/1", "dogs/b", "d"]
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"Results":[]}', b"[]", b"nonsense", b"", b'{"Results":[{}]}', b'{"Results":[7]}'])
@@ -159,7 +168,7 @@ def test_a_refused_batch_names_the_document() -> None:
     ],
 )
 def test_a_taken_identity(keys: list[str | None], culprit: str | None, taken: bool) -> None:
-    commands: list[Put | Delete] = [Put(key, None, Raw(b"{}")) for key in keys]
+    commands: list[Put | Delete] = [Put(key, None, b"{}", b"{}") for key in keys]
     assert is_taken_identity(ConcurrencyError("", key=culprit), [*commands, Delete("x|")]) is taken
 
 

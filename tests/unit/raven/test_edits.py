@@ -10,7 +10,6 @@ from evsession.errors import SessionError
 from evsession.raven.batches import Put, batch_flow
 from evsession.raven.edits import Edit, edit_command, reason_of
 from evsession.raven.vocabulary import Database
-from evsession.wire.json import Raw
 from tests.unit.raven.flows import answer, body_of, run
 
 
@@ -65,5 +64,5 @@ def test_a_batch_tells_a_missing_document() -> None:
         "Error": "...",
     }
     with pytest.raises(SessionError, match="no document 'dogs/none'") as caught:
-        run(batch_flow(Database("db"), [Put("dogs/a", None, Raw(b"{}")), edit]), answer(500, refused))
+        run(batch_flow(Database("db"), [Put("dogs/a", None, b"{}", b"{}"), edit]), answer(500, refused))
     assert (caught.value.status_code, caught.value.key, caught.value.uncertain) == (404, "dogs/none", False)

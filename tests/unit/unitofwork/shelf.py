@@ -70,6 +70,9 @@ class ShelfMapper:
     def claim(self, known: Tracked[Page]) -> str:
         return known.entity.key or "made later"
 
+    def claims(self, entities: Sequence[Tracked[Page]]) -> list[Any]:
+        return [self.claim(known) for known in entities]
+
     def key_of(self, claim: str) -> str | None:
         return None if claim == "made later" else claim
 
