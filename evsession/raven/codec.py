@@ -95,7 +95,7 @@ def encode_entities(entities: Sequence[Any]) -> list[bytes]:
     Raises:
         InvalidDocument: with the `path` of the first culprit and the `key` of the document, if it has one.
     """
-    if not all([is_like_dict(cls) for cls in set(map(type, entities))]) or [1 for entity in entities if METADATA in entity]:
+    if not all(map(is_like_dict, set(map(type, entities)))) or [1 for entity in entities if METADATA in entity]:
         return [encode_entity(entity) for entity in entities]
     lines: list[bytes | None] = []
     for start in range(0, len(entities), AT_ONCE):

@@ -66,7 +66,13 @@ class DocumentMapper:
 
     def contents(self, entities: Sequence[Known]) -> list[bytes]:
         """Return what `content` returns for each, many at once."""
-        if all([not known.is_reference and (known.snapshot is None or isinstance(known.entity, dict)) for known in entities]):
+        # A stand-in has more to it than its fields, and of an object that is in the database the key must not have changed.
+        odd = [
+            known
+            for known in entities
+            if known.is_reference or (known.snapshot is not None and not isinstance(known.entity, dict))
+        ]
+        if not odd:
             with suppress(InvalidDocument):  # which `content` raises with the key
                 return encode_entities([known.entity for known in entities])
         return [self.content(known) for known in entities]

@@ -84,11 +84,12 @@ class Rows(Streaming, Generic[E]):
         """Wait for more items, or for the end; what inherits does it."""
 
     def _add(self, items: Iterable[E]) -> None:
-        """Keep more items, when all before have been given; those that were made before a failure count."""
+        """Keep more items; those that were made before a failure count."""
+        before = len(self._items)
         try:
             self._items.extend(items)
         finally:
-            self._made += len(self._items)
+            self._made += len(self._items) - before
 
     def _end(self) -> None:
         """Know that everything was read."""

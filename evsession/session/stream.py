@@ -20,6 +20,9 @@ __all__ = ["Stream"]
 
 E = TypeVar("E")
 
+PIECE = 32_768
+"""Bytes of an answer of which documents are made in one go."""
+
 
 class Stream(Rows[E]):
     """An asynchronous iterator of documents; nothing is sent before the first one is asked for.
@@ -46,15 +49,17 @@ class Stream(Rows[E]):
             self._exchange = await self._wait(self._open)
         data = await self._wait(self._exchange.receive)
         if data:
-            self._take_rows(self._parser.feed(data))
+            self._take(data)
         else:
             self._parser.close()
             self._end()
 
-    def _take_rows(self, rows: list[dict[str, JSON]]) -> None:
-        """Make documents of the rows, when all before have been given; one that fits no document fails the stream after these."""
+    def _take(self, data: bytes) -> None:
+        """Make documents of the rows; what the server says of a failure, or a row that fits no document, fails the stream after."""
         try:
-            self._add(self._workspace.materialize(rows, self._cls))
+            # The rows of a small piece are still in the processor's cache when documents are made of them.
+            for start in range(0, len(data), PIECE):
+                self._add(self._workspace.materialize(self._parser.feed(data[start : start + PIECE]), self._cls))
         except SessionError as error:
             self._unfit = error
 

@@ -14,7 +14,10 @@ from evsession.wire.message import Request
 
 __all__ = ["Connection"]
 
-PIECE = 262_144
+PIECE = 65_536
+"""Bytes of a body that go out with the head."""
+
+LARGE_PIECE = 262_144
 """Bytes of a body that go out between two looks at whether the server has answered already."""
 
 MAX_INFORMATIONAL = 32
@@ -128,8 +131,8 @@ class Connection:
     async def _send_large(self, head: bytes, body: memoryview) -> None:
         self._unsent = True
         if await self._push(head + body[:PIECE]):
-            for start in range(PIECE, len(body), PIECE):
-                if await self.has_answer() or not await self._push(body[start : start + PIECE]):
+            for start in range(PIECE, len(body), LARGE_PIECE):
+                if await self.has_answer() or not await self._push(body[start : start + LARGE_PIECE]):
                     return
             self._unsent = False
 

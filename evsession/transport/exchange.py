@@ -37,6 +37,7 @@ class HTTPExchange(Gate):
         "_decoder",
         "_is_complete",
         "_is_undecided",
+        "_late",
         "_options",
         "_pool",
         "_response",
@@ -56,6 +57,7 @@ class HTTPExchange(Gate):
         self._decoder: Decoder | None = None
         self._is_undecided = True
         self._is_complete = False
+        self._late: Exception | None = None
         self._begun = 0.0
         self._was_sent = trail.sent
         self.may_resend = False
@@ -118,17 +120,33 @@ class HTTPExchange(Gate):
             return self._take_head(await connection.receive_head())
 
     async def receive(self) -> bytes:
-        """Return the next piece of the response's body, ``b""`` at its end."""
+        """Return the next piece of the response's body, ``b""`` at its end.
+
+        It is all that has come, whatever pieces the server made of it: what is done for each costs more than to join them.
+        """
         if self._response is None:
             await self.finish()
+        pieces: list[bytes] = []
+        size = 0
         with self:
-            while not self._is_complete:
-                piece = self._piece_nowait(PIECE)
-                if piece is None:
+            if self._late is not None:
+                raise self._late
+            while not self._is_complete and size < PIECE:
+                try:
+                    piece = self._piece_nowait(PIECE - size)
+                except Exception as error:
+                    if not pieces:
+                        raise
+                    self._late = error  # what came before it is good
+                    break
+                if piece is not None:
+                    pieces.append(piece)
+                    size += len(piece)
+                elif size:
+                    break
+                else:
                     await self._live().receive()
-                elif piece:
-                    return piece
-        return b""
+        return b"".join(pieces)
 
     async def read(self) -> bytes:
         """Return the rest of the response's body, within the limit for bodies."""

@@ -17,7 +17,7 @@ import trio
 
 __all__ = ["BROKEN", "ByteStream", "PlainStream", "TLSStream"]
 
-RECEIVE_SIZE = 65_536
+RECEIVE_SIZE = 122_880
 """Reads beyond 128 KiB would make glibc map and unmap fresh pages for each of them."""
 
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)

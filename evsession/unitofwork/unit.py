@@ -155,10 +155,7 @@ class UnitOfWork(Counting[S]):
         added = [known for known in others if not known.is_removed]
         contents = mapper.contents(added)
         claims = mapper.claims(added)
-        new = [
-            Staged(known, Kind.INSERT, content, claim)
-            for known, content, claim in zip(added, contents, claims, strict=True)
-        ]
+        new = [Staged(known, Kind.INSERT, content, claim) for known, content, claim in zip(added, contents, claims, strict=True)]
         anyway = [] if self.detects else [known for known in kept if not known.is_reference]
         looked_at = kept if self.detects else [known for known in kept if known.is_reference]
         found = chain(mapper.scan(looked_at), zip(anyway, mapper.contents(anyway), strict=True))

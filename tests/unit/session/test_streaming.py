@@ -11,6 +11,7 @@ import trio
 
 import evsession
 from evsession import ConnectionFailed, InvalidDocument, OperationTimeout, QueryError, SessionClosed, SessionError
+from evsession.session.bulk import CHUNK
 from evsession.testing.scripted import ScriptedExchange, ScriptedTransport, json_answer
 from evsession.wire.json import encode
 from tests.unit.session.conftest import Scripted, refused, row
@@ -339,8 +340,8 @@ async def test_chunks_are_sent_while_documents_come() -> None:
         async with store_on(transport) as store, store.bulk_insert() as insert:
             for number in range(300):
                 await insert.store({"text": "x" * 1000}, key=f"x/{number}")
-    assert len(sent) == 5
-    assert all(size >= 65_536 for size in sent[:-1])
+    assert len(sent) == 3
+    assert all(size >= CHUNK for size in sent[:-1])
     assert len(transport.bodies()[0]) == 300
 
 
@@ -388,7 +389,7 @@ async def test_a_bulk_insert_that_the_server_ends_early_takes_no_more(monkeypatc
         with pytest.raises(SessionError, match="enough"):
             async with store.bulk_insert() as insert:
                 try:
-                    await insert.store({"text": "x" * 70_000}, key="x/1")
+                    await insert.store({"text": "x" * 130_000}, key="x/1")
                 finally:
                     with pytest.raises(SessionClosed):
                         await insert.store({}, key="x/2")
@@ -413,7 +414,7 @@ async def test_an_early_end_that_is_no_failure(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(ScriptedExchange, "send", enough)
     async with store_on(ScriptedTransport(NUMBER, DONE)) as store, store.bulk_insert() as insert:
-        await insert.store({"text": "x" * 70_000}, key="x/1")
+        await insert.store({"text": "x" * 130_000}, key="x/1")
         with pytest.raises(SessionClosed):
             await insert.store({}, key="x/2")
 
@@ -421,7 +422,7 @@ async def test_an_early_end_that_is_no_failure(monkeypatch: pytest.MonkeyPatch) 
 async def test_a_chunk_that_was_the_last_document() -> None:
     transport = ScriptedTransport(NUMBER, DONE)
     async with store_on(transport) as store, store.bulk_insert() as insert:
-        await insert.store({"text": "x" * 70_000}, key="x/1")
+        await insert.store({"text": "x" * 130_000}, key="x/1")
     assert [item["Id"] for item in transport.bodies()[0]] == ["x/1"]
 
 
