@@ -74,8 +74,10 @@ class _Settings:
                 setattr(self, name, getattr(other, name))
 
     def _copy_as(self, cls: type[S]) -> S:
-        """Return an unfrozen copy that holds what `cls` knows."""
-        return cls({name: getattr(self, name) for name in cls._fields})
+        """Return an unfrozen copy that holds what `cls` knows; one is made for every session, of values that were checked."""
+        own, copy = vars(self), cls.__new__(cls)
+        vars(copy).update({name: own[name] for name in cls._fields}, _frozen=False)
+        return copy
 
 
 class Held(Generic[S]):

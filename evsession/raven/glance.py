@@ -9,44 +9,51 @@ from collections.abc import Sequence
 from typing import Any
 
 from evsession.raven.shapes import Kind, shape_of
-from evsession.wire.json import encode, encode_into, has_hidden_nulls, join_lines
+from evsession.raven.vocabulary import METADATA
+from evsession.wire.json import encode, encode_into, has_hidden_nulls, join_lines, only_exact
 
-__all__ = ["changed_places", "is_as_it_was"]
+__all__ = ["changed_lines", "is_as_it_was"]
 
 LARGE = 1 << 20
 """Bytes of documents that are not encoded in one piece any more: for a moment they are in memory three times."""
 
 
-def changed_places(documents: Sequence[dict[str, Any]], known: Sequence[bytes]) -> Sequence[int]:
+def changed_lines(documents: Sequence[dict[str, Any]], known: Sequence[bytes]) -> dict[int, bytes | None]:
     """Return the places of those documents that may have changed; all others are certainly as they were.
 
-    They are encoded as they are, without `encode_entity`'s proofs: for these very bytes they have been given before. Only a
-    ``null`` may also be a NaN now.
+    With each comes what `encode_entity` returns for it, or None where only that can tell. Documents are encoded as they are,
+    without its proofs: for the very bytes that there were these have been given before.
 
     Args:
-        documents: Some that are encoded, and read, as dicts are.
+        documents: Some that are encoded, read and compared as dicts are.
         known: Their JSON as it was.
     """
     if len(documents) > 1 and sum(map(len, known)) > LARGE:
-        middle = len(documents) // 2
-        ends = changed_places(documents[middle:], known[middle:])
-        return [*changed_places(documents[:middle], known[:middle]), *[middle + place for place in ends]]
+        half = len(documents) // 2
+        ends = changed_lines(documents[half:], known[half:])
+        return {**changed_lines(documents[:half], known[:half]), **{half + place: line for place, line in ends.items()}}
     try:
         data = join_lines(documents)
     except (TypeError, ValueError, RecursionError, OverflowError):
-        return range(len(documents))
-    if has_hidden_nulls(documents, data):
-        return range(len(documents))
-    changed: list[int] = []
+        return dict.fromkeys(range(len(documents)))
+    changed: dict[int, bytes | None] = {}
     start = 0
     for place, then in enumerate(known):
         if data.startswith(then, start):  # no object's JSON goes on behind that of another
             start += len(then) + 1
         else:
-            changed.append(place)
-            start = data.find(b"\n", start) + 1
-    # What is JSON already may hold line feeds of its own.
-    return changed if start == len(data) else range(len(documents))
+            end = data.find(b"\n", start)
+            changed[place] = data[start:end]
+            start = end + 1
+    if start != len(data):  # something is JSON already, of several lines
+        return dict.fromkeys(range(len(documents)))
+    if has_hidden_nulls(documents, data):
+        lines = zip(documents, data.split(b"\n"), strict=False)
+        changed.update((place, None) for place, (document, line) in enumerate(lines) if has_hidden_nulls((document,), line))
+    if not changed:
+        return changed
+    exact = only_exact([documents[place] for place in changed], list(changed.values()))
+    return {place: None if METADATA in documents[place] else line for place, line in zip(changed, exact, strict=True)}
 
 
 def is_as_it_was(entity: Any, key: str | None, known: bytes, room: bytearray) -> bool:

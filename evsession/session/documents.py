@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.codec import (
-    AT_ONCE,
     Snapshot,
     encode_entities,
     encode_entity,
@@ -22,7 +21,7 @@ from evsession.raven.codec import (
     merge,
 )
 from evsession.raven.document import Document
-from evsession.raven.glance import changed_places, is_as_it_was
+from evsession.raven.glance import changed_lines, is_as_it_was
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key, separator_of
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import Kind, shape_of
@@ -35,6 +34,9 @@ from evsession.wire.json import JSON, decode, encode
 __all__ = ["DocumentMapper", "Known"]
 
 Known: TypeAlias = Tracked[Snapshot]
+
+LOOKED_AT_ONCE = 64
+"""Entities that are encoded in one piece when changes are looked for."""
 
 
 class DocumentMapper:
@@ -85,39 +87,31 @@ class DocumentMapper:
 
     def scan(self, entities: Sequence[Known]) -> Iterator[tuple[Known, bytes | None]]:
         """Yield what has changed, or counts as changed; see `Mapper`."""
-        for start in range(0, len(entities), AT_ONCE):
-            some = entities[start : start + AT_ONCE]
-            suspects = self._suspects(some)
-            anyway = [known for known in some if known.writes or known.increments]
-            if not suspects and not anyway:
-                continue  # as for most entities of most commits
-            contents = dict(zip(map(id, suspects), self.contents(suspects), strict=True))
-            for known in some:
-                content = contents.get(id(known))
-                if content is not None and _differs(content, _known(known)):
+        for start in range(0, len(entities), LOOKED_AT_ONCE):
+            some = entities[start : start + LOOKED_AT_ONCE]
+            lines = self._look(some)
+            for known in [known for known in some if id(known) in lines or known.writes or known.increments]:
+                content = (lines[id(known)] or self.content(known)) if id(known) in lines else _known(known)
+                if _differs(content, _known(known)):
                     yield known, content
                 elif known.writes or known.increments:
                     yield known, None
 
-    def _suspects(self, entities: Sequence[Known]) -> list[Known]:
-        """Return those that may have changed."""
+    def _look(self, entities: Sequence[Known]) -> dict[int, bytes | None]:
+        """Return the places in memory of those that may have changed; with each comes its content, if it was told by the way."""
         objects = [known.entity for known in entities]
         kinds = {cls: is_like_dict(cls) for cls in set(map(type, objects))}
         if all(kinds.values()):
-            places = changed_places(objects, [known.snapshot.known for known in entities])  # type: ignore[union-attr]
-            return [entities[place] for place in places]
+            found = changed_lines(objects, [known.snapshot.known for known in entities])  # type: ignore[union-attr]
+            return {id(entities[place]): line for place, line in found.items()}
         alike = [known for known in entities if kinds[type(known.entity)]]
+        lines = self._look(alike) if alike else {}
         room = bytearray()
-        return [
-            *(self._suspects(alike) if alike else ()),
+        for known in [known for known in entities if not kinds[type(known.entity)]]:
             # A stand-in has more to it than its fields.
-            *[
-                known
-                for known in entities
-                if not kinds[type(known.entity)]
-                and (known.is_reference or not is_as_it_was(known.entity, known.key, _known(known), room))
-            ],
-        ]
+            if known.is_reference or not is_as_it_was(known.entity, known.key, _known(known), room):
+                lines[id(known)] = None
+        return lines
 
     def claim(self, known: Known) -> str | KeySource | None:
         """Return the key to send a new document with, or where it is fetched before."""

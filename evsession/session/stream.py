@@ -12,7 +12,6 @@ from evsession.raven.vocabulary import Database
 from evsession.session.operation import Owner
 from evsession.session.rows import Rows
 from evsession.session.workspace import Workspace
-from evsession.wire.json import JSON
 from evsession.wire.message import Response
 from evsession.wire.transport import Exchange
 
@@ -55,7 +54,7 @@ class Stream(Rows[E]):
             self._end()
 
     def _take(self, data: bytes) -> None:
-        """Make documents of the rows; what the server says of a failure, or a row that fits no document, fails the stream after."""
+        """Make documents of the rows; a failure that the server tells, or a row that fits no document, fails the stream after."""
         try:
             # The rows of a small piece are still in the processor's cache when documents are made of them.
             for start in range(0, len(data), PIECE):

@@ -17,23 +17,28 @@ from evsession.testing.scripted import ScriptedTransport, json_answer
 from tests.benchmarks.dataset import user, user_of
 from tests.benchmarks.race import Spread
 
-__all__ = ["DOCUMENTS", "growth", "scan"]
+__all__ = ["CHANGED", "DOCUMENTS", "growth", "scan"]
 
 DOCUMENTS = 10_000
 """Documents of about 1 KB that the session has loaded."""
 
 
-def scan(rounds: int, *, is_first: bool) -> tuple[Spread, Spread, Spread]:
-    """Return how many times the CPU time of encoding all documents once a commit takes that finds no change, and both times.
+CHANGED = 1_000
+"""Of these so many are changed, each tenth one."""
+
+
+def scan(rounds: int, *, is_first: bool, changed: int = 0) -> tuple[Spread, Spread, Spread]:
+    """Return how many times the CPU time of encoding all documents once it takes to find the changes in them, and both times.
 
     Args:
         rounds: How often to measure.
         is_first: Whether it is the first look at the documents since they were loaded, as in most programs.
+        changed: How many have changed; without any it is a whole commit that is measured.
     """
-    return trio.run(_scan, rounds, is_first)
+    return trio.run(_scan, rounds, is_first, changed)
 
 
-async def _scan(rounds: int, is_first: bool) -> tuple[Spread, Spread, Spread]:
+async def _scan(rounds: int, is_first: bool, changed: int) -> tuple[Spread, Spread, Spread]:
     scans, encodings = [], []
     encode = msgspec.json.Encoder().encode
     async with _store() as store, store.open_session() as session:
@@ -43,13 +48,21 @@ async def _scan(rounds: int, is_first: bool) -> tuple[Spread, Spread, Spread]:
             if is_first:
                 session.clear()
                 documents, _ = await session.query("User")
+            for place in range(changed):
+                documents[place * (DOCUMENTS // changed)]["age"] = -number
             gc.collect()
             # In turns, for whoever comes second finds the documents in the processor's cache.
             for is_scan in (True, False) if number % 2 else (False, True):
                 start = time.process_time()
                 if is_scan:
-                    if await session.save():
-                        raise RuntimeError("there was a change to save")
+                    if changed:  # without the write
+                        staged = session._unit.freeze()
+                        session._unit.release(staged)
+                        count = len(staged)
+                    else:
+                        count = len(await session.save())
+                    if count != changed:
+                        raise RuntimeError(f"{count} changes were found")
                     scans.append((time.process_time() - start) / DOCUMENTS)
                 else:
                     for document in documents:

@@ -25,6 +25,7 @@ from evsession.wire.json import (
     decode,
     decode_object,
     encode,
+    encode_each,
     encode_exact,
     from_builtins,
     is_storable,
@@ -150,6 +151,15 @@ def test_values_with_a_form_of_their_own(name: str) -> None:
     value, text = ODD[name]
     assert encode_exact({"a": value}).decode() == f'{{"a":{text}}}'
     assert encode_exact({"a": [value]}).decode() == f'{{"a":[{text}]}}'
+
+
+def test_of_many_at_once_odd_ones_are_left_out() -> None:
+    values: list[dict[str, Any]] = [{"a": 1}, {"a": {1}}, {"a": None, "b": [None]}, {"a": None}]
+    assert encode_each(values) == [b'{"a":1}', None, None, b'{"a":null}']
+    assert encode_each([{"a": 1}, {"a": Text("b")}]) == [None, None]  # as nobody wants to know which of them is so rare
+    assert encode_each([{"a": 1}, {"a": Raw(b"1\n")}]) == [None, None]
+    assert encode_each([{"a": object()}]) == [None]
+    assert encode_each([]) == []
 
 
 BAD = {

@@ -1,0 +1,122 @@
+"""The quick look: what it calls unchanged is unchanged, and what it tells of the rest is what `encode_entity` tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import evsession.raven.glance
+from evsession import Document, InvalidDocument
+from evsession.raven.codec import encode_entities, encode_entity
+from evsession.raven.glance import changed_lines, is_as_it_was
+from evsession.raven.vocabulary import METADATA
+from evsession.wire.json import Raw
+
+NAN = float("nan")
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Named(dict[str, Any]):
+    """A dict that compares in a way of its own."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # as every dict
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.just("null") | st.builds(Text)
+ODD = st.sets(st.integers(), max_size=2) | st.tuples(st.integers()) | st.dictionaries(st.integers(), st.none(), max_size=1)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    LEAVES | ODD | st.just(NAN),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+DOCUMENTS = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", METADATA]), VALUES, max_size=3).map(Document), max_size=5)
+
+
+def told(document: Document) -> bytes | None:
+    """Return what is stored of the document, None if it cannot be."""
+    try:
+        return encode_entity(document)
+    except InvalidDocument:
+        return None
+
+
+@given(DOCUMENTS, st.data())
+def test_nothing_that_has_changed_is_overlooked(documents: list[Document], data: st.DataObject) -> None:
+    now = [told(document) for document in documents]
+    then = [data.draw(st.sampled_from([b"{}", b'{"a":null}', *([] if line is None else [line] * 3)])) for line in now]
+    found = changed_lines(documents, then)
+    for place, (line, before) in enumerate(zip(now, then, strict=True)):
+        assert place in found or line == before
+        assert found.get(place) is None or found[place] == line
+
+
+@given(DOCUMENTS)
+def test_many_at_once_are_what_each_is_alone(documents: list[Document]) -> None:
+    alone = [told(document) for document in documents]
+    if None not in alone:
+        assert encode_entities(documents) == alone
+        return
+    with pytest.raises(InvalidDocument):
+        encode_entities(documents)
+
+
+def test_a_nan_is_no_null() -> None:
+    documents = [Document(a=None, b=NAN), Document(a=None, b=None), Document(a=1, b=[None]), Document(a="null", b=1)]
+    known = [b'{"a":null,"b":null}', b'{"a":null,"b":null}', b'{"a":1,"b":[null]}', b'{"a":"null","b":1}']
+    assert changed_lines(documents, known) == {0: None, 2: None, 3: None}
+    assert changed_lines(documents[1:2] * 3, known[1:2] * 3) == {}
+
+
+def test_large_documents_are_looked_at_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evsession.raven.glance, "LARGE", 20)
+    documents = [Document(n=number, text="x" * 30) for number in range(5)]
+    known = [encode_entity(document) for document in documents]
+    documents[3]["n"] = documents[0]["n"] = 7
+    assert changed_lines(documents, known) == {place: encode_entity(documents[place]) for place in (0, 3)}
+
+
+def test_what_cannot_be_encoded_together_is_told_one_by_one() -> None:
+    assert changed_lines([Document(a=1), Document(a=object())], [b'{"a":1}', b"{}"]) == {0: None, 1: None}
+
+
+def test_what_is_json_already_may_have_several_lines() -> None:
+    documents = [Document(a=Raw(b"1\n")), Document(b=2)]
+    assert changed_lines(documents, [b'{"a":1}', b'{"b":2}']) == {0: None, 1: None}
+    with pytest.raises(InvalidDocument):
+        encode_entities(documents)
+
+
+def test_dicts_with_a_mind_of_their_own_are_encoded_alone() -> None:
+    assert encode_entities([Named(a=1), {"b": 2}]) == [b'{"a":1}', b'{"b":2}']
+    with pytest.raises(InvalidDocument, match="set"):
+        encode_entities([{"b": 2}, Named(a={1})])
+
+
+@dataclass
+class Point:
+    x: float | None
+    y: float | None = None
+
+
+@pytest.mark.parametrize(
+    ("point", "known", "same"),
+    [
+        (Point(1.0), b'{"x":1.0,"y":null}', True),
+        (Point(None), b'{"x":null,"y":null}', True),
+        (Point(NAN), b'{"x":null,"y":null}', False),
+        (Point(2.0, 1.0), b'{"x":1.0,"y":1.0}', False),
+        (Point({1: object()}), b"{}", False),  # type: ignore[arg-type]  # which is what is to be found
+    ],
+)
+def test_objects(point: Point, known: bytes, same: bool) -> None:
+    assert is_as_it_was(point, None, known, bytearray(b"anything")) is same
