@@ -81,9 +81,7 @@ class DocumentMapper:
 
     def changed(self, known: Known) -> bytes | None:
         """Return the document's fields as JSON if they differ from the snapshot."""
-        assert known.snapshot is not None
-        content = self.content(known)
-        return content if _differs(content, known.snapshot.known) else None
+        return next((content for _, content in self.scan([known])), None)
 
     def scan(self, entities: Sequence[Known]) -> Iterator[tuple[Known, bytes | None]]:
         """Yield what has changed, or counts as changed; see `Mapper`."""

@@ -250,11 +250,9 @@ class Working(Transacting, Generic[S]):
         if entity is not None:
             return self._unit.changes(self._known(entity))
         changes = []
-        for known in self._unit.map:
-            kind = self._unit.kind_of(known)
-            if kind is not None:
-                key = known.key or self._unit.mapper.address(known)
-                changes.append(EntityChanges(known.entity, key, kind.value, self._unit.changes(known)))
+        for known, kind in self._unit.kinds(list(self._unit.map)):
+            key = known.key or self._unit.mapper.address(known)
+            changes.append(EntityChanges(known.entity, key, kind.value, self._unit.changes(known)))
         return changes
 
     def is_dirty(self, entity: Any) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from evsession.errors import InvalidDocument, KeyConflict, TransactionError
+from evsession.errors import KeyConflict, TransactionError
 from evsession.unitofwork.changes import Changes, diff
 from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, Listeners
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
@@ -160,7 +160,7 @@ class Commit(Generic[S]):
     def _prepared(self, batch: Sequence[Staged[S]], *, begins: bool) -> Generator[Any, Any, list[Staged[S]]]:
         """Call the hooks that come before the write, until none of them has made new work; return what is to be written."""
         items = {id(item.known): item for item in batch}
-        before = dict(self._contents())
+        before = self._unit.contents()
         self._waiting = {id(known) for known in self._unit.map if known.increments}
         told: set[tuple[int, Kind]] = set()
         if begins:
@@ -189,21 +189,9 @@ class Commit(Generic[S]):
             )
         self.rounds += 1
 
-    def _contents(self) -> Iterator[tuple[int, bytes | None]]:
-        for known in self._unit.map:
-            yield id(known), self._content(known)
-
-    def _content(self, known: Tracked[S]) -> bytes | None:
-        """Return the entity as it is now; None for one that cannot be stored, which matters only if it is to be written."""
-        try:
-            if known.snapshot is None:
-                return self._unit.mapper.content(known)
-            return self._unit.mapper.changed(known) or known.snapshot.known
-        except InvalidDocument:
-            return None
-
     def _look(self, items: dict[int, Staged[S]], before: dict[int, bytes | None]) -> None:
         """Find what hooks have edited, added, removed and evicted since `before`, which is brought up to date."""
+        contents = self._unit.contents()
         for place, held in list(items.items()):
             if place in before and self._unit.map.of(held.known.entity) is not held.known:
                 del items[place], before[place]
@@ -227,10 +215,15 @@ class Commit(Generic[S]):
                     continue  # added again by the program since the call
                 del items[place]
                 item = None
-            self._look_at(known, item, items, before)
+            self._look_at(known, contents[place], item, items, before)
 
     def _look_at(
-        self, known: Tracked[S], item: Staged[S] | None, items: dict[int, Staged[S]], before: dict[int, bytes | None]
+        self,
+        known: Tracked[S],
+        now: bytes | None,
+        item: Staged[S] | None,
+        items: dict[int, Staged[S]],
+        before: dict[int, bytes | None],
     ) -> None:
         place, unit = id(known), self._unit
         if known.snapshot is None and item is None:
@@ -240,7 +233,6 @@ class Commit(Generic[S]):
                     before[place] = fresh.content
             return
         was = before.get(place, None if known.snapshot is None else known.snapshot.known)
-        now = self._content(known)
         counts = bool(known.increments) and place not in self._waiting
         # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
         is_kept = place in self._vetoed

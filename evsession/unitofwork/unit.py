@@ -6,7 +6,7 @@ database. Does no I/O, and never waits: every change of what is remembered is on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -327,15 +327,42 @@ class UnitOfWork(Counting[S]):
         old = {} if known.snapshot is None else self.mapper.fields(known.snapshot.known)
         return diff(old, self.mapper.fields(self.mapper.content(known)))
 
+    def contents(self) -> dict[int, bytes | None]:
+        """Return all entities as they are now, by their places in memory; None for one that cannot be stored."""
+        stored = [known for known in self.map if known.snapshot is not None]
+        contents: dict[int, bytes | None] = {id(known): _known(known) for known in stored}
+        try:
+            contents.update((id(known), content) for known, content in self.mapper.scan(stored) if content is not None)
+        except InvalidDocument:  # which of them it is matters only if it is to be written
+            contents.update((id(known), self._content(known)) for known in stored)
+        contents.update((id(known), self._content(known)) for known in self.map if known.snapshot is None)
+        return contents
+
+    def _content(self, known: Tracked[S]) -> bytes | None:
+        with suppress(InvalidDocument):
+            return self.mapper.content(known) if known.snapshot is None else self.mapper.changed(known) or _known(known)
+        return None
+
+    def kinds(self, entities: Sequence[Tracked[S]]) -> Iterator[tuple[Tracked[S], Kind]]:
+        """Yield those entities with which a commit would do something now, and what that is.
+
+        Raises:
+            InvalidDocument: one of them cannot be stored.
+        """
+        stored = [known for known in entities if known.snapshot is not None and not known.is_removed]
+        changed = {id(known) for known, content in self.mapper.scan(stored) if content is not None or known.increments}
+        for known in entities:
+            if known.is_removed:
+                if not known.is_flushed:
+                    yield known, Kind.DELETE
+            elif known.snapshot is None:
+                yield known, Kind.INSERT
+            elif id(known) in changed or not (self.detects or known.is_reference):
+                yield known, Kind.UPDATE
+
     def kind_of(self, known: Tracked[S]) -> Kind | None:
         """Return what a commit would do with the entity now."""
-        if known.is_removed:
-            return None if known.is_flushed else Kind.DELETE
-        if known.snapshot is None:
-            return Kind.INSERT
-        if self.mapper.changed(known) is not None or known.increments or not (self.detects or known.is_reference):
-            return Kind.UPDATE
-        return None
+        return next((kind for _, kind in self.kinds([known])), None)
 
     def is_pending(self, known: Tracked[S]) -> bool:
         """Return whether the entity has anything that a commit would write, staged or not, or could not write."""
