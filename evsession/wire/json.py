@@ -56,6 +56,7 @@ MAX_DEPTH = 200
 
 _MISSING = "missing required field `(.*?)`"
 _PLAIN = frozenset({str, int, bool, type(None)})
+_is_equal = dict.__eq__  # whatever the class of a dict has for it
 _find_nulls = re.compile(b"null").findall  # counts them in less time than bytes.count
 _ENCODED = (datetime, date, time, timedelta, Decimal, UUID, Enum, bytes, bytearray)
 
@@ -161,17 +162,15 @@ def decode_object(data: bytes) -> dict[str, JSON]:
 def encode_exact(value: dict[str, JSON]) -> bytes:
     """Return the object as UTF-8 JSON, and refuse what JSON would change silently.
 
-    That a copy is equal in which sets have become lists and names texts proves it in C: 0.8 us for 300 bytes, where `check` alone
-    takes 2.1 us. Only what differs (a date, or a culprit) is walked through. Nesting is limited by the codec alone if
-    nothing differs.
+    That decoding gives an equal value proves it in C: 1.0 us for 230 bytes, where `check` alone takes 2.1 us. Only what differs
+    (a tuple, a date, or a culprit) is walked through. Nesting is limited by the codec alone if nothing differs.
 
     Raises:
         InvalidDocument: with the `path` of the first culprit.
     """
     try:
         data = _encode(value)
-        is_equal = dict.__eq__(msgspec.to_builtins(value, str_keys=True), value) is True  # whatever its class has for it
-        if is_equal and (b"null" not in data or not has_hidden_nulls((value,), data)):
+        if _is_equal(_decode(data), value) is True:
             return data
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError):
         data = encode(value)
@@ -208,7 +207,11 @@ def encode_each(values: Sequence[dict[str, JSON]]) -> list[bytes | None]:
 
 
 def only_exact(values: Sequence[dict[str, JSON]], lines: Sequence[bytes | None]) -> list[bytes | None]:
-    """Return the lines, and None in place of those of objects that JSON may have changed silently, but for a NaN."""
+    """Return the lines, and None in place of those of objects that JSON may have changed silently, but for a NaN.
+
+    A copy in which sets have become lists and names texts takes 60 % of the time of decoding for 1 KB; for much less, it takes
+    more.
+    """
     try:
         copies = msgspec.to_builtins(values, str_keys=True)
         if copies == values:
