@@ -88,6 +88,8 @@ class DocumentMapper:
         for start in range(0, len(entities), LOOKED_AT_ONCE):
             some = entities[start : start + LOOKED_AT_ONCE]
             lines = self._look(some)
+            if not lines and not [True for known in some if known.writes or known.increments]:
+                continue  # as for most entities of most commits
             for known in [known for known in some if id(known) in lines or known.writes or known.increments]:
                 content = (lines[id(known)] or self.content(known)) if id(known) in lines else _known(known)
                 if _differs(content, _known(known)):
