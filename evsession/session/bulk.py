@@ -63,12 +63,16 @@ class BulkInsert(Streaming):
         self._conventions = conventions
         self._ranges = ranges
         self._number = 0
+        self._is_entered = False
         self._buffer: list[bytes] = []
         self._size = 0
         self._opening = b"["
         self._places: dict[tuple[type, str | None], tuple[str | None, bytes]] = {}
 
     async def __aenter__(self) -> BulkInsert:
+        if self._is_entered:
+            raise SessionClosed("a bulk insert is for one 'async with' block; call bulk_insert() again for another one")
+        self._is_entered = True
         try:
             async with self._guarded():
                 self._number = await self._run(operation_id_flow(self._database))

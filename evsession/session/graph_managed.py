@@ -13,7 +13,7 @@ from evsession.config import GraphSessionOptions
 from evsession.errors import SessionError
 from evsession.session.callbacks import positions
 from evsession.session.graph_transaction import GraphTransaction
-from evsession.session.works import Work
+from evsession.session.works import Work, refuse_generator
 
 __all__ = ["Managed", "call_work"]
 
@@ -106,12 +106,13 @@ def takes_done(work: Callable[..., Any]) -> bool:
     """Return whether the function tells its end by a callback: it has a second argument.
 
     Raises:
-        TypeError: it cannot be called, or takes no argument at all.
+        TypeError: it cannot be called, takes no argument at all, or is a generator.
     """
     given: Any = work
     least, most = positions(work) if callable(given) else (0, 0)
     if most == 0:
         raise TypeError(f"the work of a transaction is a function of it, not {work!r}")
+    refuse_generator(work)
     return least > 1 and not inspect.iscoroutinefunction(work)
 
 

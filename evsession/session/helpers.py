@@ -20,6 +20,7 @@ from evsession.session.endpoint import Endpoint
 from evsession.session.operation import Operation, Owner
 from evsession.session.transaction import end_after
 from evsession.session.works import Work as Marked
+from evsession.session.works import refuse_generator
 
 __all__ = ["SessionHelpers", "get_runnable", "get_session", "get_transaction"]
 
@@ -41,7 +42,7 @@ def get_session(existing: Any, work: Work, store: Any = None, callback: Callback
         callback: Called with the error and the value.
 
     Raises:
-        TypeError: `work` cannot be called, or `existing` is neither a session nor a transaction.
+        TypeError: `work` cannot be called or is a generator, or `existing` is neither a session nor a transaction.
         TransactionError: the transaction that is given has ended.
         ConfigurationError: there is neither a session nor a store.
     """
@@ -65,7 +66,7 @@ def get_transaction(existing: Any, work: Work, store: Any = None, callback: Call
         callback: Called with the error and the value.
 
     Raises:
-        TypeError: `work` cannot be called, or `existing` is neither a session nor a transaction.
+        TypeError: `work` cannot be called or is a generator, or `existing` is neither a session nor a transaction.
         TransactionError: the transaction that is given has ended.
         ConfigurationError: there is neither a session nor a store.
     """
@@ -113,6 +114,7 @@ def _check(existing: Any, work: Any, store: Any) -> Owner:
     """Return what the operation belongs to."""
     if not callable(work):
         raise TypeError(f"work is a function of a session or transaction, not {work!r}")
+    refuse_generator(work)
     if isinstance(existing, Conversation):
         return existing
     if existing is not None:

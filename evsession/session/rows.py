@@ -112,6 +112,11 @@ class Rows(Streaming, Generic[E]):
         self._items.clear()
         super().close()
 
+    async def aclose(self) -> None:
+        """Do the same; for `contextlib.aclosing`."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
     def __del__(self) -> None:
         # Leaving "async for" early drops the stream without a word; that is no mistake worth a warning.
         if getattr(self, "_exchange", None) is not None:

@@ -16,7 +16,7 @@ from evsession.session.calls import call_steps
 from evsession.session.operation import Operation, Steps
 from evsession.session.transaction import Transaction, TransactionBlock
 from evsession.session.waiting import Waiting
-from evsession.session.works import Work
+from evsession.session.works import Work, refuse_generator
 
 __all__ = ["Transacting"]
 
@@ -87,7 +87,7 @@ class Transacting(Waiting, ABC):
         ``options.timeout`` is for each operation in it, not for the whole.
 
         Raises:
-            TypeError: `work` cannot be called; or retries without it, for a block cannot be run again.
+            TypeError: `work` cannot be called, or is a generator; or retries without it, for a block cannot be run again.
             TransactionError: a transaction is open already; it stays open.
         """
         if work is None:
@@ -101,6 +101,7 @@ class Transacting(Waiting, ABC):
         self._check_turn("transaction")
         if not callable(work):
             raise TypeError(f"the work of a transaction is a function of the session, not {work!r}")
+        refuse_generator(work)
         if type(retries) is not int or retries < 0:
             raise ValueError(f"retries is how often to start again, not {retries!r}")
         marked = Work(self, "transaction")

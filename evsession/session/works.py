@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any
 
 import trio
 
 from evsession.session.gate import WORK_GATE, Gate
 
-__all__ = ["Work", "works_of"]
+__all__ = ["Work", "refuse_generator", "works_of"]
 
 
 class Work:
@@ -64,6 +65,16 @@ class Work:
 
 
 WORK: ContextVar[Work | None] = ContextVar("evsession work", default=None)
+
+
+def refuse_generator(work: Callable[..., Any]) -> None:
+    """Refuse a function whose body would never run.
+
+    Raises:
+        TypeError: it yields.
+    """
+    if isgeneratorfunction(work) or isasyncgenfunction(work):
+        raise TypeError(f"{work!r} is a generator, whose body would not run: work returns its value")
 
 
 def works_of(session: object) -> list[Work]:

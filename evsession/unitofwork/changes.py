@@ -46,15 +46,25 @@ def is_same(one: Any, other: Any) -> bool:
 
     So are ``0.0`` and ``-0.0``; not a number is the same as itself.
     """
-    if one.__class__ is not other.__class__:
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    if isinstance(one, float):
-        return copysign(1, one) == copysign(1, other) if one == other else one != one and other != other
-    return bool(one == other)
+    pairs = [(one, other)]  # a stack of its own: values may nest deeper than functions may call each other
+    while pairs:
+        one, other = pairs.pop()
+        if one.__class__ is not other.__class__:
+            return False
+        if isinstance(one, dict):
+            if one.keys() != other.keys():
+                return False
+            pairs += [(value, other[name]) for name, value in one.items()]
+        elif isinstance(one, list):
+            if len(one) != len(other):
+                return False
+            pairs += zip(one, other, strict=True)
+        elif isinstance(one, float):
+            if copysign(1, one) != copysign(1, other) if one == other else one == one or other == other:
+                return False
+        elif one != other:
+            return False
+    return True
 
 
 def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Change]:

@@ -277,6 +277,17 @@ async def test_work_that_hides_a_lost_commit_is_not_tried_again() -> None:
         assert (attempts, caught.value.uncertain) == ([1], True)
 
 
+async def yields(tx: evsession.GraphTransaction) -> Any:
+    yield tx
+
+
+async def test_work_that_would_never_run_is_refused() -> None:
+    async with scripted_graph() as (session, transport):
+        with pytest.raises(TypeError, match="generator"):
+            await session.write_transaction(yields)
+        assert transport.requests == []
+
+
 @pytest.mark.parametrize("work", [5, lambda: None, None])
 async def test_work_that_is_none(work: Any) -> None:
     async with scripted_graph() as (session, _):

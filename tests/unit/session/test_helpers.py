@@ -336,3 +336,23 @@ async def test_the_session_may_be_left_out_of_a_store_s_helpers(name: str) -> No
         assert (len(opened.sessions), told) == (3, [6, 7])
         with pytest.raises(TypeError, match="neither"):
             helper(len, len, len)
+
+
+def yields(runnable: Any) -> Any:
+    yield runnable
+
+
+async def yields_later(runnable: Any) -> Any:
+    yield runnable
+
+
+@pytest.mark.parametrize("work", [yields, yields_later])
+async def test_work_that_would_never_run_is_refused(work: Any) -> None:
+    opened = Opened()
+    async with opened.store as store, store.open_session() as session:
+        for helper in HELPERS:
+            with pytest.raises(TypeError, match="generator"):
+                await helper(session, work, store)
+        with pytest.raises(TypeError, match="generator"):
+            await session.transaction(work)
+        assert session.state == "idle"

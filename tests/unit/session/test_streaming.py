@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from dataclasses import dataclass
 from typing import Any
@@ -299,6 +300,29 @@ async def test_a_bulk_insert_is_one_array(scripted: Scripted) -> None:
             {"Type": "PUT", "Id": guid, "Document": {"n": 2, "@metadata": {}}},
         ]
     ]
+
+
+async def test_a_stream_closes_as_contextlib_wants_it(scripted: Scripted) -> None:
+    async with scripted(streamed(*ROWS)) as (session, _):
+        async with contextlib.aclosing(session.stream("Dog")) as stream:
+            async for document in stream:
+                assert document.number == 0
+                break
+        assert stream.count == 1
+        with pytest.raises(StopAsyncIteration):
+            await stream.__anext__()
+
+
+async def test_a_bulk_insert_is_for_one_block() -> None:
+    transport = ScriptedTransport(NUMBER, DONE)
+    async with store_on(transport) as store:
+        insert = store.bulk_insert()
+        async with insert:
+            await insert.store({"n": 1}, key="x/1")
+        with pytest.raises(SessionClosed, match="one 'async with' block"):
+            async with insert:
+                pass
+    assert transport.bodies() == [[{"Type": "PUT", "Id": "x/1", "Document": {"n": 1, "@metadata": {}}}]]
 
 
 async def test_an_empty_bulk_insert_is_an_empty_array() -> None:

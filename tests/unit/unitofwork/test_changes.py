@@ -45,6 +45,15 @@ def test_values_that_a_database_tells_apart_differ(one: Any, other: Any) -> None
     assert not is_same(other, one)
 
 
+def test_values_that_nest_deeper_than_functions_may() -> None:
+    one: Any = 1
+    other: Any = 2
+    for _ in range(2_000):
+        one, other = [{"a": one}], [{"a": other}]
+    assert is_same(one, one)
+    assert not is_same(one, other)
+
+
 @given(VALUES)
 def test_a_copy_is_the_same(value: Any) -> None:
     assert is_same(value, copy.deepcopy(value))
