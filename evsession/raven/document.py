@@ -159,7 +159,7 @@ class Document(dict[str, JSON]):
 _set_id = vars(Document)["_id"].__set__
 _set_key = vars(Document)["_key"].__set__
 _set_metadata = vars(Document)["_metadata"].__set__
-_update, _pop = dict.update, dict.pop
+_new, _update, _pop = dict.__new__, dict.update, dict.pop
 
 
 def _check_id(value: Any) -> None:
@@ -169,8 +169,8 @@ def _check_id(value: Any) -> None:
 
 def make(cls: type[M], row: Mapping[str, JSON]) -> M:
     """Return a document (or another dict) with the fields of the row, without calling `__init__`; one is made for every row."""
-    made = cls.__new__(cls)
-    dict.update(made, row)
+    made = _new(cls)
+    _update(made, row)
     return made
 
 
@@ -180,7 +180,7 @@ def make_known(cls: type[D], row: Mapping[str, JSON], key: str, metadata: dict[s
     The row may still hold its metadata. It is left as it was: a dict that lost no item yet is copied in one piece, at half of
     what it costs to insert its items one by one.
     """
-    made = cls.__new__(cls)
+    made = _new(cls)
     _update(made, row)
     _pop(made, METADATA, None)
     _set_key(made, key)

@@ -53,6 +53,8 @@ class Rows(Streaming, Generic[E]):
     async def take(self) -> E:
         """Return the next item, or raise StopAsyncIteration; handlers are not told of a failure."""
         while not self._items:
+            if self._go_on():
+                continue
             if self._broken is not None:
                 await trio.lowlevel.checkpoint()
                 raise self._broken
@@ -79,6 +81,10 @@ class Rows(Streaming, Generic[E]):
     def _break(self, error: SessionError) -> None:
         """Fail from now on, with what has failed first."""
         self._broken = self._broken or error
+
+    def _go_on(self) -> bool:
+        """Make items of some of what has come already; return whether there was any."""
+        return False
 
     async def _fill(self) -> None:
         """Wait for more items, or for the end; what inherits does it."""

@@ -19,8 +19,8 @@ __all__ = ["Stream"]
 
 E = TypeVar("E")
 
-PIECE = 32_768
-"""Bytes of an answer of which documents are made in one go."""
+PIECE = 16_384
+"""Bytes of an answer of which documents are made in one go: few enough to stay in the processor's cache, and to wake no collector."""
 
 
 class Stream(Rows[E]):
@@ -39,6 +39,8 @@ class Stream(Rows[E]):
         self._cls = cls
         self._parser = StreamParser(query.index)
         self._unfit: SessionError | None = None
+        self._data = b""
+        self._place = 0
 
     async def _fill(self) -> None:
         """Wait for more rows, or for the end."""
@@ -47,20 +49,28 @@ class Stream(Rows[E]):
         if self._exchange is None:
             self._exchange = await self._wait(self._open)
         data = await self._wait(self._exchange.receive)
-        if data:
-            self._take(data)
-        else:
+        if not data:
             self._parser.close()
             self._end()
+        self._data, self._place = data, 0
 
-    def _take(self, data: bytes) -> None:
-        """Make documents of the rows; a failure that the server tells, or a row that fits no document, fails the stream after."""
+    def _go_on(self) -> bool:
+        """Make documents of a few rows more; a failure that the server tells, or one that fits no document, comes after them."""
+        start = self._place
+        if start >= len(self._data) or self._unfit is not None:
+            return False
+        self._place = start + PIECE
         try:
-            # The rows of a small piece are still in the processor's cache when documents are made of them.
-            for start in range(0, len(data), PIECE):
-                self._add(self._workspace.materialize(self._parser.feed(data[start : start + PIECE]), self._cls))
+            rows = self._parser.feed(self._data[start : self._place])
+            self._add(self._workspace.materialize(rows, self._cls))
         except SessionError as error:
             self._unfit = error
+        return True
+
+    def close(self) -> None:
+        """End the stream; what had come and was not given is dropped. Never waits."""
+        self._data = b""
+        super().close()
 
     async def _open(self) -> Exchange:
         exchange = await self._transport.open(self._request, self._trail)

@@ -28,6 +28,7 @@ from evsession import (
     SessionError,
     TransactionError,
 )
+from evsession.testing.scripted import ScriptedTransport
 from tests.unit.session.conftest import Scripted, loaded, row
 from tests.unit.session.tiny import TinyRaven
 
@@ -310,6 +311,27 @@ class TestKnownEntities:
             await trio.lowlevel.checkpoint()  # until then the store knows of the load
             gc.collect()
             assert dog() is None
+
+    async def test_a_closed_session_is_gone_without_the_collector(self) -> None:
+        tiny = TinyRaven({"dogs/a": {"n": 1}})
+
+        async def work(store: evsession.Store) -> tuple[weakref.ref[Any], ...]:
+            async with store.open_session() as session:
+                session.on("insert.pre", lambda event: None)
+                a, b = await session.load("dogs/a"), Dog()
+                a.n = 2
+                assert session.add(b).is_dirty(a)
+                assert await session.commit() == ["dogs/a", "dogs/1"]
+                return weakref.ref(session), weakref.ref(a), weakref.ref(b)
+
+        async with evsession.Store(transport=ScriptedTransport(repeat=tiny), database="db") as store:
+            gc.disable()
+            try:
+                refs = await work(store)
+                await trio.lowlevel.checkpoint()  # until then the store knows of the commit
+                assert [ref() for ref in refs] == [None] * 3
+            finally:
+                gc.enable()
 
     async def test_changes_of_one_and_of_all(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1, "tags": ["x"]}, "dogs/b": {}, "dogs/c": {}})
