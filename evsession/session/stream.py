@@ -20,7 +20,7 @@ __all__ = ["Stream"]
 E = TypeVar("E")
 
 PIECE = 16_384
-"""Bytes of an answer of which documents are made in one go: few enough to stay in the processor's cache, and to wake no collector."""
+"""Bytes of an answer of which documents are made in one go: few enough to stay in the processor's cache."""
 
 
 class Stream(Rows[E]):

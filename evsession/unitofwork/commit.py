@@ -120,8 +120,8 @@ class Commit(Generic[S]):
                 self._unit.release(held)
             for undo in reversed(self._undo):
                 undo()
-            # Only `rounds` is asked for later: a session must not keep entities alive for the sake of its last commit, nor be part
-            # of a cycle, so that it is not gone with all its entities when the program lets go of it.
+            # Only `rounds` is asked for later: a session must not keep entities alive for the sake of its last commit, nor be
+            # part of a cycle, or it would not be gone with all its entities when the program lets go of it.
             self._session = None
             for kept in (self._undo, self._held, self._queued, self._vetoed):
                 kept.clear()
