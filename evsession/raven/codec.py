@@ -104,10 +104,8 @@ def encode_entities(entities: Sequence[Any]) -> list[bytes]:
 
 
 def is_like_dict(cls: type) -> bool:
-    """Return whether the instances of a class are encoded, read and compared as a dict is."""
-    # Through `Any`, since what a class holds of a method is no method.
-    own: Any = cls
-    return issubclass(cls, dict) and own.__eq__ is dict.__eq__ and own.get is dict.get
+    """Return whether the instances of a class are encoded and compared as a dict is."""
+    return issubclass(cls, dict) and cls.__eq__ is dict.__eq__
 
 
 def encode_fields(cls: type, fields: dict[str, Any]) -> bytes:

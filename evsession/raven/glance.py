@@ -25,7 +25,7 @@ def changed_lines(documents: Sequence[dict[str, Any]], known: Sequence[bytes]) -
     without its proofs: for the very bytes that there were these have been given before.
 
     Args:
-        documents: Some that are encoded, read and compared as dicts are.
+        documents: Some that are encoded and compared as dicts are.
         known: Their JSON as it was.
     """
     if len(documents) > 1 and sum(map(len, known)) > LARGE:

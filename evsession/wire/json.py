@@ -56,7 +56,8 @@ MAX_DEPTH = 200
 
 _MISSING = "missing required field `(.*?)`"
 _PLAIN = frozenset({str, int, bool, type(None)})
-_is_equal = dict.__eq__  # whatever the class of a dict has for it
+# Whatever the class of a dict has for them: documents may have fields, and methods, of these names.
+_is_equal, _items, _get = dict.__eq__, dict.items, dict.get
 _find_nulls = re.compile(b"null").findall  # counts them in less time than bytes.count
 _ENCODED = (datetime, date, time, timedelta, Decimal, UUID, Enum, bytes, bytearray)
 
@@ -227,9 +228,9 @@ def has_hidden_nulls(values: Sequence[dict[str, JSON]], data: bytes) -> bool:
     if not count:
         return False
     # Objects that are written together mostly lack the same. Each None makes one null, so there is no other if the sums agree.
-    names = [name for name, item in values[0].items() if item is None]
-    known = len([1 for name in names for value in values if value.get(name, names) is None])
-    return known != count and len([1 for value in values for item in value.values() if item is None]) != count
+    names = [name for name, item in _items(values[0]) if item is None]
+    known = len([1 for name in names for value in values if _get(value, name, names) is None])
+    return known != count and len([1 for value in values for _, item in _items(value) if item is None]) != count
 
 
 def to_builtins(value: Any, hook: Callable[[Any], Any] | None = None, *, in_order: bool = False) -> JSON:

@@ -102,6 +102,21 @@ def test_dicts_with_a_mind_of_their_own_are_encoded_alone() -> None:
         encode_entities([{"b": 2}, Named(a={1})])
 
 
+def test_fields_and_methods_of_documents_may_have_the_names_of_those_of_dicts() -> None:
+    class Order(Document):
+        items: Any = 5
+
+        def values(self) -> Any:
+            raise AssertionError
+
+        get = keys = values  # type: ignore[assignment]  # as programs may
+
+    orders = [Order({"items": None, "get": 1}), Order({"items": [None], "get": 2})]
+    known = [b'{"items":null,"get":1}', b'{"items":[null],"get":2}']
+    assert encode_entities(orders) == known
+    assert changed_lines(orders, known) == {1: None}
+
+
 @dataclass
 class Point:
     x: float | None
