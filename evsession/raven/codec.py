@@ -21,12 +21,12 @@ from evsession.standins import NotLoadedField
 from evsession.wire.json import (
     JSON,
     check,
-    decode,
     encode,
     encode_each,
     encode_exact,
     encode_to_keep,
     from_builtins,
+    has_hidden_nulls,
     plain_scalar,
     to_builtins,
 )
@@ -126,8 +126,8 @@ def _encode_parts(fields: dict[str, Any], shape: Shape) -> bytes:
     check_untyped(fields, shape)
     plain = _plain(fields, shape)
     data = encode(plain)
-    if b"null" in data and decode(data) != plain:
-        check(plain)  # not only None, which equals itself: a NaN
+    if b"null" in data and has_hidden_nulls((plain,), data):
+        check(plain)  # perhaps for a NaN
     try:
         from_builtins(plain, shape.mirror, _from_plain)
     except InvalidDocument as error:
