@@ -33,9 +33,10 @@ class Named(dict[str, Any]):
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.just("null") | st.builds(Text)
+ENCODED = st.dates() | st.datetimes() | st.uuids() | st.decimals() | st.binary(max_size=2)
 ODD = st.sets(st.integers(), max_size=2) | st.tuples(st.integers()) | st.dictionaries(st.integers(), st.none(), max_size=1)
 VALUES: st.SearchStrategy[Any] = st.recursive(
-    LEAVES | ODD | st.just(NAN),
+    LEAVES | ENCODED | ODD | st.just(NAN),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
     max_leaves=8,
 )
