@@ -5,8 +5,8 @@ Knows staged items and the mapper. Sums are pending in the entity, then in what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeGuard, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 from evsession.unitofwork.changes import is_same
 from evsession.unitofwork.mapper import Mapper
@@ -15,6 +15,13 @@ from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
 __all__ = ["Counting", "completed"]
 
 S = TypeVar("S", bound=Picture)
+
+
+class Counted(Protocol[S]):
+    """What was to add something to fields of an entity."""
+
+    known: Tracked[S]
+    increments: dict[str, Any] | None
 
 
 class Counting(Generic[S]):
@@ -54,9 +61,23 @@ class Counting(Generic[S]):
 
     def waiting_for(self, known: Tracked[S]) -> Staged[S] | None:
         """Return what the next commit that was called, and has not begun, will write of the entity."""
-        return next((item for item in self._items_of(known) if not item.is_begun and item.kind is not Kind.DELETE), None)
+        return self._first_waiting(known, self._frozen)
 
-    def give_back_increments(self, item: Staged[S]) -> None:
+    @staticmethod
+    def _first_waiting(known: Tracked[S], frozen: Iterable[Sequence[Staged[S]]]) -> Staged[S] | None:
+        items = (item for one in frozen for item in one if item.known is known)
+        return next((item for item in items if not item.is_begun and item.kind is not Kind.DELETE), None)
+
+    def leave_increments(self, item: Counted[S], later: Iterable[Sequence[Staged[S]]]) -> None:
+        """Leave what the item was to add to fields to the first of these commits that will write its entity, or else pending."""
+        heir = self._first_waiting(item.known, later)
+        if heir is None:
+            self.give_back_increments(item)
+        else:
+            self._add_increments(heir, item.increments or {})
+            item.increments = None
+
+    def give_back_increments(self, item: Counted[S]) -> None:
         """Let what the item was to add to fields be pending again."""
         increments, item.increments = item.increments, None
         for field, amount in (increments or {}).items():

@@ -199,19 +199,17 @@ class UnitOfWork(Counting[S]):
     def release(self, staged: Sequence[Staged[S]]) -> None:
         """Note that a commit has ended, however it did; increments that were not written are pending again.
 
-        A commit that was called meanwhile and waits has the sum in what it writes, so it does the adding then.
+        A commit that was called after it and waits has the sum in what it writes, so it does the adding then. Those that were
+        called before, which wait, too, if this one was cut off before its turn, have not.
         """
-        self._frozen = [one for one in self._frozen if one is not staged]
+        place = next((place for place, one in enumerate(self._frozen) if one is staged), len(self._frozen))
+        later = self._frozen[place + 1 :]
+        self._frozen = [*self._frozen[:place], *later]
         for item in staged:
             known = item.known
             known.writes -= 1
             if item.increments:
-                waiting = self.waiting_for(known)
-                if waiting is None:
-                    self.give_back_increments(item)
-                else:
-                    self._add_increments(waiting, item.increments)
-                    item.increments = None
+                self.leave_increments(item, later)
             if known.is_removed and known.snapshot is None and not known.writes:
                 self.map.remove(known)  # removed while it was inserted, which failed
 
@@ -311,8 +309,8 @@ class UnitOfWork(Counting[S]):
         for undo in (self.journal or {}).values():
             known = undo.known
             known.snapshot, known.is_flushed = undo.snapshot, False
-            for field, amount in (undo.increments or {}).items():
-                self.increment(known, field, amount)
+            if undo.increments:
+                self.leave_increments(undo, self._frozen)
             if known.is_removed and known.snapshot is None:
                 self.map.remove(known)
         self.journal = None

@@ -291,6 +291,35 @@ class TestIncrements:
         assert at.commit() == ["a"]
         assert at.shelf.rows == {"a": {"n": 8}}
 
+    def test_those_of_a_commit_that_is_cut_off_are_not_for_one_that_was_called_before(self) -> None:
+        at = desk(a={"n": 1})
+        a = at.load("a")
+        a.name = "Max"
+        with at.call() as first:
+            at.increment(a, "n", 1)
+            with at.call():
+                pass
+            assert at.known(a).increments == {"n": 1}
+            first()
+            assert at.shelf.rows == {"a": {"n": 1, "name": "Max"}}
+        assert at.commit() == ["a"]
+        assert at.shelf.rows == {"a": {"n": 2, "name": "Max"}}
+        assert at.commit() == []
+
+    def test_those_of_a_transaction_that_is_rolled_back_are_for_a_commit_that_was_called_already(self) -> None:
+        at = desk(a={"n": 1})
+        a = at.load("a")
+        at.begin()
+        at.increment(a, "n", 1)
+        at.flush()
+        at.shelf.rows["a"]["n"] = 101
+        a.name = "Max"
+        with at.call() as waiting:
+            at.unit.roll_back()
+            assert waiting() == ["a"]
+        assert at.shelf.rows == {"a": {"n": 102, "name": "Max"}}
+        assert at.commit() == []
+
     def test_one_that_changes_nothing_in_sum_is_sent_still(self) -> None:
         at = desk(a={"n": 1})
         a = at.load("a")
