@@ -69,7 +69,10 @@ class Guard(_Passing):
             commits = request.target.endswith("/commit")
             if not commits:
                 transaction._fail(error)
-            undone = opened is None or not trail.sent or await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
+            was_sent = trail.sent
+            # Also if nothing was sent: what was begun before holds its locks.
+            released = opened is not None and await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
+            undone = released or not was_sent
             if undone or not commits:
                 transaction._fail(error)
                 # Nothing of a transaction lasts that was not committed.
