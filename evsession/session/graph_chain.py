@@ -83,6 +83,6 @@ class Chain(GraphWork):
             self._current = None
             self._end_work(transaction)
         elif transaction is self._coming:
-            self._coming = None
+            self._coming, self._is_ending = None, self._enders > 0
         elif transaction is self._managed:
             self._managed = None

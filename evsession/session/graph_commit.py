@@ -114,6 +114,7 @@ class GraphBatches:
             return []
         self._check_known(batch)
         transaction = self._transaction = self._session._work_transaction()
+        transaction._is_half = ends
         yield Call(lambda: self._send(transaction, batch))
         self._unit.stage(batch)
         return list(batch)
@@ -144,7 +145,8 @@ class GraphBatches:
 
     async def _send(self, transaction: GraphTransaction, batch: Sequence[Item]) -> None:
         items: Sequence[Item] = ()
-        transaction._check("run", transaction._asked)  # one that is asked to end is left to that
+        # One that was asked to end before is left to that.
+        transaction._check("run", transaction._phase if transaction._flushes else transaction._asked)
         try:
             for cypher, items, rows in self.statements(batch):
                 result = await transaction._do("run", *cypher)

@@ -8,6 +8,7 @@ import trio
 
 from evsession.errors import SessionError
 from evsession.neo4j.flows import opened_by
+from evsession.session.graph_phase import Phase
 from evsession.session.graph_release import send_kept, terminate
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Exchange, Trail, Transport
@@ -59,14 +60,16 @@ class Guard(_Passing):
 
     async def send(self, request: Request, trail: Trail) -> Response:
         """Send the request; if there is no answer, the transaction has failed and is rolled back before that is told."""
-        transaction = self._transaction
+        transaction, commits = self._transaction, request.target.endswith("/commit")
+        if request.method == "POST":
+            # It may have been ended since the request was made.
+            transaction._check("commit" if commits else "run", transaction._phase)
         if transaction._opened is None and request.method == "POST":
             return await self._begin(request, trail)
         try:
             return await self.transport.send(request, trail)
         except BaseException as error:
             opened = transaction._opened
-            commits = request.target.endswith("/commit")
             if not commits:
                 transaction._fail(error)
             was_sent = trail.sent
@@ -88,17 +91,26 @@ class Guard(_Passing):
         transaction = self._transaction
         database = transaction._session._database
         response: Response | None = None
+        beginning = transaction._beginning = trio.Event()
         try:
             response = await send_kept(self.transport, database, request, transaction._tag, trail)
             await trio.lowlevel.checkpoint_if_cancelled()
+            if transaction._phase is not Phase.ACTIVE:  # who has ended it did not know what to roll back
+                await self._release(response, trail)
         except BaseException as error:
             transaction._fail(error)
             trail.sent = False
             if isinstance(error, SessionError):
                 error.uncertain = False
-            opened = None if response is None else opened_by(response)
-            if opened is not None:
-                await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
+            await self._release(response, trail)  # noqa: ASYNC102 - what must be shielded there is
             raise
+        finally:
+            beginning.set()
         assert response is not None  # a task that is not cancelled waits for it
         return response
+
+    async def _release(self, response: Response | None, trail: Trail) -> None:
+        """Roll back what the answer names."""
+        opened = None if response is None else opened_by(response)
+        if opened is not None:
+            await self._transaction._release(opened, trail)

@@ -51,5 +51,8 @@ class TransactionHome(Protocol):
     def _saw(self, answer: Answer) -> None:
         """Take the bookmark of what was committed."""
 
+    def _check_turn(self, name: str) -> None:
+        """Raise TransactionError where what waits for its turn is waiting for oneself."""
+
     def _ended(self, transaction: GraphTransaction) -> None:
         """Know that it holds nothing any more and another one may begin."""

@@ -20,9 +20,15 @@ __all__ = ["Item", "KnownNode", "NodeMapper", "NodePicture", "need_info"]
 
 
 class NodePicture(msgspec.Struct, frozen=True):
-    """What a node looked like: its properties, typed as they are sent."""
+    """What a node looked like.
+
+    Attributes:
+        known: Its properties, typed as they are sent.
+        is_doubtful: Whether nobody knows that it was created; it is remembered for the sake of its deletion.
+    """
 
     known: bytes
+    is_doubtful: bool = False
 
 
 KnownNode: TypeAlias = Tracked[NodePicture]

@@ -63,6 +63,8 @@ class KnownNodes:
         known = self._unit.map.of(entity)
         if known is not None:
             self._unit.take_back(known)
+            if known.snapshot is not None and known.snapshot.is_doubtful:  # it may still have to be created
+                known.snapshot = None
             return
         self._refuse_stranger(entity)
         made = self._known(entity)
@@ -80,6 +82,8 @@ class KnownNodes:
                 known.snapshot = NodePicture(self._unit.mapper.content(known))
             self._unit.map.add(known)
             need_info(entity).attach(entity, known)
+        elif known.snapshot is None and known.unsure:  # it may have been created, so it is to be deleted
+            known.snapshot = NodePicture(known.unsure, is_doubtful=True)
         self._unit.remove(known)
 
     def _known(self, entity: Any) -> KnownNode:
@@ -168,6 +172,9 @@ class KnownNodes:
         if known.unsure is not None:
             if not known.is_reference:
                 fresh = self._picture(info, info.make(node.properties))
+                heir = self._heir(known)
+                if heir is not None and heir.unsure == fresh.known:
+                    return self.refresh(info, heir, node, force=force)  # that one forgets this one
                 if fresh.known == known.unsure:
                     known.unsure, known.snapshot, known.is_written = None, fresh, True
                     self._unit.forget_former(known)
@@ -175,6 +182,7 @@ class KnownNodes:
                     return True
                 if not known.increments or (known.snapshot is not None and fresh.known == known.snapshot.known):
                     known.unsure = None
+                    self._forget_doubtful(known)
                     return True
             if known.increments and not force:
                 return False
@@ -186,12 +194,41 @@ class KnownNodes:
             self._take(info, known, node)
         return True
 
+    def _heir(self, known: KnownNode) -> KnownNode | None:
+        """Return what was to be created in place of one that was to be deleted, both by a write that may have happened."""
+        return self._unit.map.get(known.key) if known.unsure == b"" and known.key is not None else None
+
+    def roll_back(self, *, is_lost: bool) -> None:
+        """Let what the open transaction has staged be pending again; if it is lost, nobody knows whether it was written.
+
+        What was to be created and is to be deleted since stays known, so that its deletion is pending, if it may have been
+        created after all, or still is by a commit that waits.
+        """
+        waiting: list[KnownNode] = []
+        for undo in (self._unit.journal or {}).values():
+            known = undo.known
+            if is_lost:
+                known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
+            if known.is_removed and undo.snapshot is None and (known.unsure or known.writes > 1):
+                undo.snapshot = NodePicture(known.unsure or b"", is_doubtful=True)
+                waiting += [] if known.unsure else [known]
+        self._unit.roll_back()
+        for known in waiting:
+            known.snapshot = None
+
     def settle_missing(self, known: KnownNode) -> bool:
         """Take note that the server has no node of an entity; return whether that tells the outcome of a commit."""
         unsure, known.unsure = known.unsure, None
         if unsure == b"":
             self._unit.map.remove(known)
+        self._forget_doubtful(known)
         return unsure is not None
+
+    def _forget_doubtful(self, known: KnownNode) -> None:
+        """Take note that a node was not created which was to be deleted if it was."""
+        if known.snapshot is not None and known.snapshot.is_doubtful:
+            known.snapshot = None
+            self._unit.map.remove(known)
 
     def revert(self, known: KnownNode) -> None:
         """Let the entity be as it was loaded or written last."""

@@ -38,10 +38,14 @@ class GraphOpenings(Working[NodePicture]):
         """Return a transaction that begins with its first statement."""
 
     def _latest(self) -> GraphTransaction | None:
-        """Return the transaction of what is called now: a hook is part of a commit, and nothing that comes later is its."""
+        """Return the transaction of what is called now; one that is coming waits for the commit or work that this is part of."""
         coming = self._coming
-        is_meant = coming is not None and coming._is_assigned and calling(self._unit) is None
+        is_meant = coming is not None and coming._is_assigned and not self._is_awaited()
         return coming if is_meant else self._current
+
+    def _is_awaited(self) -> bool:
+        """Return whether this is part of what others wait for: a hook of a commit, or the work of a managed transaction."""
+        return calling(self._unit) is not None or any(work.keeps_turn for work in works_of(self))
 
     def _work_transaction(self) -> GraphTransaction:
         if self._unit.journal is None or self._current is None:
@@ -56,7 +60,7 @@ class GraphOpenings(Working[NodePicture]):
         self._current._is_own = _is_own
 
     def _become_current(self, transaction: GraphTransaction) -> None:
-        self._current, self._unit.journal = transaction, {}
+        self._current, self._unit.journal, transaction._is_coming = transaction, {}, False
         self._coming = None if self._coming is transaction else self._coming
 
     @contextmanager
@@ -74,7 +78,7 @@ class GraphOpenings(Working[NodePicture]):
                 self._freed = trio.Event()
 
     async def _free(self) -> None:
-        if calling(self._unit) is not None or any(work.keeps_turn for work in works_of(self)):
+        if self._is_awaited():
             return  # that would be waiting for oneself; it is refused, or shares what there is
         while self._is_ending:
             await self._freed.wait()
@@ -98,7 +102,8 @@ class GraphOpenings(Working[NodePicture]):
     def use_transaction(self) -> Any:
         """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
 
-        While a commit that was called before, or another end of a transaction, is under way, it is one that begins after that.
+        While something is under way that was called before and does not run in the open one, such as a commit, or a statement
+        with a transaction of its own, it is one that begins after that.
 
         The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
         into it, and `run` of the session runs in it and sees that.
@@ -113,13 +118,13 @@ class GraphOpenings(Working[NodePicture]):
                 self._open_work(_is_own=False)
             return self._current
         latest = self._coming or self._current
-        if latest is not None and latest.is_open and not self._is_ending:
+        if latest is not None and latest.is_open and not latest._is_own and not self._is_ending:
             return latest
-        if latest is None and not self._enders:
+        if latest is None and self._turns.first() is None:
             self._open_work(_is_own=False)
             return self._current
         transaction = self._coming = self._new_work_transaction()
-        transaction._is_assigned, self._is_ending = True, False
+        transaction._is_assigned, transaction._is_coming, self._is_ending = True, True, False
         Operation(self, "use_transaction", self._open_later(transaction), lambda error: None, 0, timed=False)
         return transaction
 

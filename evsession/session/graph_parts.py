@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from evsession.errors import SessionError
 from evsession.neo4j.flows import Opened
 from evsession.session.conversation import Running
 from evsession.session.gate import Turn
+from evsession.session.operation import Operation, Steps
 from evsession.wire.transport import Trail
 
 if TYPE_CHECKING:
     from evsession.session.graph_transaction import GraphTransaction
 
-__all__ = ["PARTS", "LastTurn", "Part", "Releasing"]
+__all__ = ["PARTS", "LastTurn", "Part", "Releasing", "do_part"]
 
 PARTS: ContextVar[GraphTransaction | None] = ContextVar("evsession part", default=None)
 """The transaction in which a part is done."""
@@ -43,6 +45,18 @@ class Part:
         self._gate = transaction._gate
         self.options = transaction.options
         self._running = running
+
+
+async def do_part(transaction: GraphTransaction, name: str, steps: Steps) -> Any:
+    """Do a part of another operation, which tells the handlers of its failure, and whose name the error is to have."""
+    token = PARTS.set(transaction)
+    try:
+        return await Operation[Any](Part(transaction, transaction._running), name, steps, None, name == "run")
+    except SessionError as error:
+        error.operation = None
+        raise
+    finally:
+        PARTS.reset(token)
 
 
 class Releasing:

@@ -66,20 +66,20 @@ class NodeReader:
 
     def renew(self, known: Sequence[KnownNode], *, force: bool = False) -> Steps:
         """Load entities again in one request, and let them be as the server has them."""
-        groups: dict[int, tuple[NodeInfo, dict[str, KnownNode]]] = {}
-        for one in known:
+        groups: dict[int, tuple[NodeInfo, list[KnownNode]]] = {}
+        for one in sorted(known, key=lambda one: not one.is_removed):  # what left its key to another one comes before that
             info = need_info(one.entity)
-            groups.setdefault(id(info), (info, {}))[1][fold_address(one.key or "")] = one
+            groups.setdefault(id(info), (info, []))[1].append(one)
         if not groups:
             return ()
         asked = list(groups.values())
-        wanted = [(info.labels, info.key, [self._primary_key(info, one) for one in group.values()]) for info, group in asked]
+        wanted = [(info.labels, info.key, [self._primary_key(info, one) for one in group]) for info, group in asked]
         result = yield from self._run(cypher.find_by_keys(wanted))
         found = {(place, _place(asked[place][0], node[asked[place][0].key])): node for place, node in result.values()}
         missing, unclear = [], []
         for place, (info, group) in enumerate(asked):
-            for address, one in group.items():
-                node = found.get((place, address))
+            for one in group:
+                node = found.get((place, fold_address(one.key or "")))
                 if node is None:
                     missing += [] if self._nodes.settle_missing(one) else [one.key or ""]
                 elif not self._nodes.refresh(info, one, node, force=force):

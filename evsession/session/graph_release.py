@@ -18,7 +18,7 @@ from evsession.wire.json import decode
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport
 
-__all__ = ["RELEASE_TIME", "release", "send_kept", "terminate"]
+__all__ = ["RELEASE_TIME", "release", "send_kept", "stop_beginning", "terminate"]
 
 RELEASE_TIME = 3.0
 """Seconds that a cancelled task may be held up."""
@@ -44,14 +44,36 @@ async def release(transport: Transport, database: GraphDatabase, opened: Opened,
     return False
 
 
-async def terminate(transport: Transport, database: GraphDatabase, tag: str, trail: Trail) -> None:
-    """Terminate a statement that runs in a transaction of its own, and with it that transaction."""
+async def terminate(
+    transport: Transport, database: GraphDatabase, tag: str, trail: Trail, *, until: trio.Event | None = None
+) -> None:
+    """Terminate a statement that runs in a transaction of its own, and with it that transaction.
+
+    Args:
+        transport: What sends.
+        database: The database.
+        tag: The mark of the statement.
+        trail: Of the request that is terminated.
+        until: Set when the statement has been answered, so that nothing is left to look for.
+    """
+    answered = trio.Event() if until is None else until
     with trio.move_on_after(RELEASE_TIME, shield=True), suppress(SessionError):
         for pause in PAUSES:
-            await trio.sleep(pause)
+            with trio.move_on_after(pause):
+                await answered.wait()
+            if answered.is_set():
+                return
             response = await transport.send(terminate_request(database, tag), _trail("terminate", trail))
             if _has_rows(response):
                 return
+
+
+async def stop_beginning(transport: Transport, database: GraphDatabase, tag: str, trail: Trail, answered: trio.Event) -> None:
+    """Terminate the statement that begins a transaction, if one does, and wait until who has sent it has put things in order."""
+    with trio.move_on_after(RELEASE_TIME, shield=True):
+        if tag:
+            await terminate(transport, database, tag, trail, until=answered)
+        await answered.wait()
 
 
 def _has_rows(response: Response) -> bool:
@@ -99,7 +121,7 @@ async def send_kept(transport: Transport, database: GraphDatabase, request: Requ
         except trio.Cancelled:  # noqa: ASYNC103 - the caller raises it
             with trio.move_on_after(RELEASE_TIME, shield=True):
                 if tag:
-                    await terminate(transport, database, tag, trail)
+                    await terminate(transport, database, tag, trail, until=kept.done)
                 await kept.done.wait()
             kept.scope.cancel()
     if kept.error is not None:

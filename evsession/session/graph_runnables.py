@@ -79,9 +79,12 @@ class Place:
             if self._own is None:
                 return (yield from work(self))
             session._check_free("relate_to", "What is undone by itself cannot begin")
-            turns = session._queue()
+            session._check_turn("relate_to")
+            turns, pause = session._queue(), session._ending()
             turn = turns.take()
             try:
+                if pause is not None:
+                    yield pause
                 if not turns.is_next(turn):
                     yield turn
                 return (yield from self._transact(self._own, work))

@@ -117,6 +117,7 @@ class GraphSession(Chain):
 
     def _run_later(self, decide: Callable[[], Statement | None], config: TransactionConfig) -> Steps:
         self._check_free("run", "Queries cannot be run directly")
+        self._check_turn("run")
         turns, pause = self._queue(), self._ending()
         turn = turns.take()
         try:
@@ -225,8 +226,10 @@ class GraphSession(Chain):
         transaction._config = config_of(*settings)
         self._refuse_in_hook("begin_transaction", None)
         self._check_free("begin_transaction", "You cannot begin a transaction")
-        turn, pause = self._turns.take(), self._ending()
-        self._coming, self._is_ending = transaction, False
+        self._check_turn("begin_transaction")
+        # What is called in it before it has begun waits for that: by a statement it would begin once more.
+        first, turn, pause = transaction._turns.take(), self._turns.take(), self._ending()
+        self._coming, self._is_ending, transaction._is_coming = transaction, False, True
         has_begun = False
         try:
             if pause is not None:
@@ -242,6 +245,7 @@ class GraphSession(Chain):
             if not has_begun:
                 transaction._give_up()
             turn.release()
+            first.release()
 
     def read_transaction(
         self,
@@ -301,6 +305,7 @@ class GraphSession(Chain):
         managed = Managed(begin, work, self.options, tell, Work(self, name, keeps_turn=True))
         self._refuse_in_hook(name, None)
         self._check_free(name, "You cannot begin a transaction")
+        self._check_turn(name)
         turn, pause = self._turns.take(), self._ending()
         try:
             if pause is not None:

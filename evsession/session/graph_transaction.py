@@ -22,9 +22,9 @@ from evsession.session.gate import Turn, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_home import TransactionHome
 from evsession.session.graph_keep_alive import KeepingAlive
-from evsession.session.graph_parts import PARTS, LastTurn, Part, Releasing
+from evsession.session.graph_parts import PARTS, LastTurn, Part, Releasing, do_part
 from evsession.session.graph_phase import Phase, refusal
-from evsession.session.graph_release import RELEASE_TIME, release
+from evsession.session.graph_release import RELEASE_TIME, release, stop_beginning
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
 from evsession.unitofwork.hooks import calling
@@ -55,7 +55,7 @@ class GraphTransaction:
         self.options = session.options
         self.session = session
         self._session = session
-        self._is_assigned = self._is_own = self._is_committed = False
+        self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = False
         self._events = events
         self._gate = session._gate
         self._access = access
@@ -64,6 +64,7 @@ class GraphTransaction:
         self._flushes: list[Turn] = []
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
+        self._beginning: trio.Event | None = None
         self._is_committing = False
         self._tag = ""
         self._cause: BaseException | None = None
@@ -119,16 +120,9 @@ class GraphTransaction:
         return Operation(owner, "close", self._close(), callback, 0)
 
     async def _do(self, name: str, *arguments: Any) -> Any:
-        """Do a part of another operation, which tells the handlers of its failure, and whose name the error is to have."""
+        """Do a part of another operation; see `do_part`."""
         steps = self._run(*arguments) if name == "run" else self._commit() if name == "commit" else self._close()
-        token = PARTS.set(self)
-        try:
-            return await Operation[Any](Part(self, self._running), name, steps, None, name == "run")
-        except SessionError as error:
-            error.operation = None
-            raise
-        finally:
-            PARTS.reset(token)
+        return await do_part(self, name, steps)
 
     async def __aenter__(self) -> GraphTransaction:
         return self
@@ -155,8 +149,8 @@ class GraphTransaction:
         return (yield from self._run_later(lambda: statement))
 
     def _run_later(self, decide: Callable[[], Statement | None]) -> Steps:
-        self._check("run", self._asked)
-        turn = self._line_up()
+        self._check("run", self._meant())
+        turn = self._line_up("run")
         try:
             if not self._turns.is_next(turn):
                 yield turn
@@ -165,9 +159,8 @@ class GraphTransaction:
             if statement is None:
                 return (None,)
             yield from check_flow(self._session._server, statement, self._config)
-            has_begun = self._opened is not None
             answer = yield from self._guarded(self._run_or_begin(statement))
-            yield from self._check_answered("run", has_begun=has_begun)
+            self._check("run", self._phase)  # it may have been ended by a reset, or by the end of its session
             return (Result(answer, statement.text, statement.parameters, self._session._database.name),)
         finally:
             turn.release()
@@ -187,15 +180,8 @@ class GraphTransaction:
         """Begin without a statement, in a request of its own, so that what hinders it is known at once."""
         yield from check_flow(self._session._server, None, self._config)
         yield from self._guarded(self._begin_flow())
-        yield from self._check_answered("run", has_begun=False)
+        self._check("run", self._phase)
         return (self,)
-
-    def _check_answered(self, verb: str, *, has_begun: bool) -> Generator[Pause, Any, None]:
-        """Refuse what was answered when the transaction had been ended by a reset, or by the end of its session."""
-        if self._phase is not Phase.ACTIVE:
-            if not has_begun and self._opened is not None:  # who has ended it did not know it yet
-                yield Releasing(self, self._opened)
-            self._check(verb, self._phase)
 
     def _begin_flow(self) -> Flow[None]:
         self._begun((yield from begin_flow(self._session._database, self._begin_now(), None, "")))
@@ -212,13 +198,13 @@ class GraphTransaction:
     def _commit(self) -> Steps:
         is_second = self._phase is Phase.ACTIVE and self._asked is Phase.COMMITTED
         if not is_second:
-            self._check("commit", self._asked)
-        self._asked = Phase.COMMITTED
-        turn = self._line_up()
+            self._check("commit", self._meant())
+        asked, self._asked = self._asked, Phase.COMMITTED
+        turn = self._line_up("commit")
         try:
             if not self._turns.is_next(turn):
                 yield turn if is_second else LastTurn(self, turn)
-                if is_second and self._phase is not Phase.ACTIVE:
+                if self._phase is Phase.COMMITTED or (is_second and self._phase is not Phase.ACTIVE):
                     return self._shared()
                 self._check("commit", self._phase)
             if self._opened is not None:
@@ -232,13 +218,13 @@ class GraphTransaction:
             self._move(Phase.COMMITTED)
             return ()
         finally:
-            self._take_back(is_second=is_second)
+            self._take_back(asked)
             turn.release()
 
-    def _take_back(self, *, is_second: bool = False) -> None:
-        """Know that it is not asked to end any more, if that was given up before it began."""
-        if self._phase is Phase.ACTIVE and not is_second:
-            self._asked = Phase.ACTIVE
+    def _take_back(self, asked: Phase) -> None:
+        """Know that only what was asked before is asked, if an end was given up before it began."""
+        if self._phase is Phase.ACTIVE:
+            self._asked = asked
 
     def _shared(self) -> tuple[Any, ...]:
         """Return or raise the outcome of the commit that was under way when another one was asked for."""
@@ -250,29 +236,46 @@ class GraphTransaction:
 
     def _roll_back(self, verb: str) -> Steps:
         if self._asked is not Phase.TERMINATED:
-            self._check(verb, self._asked)
-        self._asked = Phase.ROLLED_BACK
-        turn = self._line_up()
+            self._check(verb, self._meant())
+        asked, self._asked = self._asked, Phase.ROLLED_BACK
+        turn = self._line_up("rollback")
         try:
             if not self._turns.is_next(turn):
                 yield LastTurn(self, turn)
+                if self._phase in (Phase.COMMITTED, Phase.UNKNOWN):  # by a commit of the session that was called before
+                    if verb == "rollback":
+                        self._check(verb, self._phase)
+                    return ()
             if self._phase is Phase.ACTIVE and self._opened is not None:
                 yield from self._guarded(rollback_flow(self._session._database, self._opened))
             self._move(Phase.ROLLED_BACK)
             return ()
         finally:
-            self._take_back()
+            self._take_back(asked)
             turn.release()
 
     def _close(self) -> Steps:
         if self.is_open:
-            yield from self._roll_back("rollback")
+            yield from self._roll_back("close")
         return ()
 
-    def _line_up(self) -> Turn:
-        """Take a turn: before the first flush that has one, if this is a part of the flush, or of what the flush waits for."""
-        is_within = PARTS.get() is self or calling(self._session._unit) is not None
-        return self._turns.take(self._flushes[0] if self._flushes and is_within else None)
+    def _line_up(self, verb: str) -> Turn:
+        """Take a turn: before the first flush that has one, if this is a part of the flush, or of what the flush waits for.
+
+        Raises:
+            TransactionError: this is part of what the transaction waits for before it begins.
+        """
+        if self._is_coming or self._flushes:
+            self._session._check_turn(verb)
+        return self._turns.take(self._flushes[0] if self._is_part() else None)
+
+    def _is_part(self) -> bool:
+        """Return whether this is done for a commit or flush that has its turn, or for what that waits for."""
+        return bool(self._flushes) and (PARTS.get() is self or calling(self._session._unit) is not None)
+
+    def _meant(self) -> Phase:
+        """Return where it is for what is called now: an end that was asked for is later than what is a part of a flush."""
+        return self._phase if self._is_part() else self._asked
 
     @contextmanager
     def _flushing(self) -> Iterator[Turn]:
@@ -308,11 +311,6 @@ class GraphTransaction:
             if commits and (error.uncertain or isinstance(error, ProtocolError)):
                 self._lose(error)
             raise
-
-    def _check_over(self) -> None:
-        """Refuse what was to be flushed into it if it has ended meanwhile, or never begun."""
-        if self._phase is not Phase.TERMINATED:
-            self._check("run", self._phase)
 
     def _fail(self, cause: BaseException) -> None:
         """Know that the transaction is lost."""
@@ -356,10 +354,18 @@ class GraphTransaction:
         elif phase is Phase.ACTIVE:
             self._cause = cause
             self._move(Phase.ROLLED_BACK)
-            if opened is not None:
-                await self._release(opened, Trail("rollback"))
+            await self._let_go(opened, "rollback")
         elif phase is Phase.TERMINATED:
             self._move(Phase.ROLLED_BACK)
+
+    async def _let_go(self, opened: Opened | None, name: str) -> None:
+        """Roll back what is open on the server; what is just beginning is terminated, and rolled back by who has begun it."""
+        if opened is not None:
+            await self._release(opened, Trail(name))
+        elif self._beginning is not None and not self._beginning.is_set():
+            with suppress(SessionClosed):
+                transport, database = self._session._store_running()[1], self._session._database
+                await stop_beginning(transport, database, self._tag, Trail(name), self._beginning)
 
     async def _release(self, opened: Opened, trail: Trail) -> bool:
         with suppress(SessionClosed):
@@ -389,5 +395,4 @@ class GraphTransaction:
             return
         opened = self._opened
         self._fail(TransactionError("the session was reset"))
-        if opened is not None:
-            await self._release(opened, Trail("reset"))
+        await self._let_go(opened, "reset")

@@ -93,27 +93,28 @@ class GraphWork(GraphOpenings):
         return GraphBatches(self)
 
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
-        transaction = self._coming or self._current if flush and not self._is_ending else None
-        if transaction is not None and (not transaction.is_open or transaction._is_own):
-            transaction = None
+        transaction = self._coming or self._current
+        is_over = transaction is None or not transaction.is_open or transaction._is_own or (flush and self._is_ending)
+        transaction = None if is_over else transaction
         whole = Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
         try:
-            with self._counting(ends=transaction is None):
+            with self._counting(ends=not flush or transaction is None):
                 if transaction is None:
                     yield whole
-                else:
+                else:  # what is asked of it from now on waits until the whole is done
                     with transaction._flushing() as turn:
                         yield turn
-                        transaction._check_over()
+                        if flush and transaction._phase is not Phase.TERMINATED:
+                            transaction._check("run", transaction._phase)  # it has ended meanwhile, or never begun
                         yield whole
                 return whole.results
         finally:
             whole.close()
 
     async def _undo_work(self, error: BaseException) -> None:
-        """End a transaction that was opened for the commit that fails, or that the failure has ended."""
+        """End a transaction that was opened for the commit that fails, has half of it, or was ended by the failure."""
         transaction = self._current
-        if transaction is not None and (transaction._is_own or transaction._phase is not Phase.ACTIVE):
+        if transaction is not None and (transaction._is_own or transaction._is_half or transaction._phase is not Phase.ACTIVE):
             await transaction._abandon(error)
 
     def _roll_back(self) -> Generator[Any, Any, None]:
@@ -124,10 +125,9 @@ class GraphWork(GraphOpenings):
         """Know what became of what the transaction has staged."""
         unit, staged = self._unit, [undo.known for undo in (self._unit.journal or {}).values()]
         if transaction._phase is not Phase.COMMITTED:
-            self._lost += transaction._phase is Phase.UNKNOWN
-            for known in staged if transaction._phase is Phase.UNKNOWN else ():
-                known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
-            unit.roll_back()
+            is_lost = transaction._phase is Phase.UNKNOWN
+            self._lost += is_lost
+            self._nodes.roll_back(is_lost=is_lost)
             return
         for known in staged:
             known.is_written, known.unsure = True, None

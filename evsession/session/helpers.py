@@ -178,6 +178,7 @@ async def _in_transaction(existing: Any, work: Work, store: Any, marked: Marked)
     if not isinstance(existing, Conversation):
         return await _value(work, _check_open(existing))
     session: Any = existing
+    session._check_turn("get_transaction")
     # What another call has begun meanwhile is not shared: it would end with that call.
     while (holder := session._transacting) is not None and holder.is_active and not holder.is_around():
         await holder.wait()

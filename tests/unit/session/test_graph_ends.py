@@ -74,18 +74,27 @@ async def test_a_commit_whose_session_is_closed_meanwhile_tells_no_success(autoj
 
 
 async def test_a_statement_whose_transaction_is_ended_meanwhile_is_no_success() -> None:
-    when, reached = trio.Event(), trio.Event()
-    answer = late(opened("t1", 1), ROLLED_BACK, when=when, ends="/tx", reached=reached)
+    terminated, reached = trio.Event(), trio.Event()
+
+    async def answer(request: evsession.Request) -> evsession.Response:
+        if b"TERMINATE" in request.body:
+            terminated.set()
+            return rows(1)
+        if request.method == "POST":
+            reached.set()
+            await terminated.wait()
+            return opened("t1", 1)  # it had just ended
+        return ROLLED_BACK
+
     async with scripted_graph(repeat=answer) as (session, transport):
         dog = Dog("1")
         committing = session.add(dog).commit(lambda *_: None)
         await reached.wait()
         await session.reset()
-        when.set()
+        assert sent(transport) == ["POST /tx", "POST -", "DELETE /tx/t1"]  # it was not known before
         with pytest.raises(evsession.TransactionError):
             await committing
         assert (session.state, session.is_dirty(dog)) == ("idle", True)
-        assert sent(transport) == ["POST /tx", "DELETE /tx/t1"]  # it was not known before
 
 
 async def test_a_statement_whose_transaction_was_reset_as_it_was_answered() -> None:
