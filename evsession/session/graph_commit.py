@@ -110,6 +110,8 @@ class GraphBatches:
 
     def write(self, batch: Sequence[Item], *, ends: bool) -> Generator[Any, Any, Sequence[Item]]:
         """Send the statements of the batch, and stage it; `end` makes it last."""
+        # What a flush that was called before has deleted may have left its key to another one.
+        batch = [item for item in batch if item.kind is not Kind.DELETE or not item.known.is_flushed]
         if not batch:
             return []
         self._check_known(batch)
@@ -117,6 +119,9 @@ class GraphBatches:
         transaction._is_half = ends
         yield Call(lambda: self._send(transaction, batch))
         self._unit.stage(batch)
+        for item in batch:
+            if item.known.is_flushed and not item.known.is_removed:  # added again meanwhile
+                item.known.snapshot, item.known.is_flushed = None, False
         return list(batch)
 
     def lasts(self, *, ends: bool) -> bool:

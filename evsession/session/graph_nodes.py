@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from evsession.errors import ConfigurationError, KeyConflict
+from evsession.errors import ConfigurationError, InvalidDocument, KeyConflict
 from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.nodes import NodeInfo
 from evsession.neo4j.things import Node
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
 from evsession.standins import base_of, is_reference
 from evsession.unitofwork.acquaintances import Acquaintances
+from evsession.unitofwork.changes import diff
 from evsession.unitofwork.tracking import Tracked
 from evsession.unitofwork.unit import UnitOfWork
 
@@ -62,8 +63,9 @@ class KnownNodes:
         """Remember an entity until the next commit; take back the removal of one that is known."""
         known = self._unit.map.of(entity)
         if known is not None:
+            was_flushed = known.is_flushed
             self._unit.take_back(known)
-            if known.snapshot is not None and known.snapshot.is_doubtful:  # it may still have to be created
+            if was_flushed or (known.snapshot is not None and known.snapshot.is_doubtful):  # it has to be created, or may have
                 known.snapshot = None
             return
         self._refuse_stranger(entity)
@@ -189,9 +191,11 @@ class KnownNodes:
             known.unsure = None
         if known.is_reference:
             self._load_reference(info, known, node)
-        else:
+        elif force or not (known.writes or self._unit.has_edits(known)):
             # What a transaction has staged stays staged: the node was read in it, and is pending again after a rollback.
             self._take(info, known, node)
+        elif not known.writes and not known.is_removed:
+            self._take_rest(info, known, node)
         return True
 
     def _heir(self, known: KnownNode) -> KnownNode | None:
@@ -219,8 +223,10 @@ class KnownNodes:
     def settle_missing(self, known: KnownNode) -> bool:
         """Take note that the server has no node of an entity; return whether that tells the outcome of a commit."""
         unsure, known.unsure = known.unsure, None
-        if unsure == b"":
+        if unsure == b"" and known.is_removed:
             self._unit.map.remove(known)
+        elif unsure == b"":  # added again since
+            known.snapshot = None
         self._forget_doubtful(known)
         return unsure is not None
 
@@ -273,6 +279,24 @@ class KnownNodes:
         info.fill(known.entity, node.properties)
         known.snapshot = self._picture(info, known.entity)
         known.increments = None
+
+    def _take_rest(self, info: NodeInfo, known: KnownNode, node: Node) -> None:
+        """Take over what was not edited since the server was asked; an entity that cannot be stored stays as it is."""
+        mapper, increments, entity = self._unit.mapper, known.increments or {}, known.entity
+        before = {} if known.snapshot is None else mapper.fields(known.snapshot.known)
+        try:
+            edited = diff(before, mapper.fields(mapper.content(known)))
+        except InvalidDocument:
+            return
+        kept = {name: getattr(entity, name, None) for name in edited}
+        self._take(info, known, node)
+        known.increments = increments or None
+        for name, value in kept.items():
+            # What was only added to goes on from what is there now.
+            fresh: Any = getattr(entity, name, None) or 0
+            more = increments.get(name, 0)
+            is_sum = name in increments and edited[name].new == (before.get(name) or 0) + more and isinstance(fresh, (int, float))
+            info.set(entity, {name: fresh + more if is_sum else value})
 
     def _picture(self, info: NodeInfo, entity: Any) -> NodePicture:
         return NodePicture(self._unit.mapper.compose(info.properties(entity)))

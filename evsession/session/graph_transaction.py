@@ -247,7 +247,10 @@ class GraphTransaction:
                         self._check(verb, self._phase)
                     return ()
             if self._phase is Phase.ACTIVE and self._opened is not None:
-                yield from self._guarded(rollback_flow(self._session._database, self._opened))
+                try:
+                    yield from self._guarded(rollback_flow(self._session._database, self._opened))
+                finally:
+                    self._end_failed()
             self._move(Phase.ROLLED_BACK)
             return ()
         finally:

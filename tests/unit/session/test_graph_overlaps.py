@@ -28,15 +28,21 @@ class Thing:
     v: int = 0
 
 
+@evsession.node("E")
+@dataclasses.dataclass(eq=False)
+class Counter(Thing):
+    name: str = ""
+
+
 NODES = evsession.GraphStore("http://neo4j").model("E", relationships={"to": {"model": "self", "name": "TO", "direction": "out"}})
 
 
 @asynccontextmanager
-async def memory_graph() -> AsyncIterator[tuple[evsession.GraphSession, MemoryGraph]]:
+async def memory_graph(**options: Any) -> AsyncIterator[tuple[evsession.GraphSession, MemoryGraph]]:
     """Open a session on a server that takes its time."""
     server = MemoryGraph(Random(1), pauses=(0.1,))
     async with evsession.GraphStore(transport=server) as graph:
-        session = graph.open_session()
+        session = graph.open_session(**options)
         with trio.fail_after(100):
             yield session, server
             await session.aclose()
@@ -359,6 +365,138 @@ class TestLostCommits:
             assert await second == ["E/1"]
             assert (await session.commit()).removed == ["E/1"]
             assert things(server) == []
+
+
+class TestDeletions:
+    async def test_a_deletion_that_was_flushed_spares_what_has_taken_the_place(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            old, new = Thing("1", 1), Thing("1", 2)
+            await session.add(old).commit()
+            session.use_transaction()
+            flushing = session.remove(old).add(new).flush(lambda *_: None)
+            assert await session.commit() == []
+            assert (await flushing).removed == ["E/1"]
+            assert things(server) == [{"id": "1", "v": 2}]
+
+    @pytest.mark.parametrize("verb", ["commit", "flush"])
+    async def test_what_is_added_again_meanwhile_is_created_again(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            tx = session.use_transaction() if verb == "flush" else None
+            deleting = getattr(session.remove(thing), verb)(lambda *_: None)
+            await trio.sleep(0.2)
+            session.add(thing)
+            assert (await deleting).removed == ["E/1"]
+            assert session.is_dirty(thing)
+            if tx is not None:
+                await session.rollback()
+                assert (session.is_dirty(thing), things(server)) == (False, [{"id": "1", "v": 0}])
+            else:
+                assert things(server) == []
+                assert await session.commit() == ["E/1"]
+                assert things(server) == [{"id": "1", "v": 0}]
+
+    @pytest.mark.parametrize("end", ["commit", "rollback"])
+    async def test_what_is_added_again_after_a_flush(self, end: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            session.use_transaction()
+            await session.remove(thing).flush()
+            session.add(thing)
+            await getattr(session, end)()
+            assert (things(server), session.changes()) == ([{"id": "1", "v": 0}], [])
+            assert thing in session.identity_map
+
+    @pytest.mark.parametrize("tracks", [True, False])
+    async def test_the_program_may_commit_the_transaction_itself(self, tracks: bool, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=tracks) as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            tx = session.use_transaction()
+            await session.remove(thing).flush()
+            session.add(thing)
+            await tx.commit()
+            assert (things(server), session.is_dirty(thing)) == ([], True)
+            await session.commit()
+            assert things(server) == [{"id": "1", "v": 0}]
+
+    @pytest.mark.parametrize("happens", [True, False])
+    async def test_what_is_added_again_while_nobody_knows(self, happens: bool, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            before = dict(server.nodes)
+            server.loses = "/commit"
+            await fail(session.remove(thing).commit(), evsession.ConnectionFailed)
+            server.nodes.update({} if happens else before)
+            await session.add(thing).refresh(thing)
+            assert await session.commit() == (["E/1"] if happens else [])
+            assert things(server) == [{"id": "1", "v": 0}]
+
+
+class TestIncrements:
+    async def test_those_of_a_commit_that_is_cut_off_go_to_later_ones(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Counter("1")
+            await session.add(thing).commit()
+            running = session.run(CREATE, {"id": "1"}, lambda *_: None)
+            thing.name = "Max"
+            commits = [session.commit(lambda *_: None)]
+            for _ in range(3):
+                session.increment(thing, "v", 1)
+                commits.append(session.commit(lambda *_: None))
+            commits[1].cancel()
+            commits[3].cancel()
+            await running
+            for commit, sum in ((commits[0], 0), (commits[2], 2), (session.commit(), 3)):
+                assert await commit == ["E/1"]
+                assert things(server) == [{"id": "1", "v": sum, "name": "Max"}]
+            assert (thing.v, session.changes()) == (3, [])
+
+    async def test_those_of_a_transaction_that_is_rolled_back_go_to_the_next_commit(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            session.increment(thing, "v", 1)
+            first, second = session.commit(lambda *_: None), session.commit(lambda *_: None)
+            await trio.sleep(0.45)  # all is sent but the end
+            first.cancel()
+            await fail(first, evsession.OperationCancelled)
+            assert await second == ["E/1"]
+            assert (things(server), thing.v) == ([{"id": "1", "v": 1}], 1)
+            assert await session.commit() == []
+
+
+class TestRefreshing:
+    @pytest.mark.parametrize("what", ["edit", "increment", "both", "removal", "nonsense", "commit", "nothing", "force"])
+    async def test_edits_that_are_made_meanwhile_stay(self, what: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            for node in server.nodes.values():
+                node["v"] = 5
+            refreshing = session.refresh(thing, force=what == "force", callback=lambda *_: None)
+            if what in ("edit", "both", "commit", "force"):
+                thing.v = 7
+            if what in ("increment", "both"):
+                session.increment(thing, "v", 1)
+            if what == "removal":
+                session.remove(thing)
+            if what == "nonsense":
+                thing.v = object()  # type: ignore[assignment]
+            committing = session.commit(lambda *_: None) if what == "commit" else None
+            await refreshing
+            if committing is not None:
+                assert await committing == ["E/1"]
+            if what == "nonsense":
+                thing.v = 7
+            expected = {"increment": 6, "both": 8, "removal": 0, "nothing": 5, "force": 5}.get(what, 7)
+            assert thing.v == expected
+            assert session.is_dirty(thing) == (what not in ("commit", "nothing", "force"))
+            await session.commit()
+            assert things(server) == ([] if what == "removal" else [{"id": "1", "v": expected}])
 
 
 class TestManagedWork:

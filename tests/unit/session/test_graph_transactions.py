@@ -86,6 +86,7 @@ async def test_a_rollback_that_is_refused() -> None:
         with pytest.raises(evsession.TransientError):
             await tx.rollback()
         assert sent(transport)[1:] == ["DELETE /tx/t1", "DELETE /tx/t1"]
+        assert (tx.is_open, session.has_transaction()) == (False, False)
         await tx.close()
 
 
