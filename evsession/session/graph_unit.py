@@ -19,14 +19,15 @@ class NodeUnit(UnitOfWork[NodePicture]):
 
         Those that were called before do not have the sum in what they write.
         """
-        place = next(place for place, one in enumerate(self._frozen) if one is staged)
-        for item in staged:
-            if item.increments and not item.is_begun:
+        waiting = [item for item in staged if item.increments and not item.is_begun]
+        if waiting:
+            place = next(place for place, one in enumerate(self._frozen) if one is staged)
+            for item in waiting:
                 heir = self._heir(item.known, self._frozen[place + 1 :])
                 if heir is None:
                     self.give_back_increments(item)
                 else:
-                    self._add_increments(heir, item.increments)
+                    self._add_increments(heir, item.increments or {})
                     item.increments = None
         super().release(staged)
 
