@@ -199,8 +199,8 @@ class GraphTransaction:
         is_second = self._phase is Phase.ACTIVE and self._asked is Phase.COMMITTED
         if not is_second:
             self._check("commit", self._meant())
-        asked, self._asked = self._asked, Phase.COMMITTED
         turn = self._line_up("commit")
+        asked, self._asked = self._asked, Phase.COMMITTED
         try:
             if not self._turns.is_next(turn):
                 yield turn if is_second else LastTurn(self, turn)
@@ -237,8 +237,8 @@ class GraphTransaction:
     def _roll_back(self, verb: str) -> Steps:
         if self._asked is not Phase.TERMINATED:
             self._check(verb, self._meant())
-        asked, self._asked = self._asked, Phase.ROLLED_BACK
         turn = self._line_up("rollback")
+        asked, self._asked = self._asked, Phase.ROLLED_BACK
         try:
             if not self._turns.is_next(turn):
                 yield LastTurn(self, turn)

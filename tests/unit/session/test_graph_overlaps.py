@@ -538,6 +538,7 @@ class TestManagedWork:
                     "get_transaction": lambda: evsession.get_transaction(session, lambda tx: None),
                 }
                 await refuse(verbs[verb])
+                assert later.is_open
 
             managing = session.write_transaction(work, lambda *_: None)
             later: Any = None
