@@ -83,6 +83,8 @@ class Chain(GraphWork):
             self._current = None
             self._end_work(transaction)
         elif transaction is self._coming:
-            self._coming, self._is_ending = None, self._enders > 0
+            after, transaction._after = transaction._after, None
+            self._coming = after if after is not None and after._is_coming and after.is_open else None
+            self._is_ending = self._enders > 0
         elif transaction is self._managed:
             self._managed = None

@@ -54,5 +54,8 @@ class TransactionHome(Protocol):
     def _check_turn(self, name: str) -> None:
         """Raise TransactionError where what waits for its turn is waiting for oneself."""
 
+    def _stay_open(self) -> None:
+        """Know that a transaction is not asked to end any more."""
+
     def _ended(self, transaction: GraphTransaction) -> None:
         """Know that it holds nothing any more and another one may begin."""

@@ -60,8 +60,17 @@ class GraphOpenings(Working[NodePicture]):
         self._current._is_own = _is_own
 
     def _become_current(self, transaction: GraphTransaction) -> None:
-        self._current, self._unit.journal, transaction._is_coming = transaction, {}, False
+        self._current, self._unit.journal = transaction, {}
+        transaction._is_coming, transaction._after = False, None
         self._coming = None if self._coming is transaction else self._coming
+
+    def _stay_open(self) -> None:
+        """Give up what was to begin after the end of a transaction that is not to end any more."""
+        while self._coming is not None and not self._enders:
+            after = self._coming._after
+            if after is None or after._is_own or not after.is_open:
+                return
+            self._coming._give_up()
 
     @contextmanager
     def _counting(self, *, ends: bool) -> Iterator[None]:
@@ -74,6 +83,7 @@ class GraphOpenings(Working[NodePicture]):
             self._enders -= ends
             self._is_ending = self._is_ending and self._enders > 0
             if ends:
+                self._stay_open()
                 self._freed.set()
                 self._freed = trio.Event()
 
@@ -125,6 +135,7 @@ class GraphOpenings(Working[NodePicture]):
             return self._current
         transaction = self._coming = self._new_work_transaction()
         transaction._is_assigned, transaction._is_coming, self._is_ending = True, True, False
+        transaction._after = latest
         Operation(self, "use_transaction", self._open_later(transaction), lambda error: None, 0, timed=False)
         return transaction
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from evsession.errors import SessionError
+from evsession.errors import SessionClosed, SessionError
 from evsession.neo4j.flows import Opened
 from evsession.session.conversation import Running
 from evsession.session.gate import Turn
+from evsession.session.graph_release import stop_beginning
 from evsession.session.operation import Operation, Steps
 from evsession.wire.transport import Trail
 
 if TYPE_CHECKING:
     from evsession.session.graph_transaction import GraphTransaction
 
-__all__ = ["PARTS", "LastTurn", "Part", "Releasing", "do_part"]
+__all__ = ["PARTS", "LastTurn", "Part", "Releasing", "do_part", "let_go"]
 
 PARTS: ContextVar[GraphTransaction | None] = ContextVar("evsession part", default=None)
 """The transaction in which a part is done."""
@@ -57,6 +59,17 @@ async def do_part(transaction: GraphTransaction, name: str, steps: Steps) -> Any
         raise
     finally:
         PARTS.reset(token)
+
+
+async def let_go(transaction: GraphTransaction, opened: Opened | None, name: str) -> None:
+    """Roll back what is open on the server; what is just beginning is terminated, and rolled back by who has begun it."""
+    beginning = transaction._beginning
+    if opened is not None:
+        await transaction._release(opened, Trail(name))
+    elif beginning is not None and not beginning.is_set():
+        with suppress(SessionClosed):
+            transport, database = transaction._session._store_running()[1], transaction._session._database
+            await stop_beginning(transport, database, transaction._tag, Trail(name), beginning)
 
 
 class Releasing:

@@ -22,9 +22,9 @@ from evsession.session.gate import Turn, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_home import TransactionHome
 from evsession.session.graph_keep_alive import KeepingAlive
-from evsession.session.graph_parts import PARTS, LastTurn, Part, Releasing, do_part
+from evsession.session.graph_parts import PARTS, LastTurn, Part, Releasing, do_part, let_go
 from evsession.session.graph_phase import Phase, refusal
-from evsession.session.graph_release import RELEASE_TIME, release, stop_beginning
+from evsession.session.graph_release import RELEASE_TIME, release
 from evsession.session.operation import Notice, Operation, Pause, Steps
 from evsession.session.runtime import Runtime
 from evsession.unitofwork.hooks import calling
@@ -62,6 +62,7 @@ class GraphTransaction:
         self._config = config
         self._turns = Turns()
         self._flushes: list[Turn] = []
+        self._after: GraphTransaction | None = None
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
         self._beginning: trio.Event | None = None
@@ -225,6 +226,7 @@ class GraphTransaction:
         """Know that only what was asked before is asked, if an end was given up before it began."""
         if self._phase is Phase.ACTIVE:
             self._asked = asked
+            self._session._stay_open()
 
     def _shared(self) -> tuple[Any, ...]:
         """Return or raise the outcome of the commit that was under way when another one was asked for."""
@@ -357,18 +359,9 @@ class GraphTransaction:
         elif phase is Phase.ACTIVE:
             self._cause = cause
             self._move(Phase.ROLLED_BACK)
-            await self._let_go(opened, "rollback")
+            await let_go(self, opened, "rollback")
         elif phase is Phase.TERMINATED:
             self._move(Phase.ROLLED_BACK)
-
-    async def _let_go(self, opened: Opened | None, name: str) -> None:
-        """Roll back what is open on the server; what is just beginning is terminated, and rolled back by who has begun it."""
-        if opened is not None:
-            await self._release(opened, Trail(name))
-        elif self._beginning is not None and not self._beginning.is_set():
-            with suppress(SessionClosed):
-                transport, database = self._session._store_running()[1], self._session._database
-                await stop_beginning(transport, database, self._tag, Trail(name), self._beginning)
 
     async def _release(self, opened: Opened, trail: Trail) -> bool:
         with suppress(SessionClosed):
@@ -398,4 +391,4 @@ class GraphTransaction:
             return
         opened = self._opened
         self._fail(TransactionError("the session was reset"))
-        await self._let_go(opened, "reset")
+        await let_go(self, opened, "reset")

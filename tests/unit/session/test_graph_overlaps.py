@@ -185,6 +185,22 @@ class TestBeginnings:
             assert await committing == ["E/1"]
             await third.rollback()
 
+    @pytest.mark.parametrize("verb", ["commit", "tx.commit"])
+    async def test_a_transaction_that_is_not_ended_after_all_stays(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            session.run("RETURN 1", lambda *_: None)
+            async with session.transaction() as tx:
+                ending = (tx if verb == "tx.commit" else session).commit(lambda *_: None)
+                other = session.use_transaction()
+                third = session.use_transaction()
+                ending.cancel()
+                await fail(ending, evsession.OperationCancelled)
+                assert (tx.is_open, other.is_open, third is other) == (True, False, True)
+                assert session.assigned_transaction is tx
+                session.add(Thing("1"))
+            assert things(server) == [{"id": "1", "v": 0}]
+            assert server.most == 1
+
     async def test_the_transaction_of_a_commit_is_nobody_else_s(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
             committing = session.add(Thing("1")).commit(lambda *_: None)
