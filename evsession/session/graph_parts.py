@@ -6,7 +6,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from evsession.errors import SessionClosed, SessionError
+from evsession.errors import OperationCancelled, OperationTimeout, SessionClosed, SessionError
 from evsession.neo4j.flows import Opened
 from evsession.session.conversation import Running
 from evsession.session.gate import Turn
@@ -17,7 +17,10 @@ from evsession.wire.transport import Trail
 if TYPE_CHECKING:
     from evsession.session.graph_transaction import GraphTransaction
 
-__all__ = ["PARTS", "LastTurn", "Part", "Releasing", "do_part", "let_go"]
+__all__ = ["CUT_OFF", "PARTS", "LastTurn", "Part", "Releasing", "do_part", "let_go"]
+
+CUT_OFF = (OperationCancelled, OperationTimeout)
+"""What steps see that were not waited for to the end."""
 
 PARTS: ContextVar[GraphTransaction | None] = ContextVar("evsession part", default=None)
 """The transaction in which a part is done."""

@@ -22,7 +22,7 @@ from evsession.session.gate import Turn, Turns
 from evsession.session.graph_guard import Guard
 from evsession.session.graph_home import TransactionHome
 from evsession.session.graph_keep_alive import KeepingAlive
-from evsession.session.graph_parts import PARTS, LastTurn, Part, Releasing, do_part, let_go
+from evsession.session.graph_parts import CUT_OFF, PARTS, LastTurn, Part, Releasing, do_part, let_go
 from evsession.session.graph_phase import Phase, refusal
 from evsession.session.graph_release import RELEASE_TIME, release
 from evsession.session.operation import Notice, Operation, Pause, Steps
@@ -42,9 +42,10 @@ class GraphTransaction:
 
     ``async with transaction:`` commits when the block ends, and rolls back when it ends by an exception. Its operations take
     turns in call order. Any failure of a statement ends it on the server; then `commit` raises, and `rollback` and `close` send
-    nothing. After a commit that was cancelled, or whose answer was lost, nobody knows what became of it: whatever is asked of it
-    then, but `close`, raises a `TransactionError` that is `uncertain`. An idle one expires on the server after a minute (its next
-    operation raises `TransactionError`), unless ``options.keep_alive`` is set.
+    nothing. What is cancelled before it has begun leaves it as it is. After a commit that was cancelled, or whose answer was
+    lost, nobody knows what became of it: whatever is asked of it then, but `close`, raises a `TransactionError` that is
+    `uncertain`. An idle one expires on the server after a minute (its next operation raises `TransactionError`), unless
+    ``options.keep_alive`` is set.
 
     Attributes:
         session: Its session.
@@ -306,6 +307,8 @@ class GraphTransaction:
             return (yield from flow)
         except SessionError as error:
             opened, is_answered = self._opened, self._phase is Phase.ACTIVE
+            if is_answered and isinstance(error, CUT_OFF):
+                raise  # it was not begun, or the guard would have ended the transaction
             self._fail(error)
             # Who is refused before the transaction is looked at, or by somebody in between, leaves it open.
             if is_answered and opened is not None and (error.code is None or isinstance(error, AuthenticationError)):

@@ -85,6 +85,18 @@ class TestWhatIsCutOff:
             assert not server.opened
             await tx.close()
 
+    @pytest.mark.parametrize("verb", ["run", "commit", "rollback"])
+    async def test_what_has_not_begun(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            tx = await session.begin_transaction()
+            operation = tx.run("RETURN 1", None, lambda *_: None) if verb == "run" else getattr(tx, verb)(lambda *_: None)
+            operation.cancel()
+            await fail(operation, evsession.OperationCancelled)
+            assert tx.is_open
+            await tx.run(CREATE, {"id": "1"})
+            await tx.commit()
+            assert len(server.nodes) == 1
+
     async def test_a_commit_that_has_not_sent_all(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
             thing = Thing("1")
