@@ -1,0 +1,119 @@
+"""Random programs on one graph session: whatever overlaps, the session, the program and the server agree in the end.
+
+A failure names its seed; ``make_program(seed)`` is the program, and the server's `log` what has happened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+import trio
+import trio.testing
+
+import evsession
+from tests.unit.session.graph_programs import Boom, Program, Run, Told, Wrong, make_program
+from tests.unit.session.memory_graph import LABEL, Effect, MemoryGraph
+
+RUNS = 300
+
+SINGLE = ("run", "tx.run", "commit", "flush", "commit_transaction", "write_transaction")
+
+
+@evsession.node("E")
+@dataclasses.dataclass(eq=False)
+class Thing:
+    id: str
+    v: int = 0
+    n: int = 0
+
+
+@pytest.fixture(autouse=True)
+def _same_each_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let trio's tasks take turns in the same order each time, and let failures go unheard."""
+    monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("first", range(0, RUNS, 50))
+def test_random_programs(first: int) -> None:
+    for seed in range(first, first + 50):
+        trio._core._run._r.seed(seed)
+        try:
+            trio.run(_play, make_program(seed), clock=trio.testing.MockClock(autojump_threshold=0))
+        except Exception as error:
+            raise Wrong(f"program {seed} goes wrong") from error
+
+
+async def _play(program: Program) -> None:
+    server = MemoryGraph(Random(program.seed), losses=program.losses)
+    graph = evsession.GraphStore(transport=server, options={"retry_time": 2, "retry_delay": 0.1})
+    with trio.fail_after(1000):
+        async with graph, graph.open_session() as session:
+            run = Run(session, Thing, "CREATE (n:R {id: $id})", server.note)
+            if program.hook:
+                _add_hook(session, program)
+            await run.play(program)
+            run.settle()
+            await trio.sleep(5)  # the server ends what nobody waits for any more
+            run.check_nothing_left()
+            held = {tx._opened.id for tx in run.transactions if tx._opened is not None and tx.is_open}
+            _check_outcomes(run, server, has_hook=bool(program.hook))
+            left = server.opened.keys() - held - server.excused
+            assert not left, f"{left} stay open"
+            server.losses, program.hook = 0.0, ""
+            await run.finish()
+            nodes = [
+                {name: value for name, value in node.items() if name != LABEL} for node in server.nodes.values() if "v" in node
+            ]
+            run.check_nodes(nodes)
+            run.check_wishes(nodes)
+        assert not server.opened.keys() - server.excused
+
+
+def _add_hook(session: evsession.GraphSession, program: Program) -> None:
+    random = Random(program.seed)
+
+    @session.on("insert.post")
+    async def hook(event: evsession.CommitEvent) -> None:
+        if program.hook == "pause":
+            await trio.sleep(0.05)
+        elif program.hook == "read":
+            await session.run("RETURN 1")
+        elif program.hook == "raise" and random.random() < 0.3:
+            raise Boom
+
+
+def _check_outcomes(run: Run, server: MemoryGraph, *, has_hook: bool) -> None:
+    """Check that what was told of each call is what the server did."""
+    effects: dict[int, list[Effect]] = {}
+    for effect in server.effects:
+        effects.setdefault(effect.call, []).append(effect)
+    for tx in run.transactions:
+        fate = None if tx._opened is None else server.ended.get(tx._opened.id)
+        assert (fate == "committed") == (tx._phase.name == "COMMITTED") or fate is None or tx._phase.name == "UNKNOWN", tx
+    for told in run.told:
+        fates = {server.ended.get(effect.transaction) for effect in effects.get(told.number, ())}
+        if told.verb in ("commit", "commit_transaction") and told.outcome == "ok":
+            assert fates <= {"committed"}, told
+        is_sure = told.outcome == "failed" and not getattr(told.error, "uncertain", False)
+        # A flush that a hook has ended is for the program to be rolled back.
+        if told.verb in SINGLE and is_sure and not (told.verb == "flush" and has_hook):
+            assert "committed" not in fates, told
+        if told.verb in ("tx.commit", "tx.rollback") and told.outcome == "ok":
+            _check_statements(run, server, told, effects)
+
+
+def _check_statements(run: Run, server: MemoryGraph, end: Told, effects: dict[int, list[Effect]]) -> None:
+    """Check what became of the statements of a transaction."""
+    for told in run.told:
+        if told.verb == "tx.run" and told.subject is end.subject:
+            fates = {server.ended.get(effect.transaction) for effect in effects.get(told.number, ())}
+            expected = {"committed"} if end.verb == "tx.commit" and told.outcome == "ok" else set()
+            assert expected <= fates, told
+            assert "committed" not in fates or end.verb == "tx.commit", told
