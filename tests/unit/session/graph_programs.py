@@ -70,33 +70,42 @@ class Step:
 
 @dataclasses.dataclass
 class Program:
-    """What several tasks do."""
+    """What several tasks do.
+
+    Attributes:
+        tasks: The steps of each.
+        seed: Of whatever else is left to chance.
+        losses: How likely connections break.
+        hook: What a hook does.
+        pace: What all times are multiplied with.
+    """
 
     tasks: list[list[Step]]
     seed: int = 0
     losses: float = 0.0
     hook: str = ""
+    pace: float = 1.0
 
 
-def make_program(seed: int, verbs: dict[str, int] = VERBS, *, losses: bool = True, hooks: bool = True) -> Program:
+def make_program(seed: int, *, pace: float = 1.0) -> Program:
     """Return the program of this seed."""
     random = Random(seed)
     # Many programs have few verbs, so that these meet each other often.
-    names = random.sample(list(verbs), random.randint(4, 12))
+    names = random.sample(list(VERBS), random.randint(4, 12))
     names += [name for name in ("add", "commit") if name not in names]
-    weights = [verbs[name] for name in names]
+    weights = [VERBS[name] for name in names]
 
     def step(depth: int) -> Step:
         verb = random.choices(names, weights)[0]
         if verb in WORKS and depth == 2:
             verb = "edit"
         inner = [step(depth + 1) for _ in range(random.randint(0, 3))] if verb in WORKS else []
-        delay = random.choice((0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4))
+        delay = random.choice((0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4)) * pace
         return Step(verb, random.choice(WAYS), delay, random.randrange(6), inner, random.random() < 0.3)
 
     tasks = [[step(0) for _ in range(random.randint(1, 6))] for _ in range(random.randint(1, 4))]
-    rate = random.choice((0, 0, 0, 0.1)) if losses else 0.0
-    return Program(tasks, seed, rate, random.choice(("", "", "", "pause", "read", "raise", "add")) if hooks else "")
+    rate = random.choice((0.0, 0.0, 0.0, 0.1))
+    return Program(tasks, seed, rate, random.choice(("", "", "", "pause", "read", "raise")), pace)
 
 
 @dataclasses.dataclass
@@ -153,16 +162,31 @@ class Run:
         self._node = node
         self._statement = statement
         self._numbers = count(1)
+        self._hook = ""
         self._note = note
         self._nursery: trio.Nursery
 
     async def play(self, program: Program) -> None:
         """Run the tasks side by side, and wait until all is done."""
+        if program.hook:
+            self._add_hook(program)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             for steps in program.tasks:
                 nursery.start_soon(self._task, steps)
         await self.session.drain()
+
+    def _add_hook(self, program: Program) -> None:
+        random, self._hook = Random(program.seed), program.hook
+
+        @self.session.on("insert.post")
+        async def hook(event: evsession.CommitEvent) -> None:
+            if self._hook == "pause":
+                await trio.sleep(0.05 * program.pace)
+            elif self._hook == "read":
+                await self.session.run("RETURN 1")
+            elif self._hook == "raise" and random.random() < 0.3:
+                raise Boom
 
     async def _task(self, steps: list[Step]) -> None:
         for step in steps:
@@ -216,8 +240,6 @@ class Run:
             self._note(f"add {entity}")
             return
         entity = self.entities[-1 - step.target % len(self.entities)]
-        if entity.id[0] == "h":
-            return
         self._note(f"{verb} {entity}")
         if verb == "edit":
             entity.v = self.values[entity] = next(self._numbers)
@@ -320,6 +342,8 @@ class Run:
         if step.verb == "begin" and step.way == "nobody":
             step = dataclasses.replace(step, way="await")
         way = step.way
+        if step.verb == "run":
+            told.subject = self.session.assigned_transaction
         self._note(f"call {told.number} {step.verb} {way} {step.delay} (in {told.outer}) {subject or ''}")
 
         def callback(error: BaseException | None, value: Any = None) -> None:
@@ -348,7 +372,7 @@ class Run:
     async def _listen(self, step: Step, make: Callable[..., Any], told: Told, callback: tuple[Any, ...]) -> None:
         way = step.way
         if way == "timeout":
-            self.session.options.timeout = 0.01 + step.delay
+            self.session.options.timeout = 0.001 + step.delay
         try:
             told.operation = operation = make(*callback)
         except evsession.SessionError as error:
@@ -419,7 +443,7 @@ class Run:
 
     async def finish(self) -> None:
         """End what is open, find out what is unknown, and commit what is pending; then nothing is."""
-        session = self.session
+        session, self._hook = self.session, ""
         for tx in self.transactions:
             if tx.is_open:
                 await tx.close()
