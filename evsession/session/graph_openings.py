@@ -48,16 +48,13 @@ class GraphOpenings(Working[NodePicture]):
         return calling(self._unit) is not None or any(work.keeps_turn for work in works_of(self))
 
     def _work_transaction(self) -> GraphTransaction:
-        if self._unit.journal is None or self._current is None:
-            self._open_work(_is_own=True)
-        assert self._current is not None
-        return self._current
+        return self._current if self._unit.journal is not None and self._current else self._open_work(_is_own=True)
 
-    def _open_work(self, *, _is_own: bool) -> None:
+    def _open_work(self, *, _is_own: bool) -> GraphTransaction:
         self._unit.journal = {}
-        self._current = self._new_work_transaction()
-        self._current._is_assigned = True
-        self._current._is_own = _is_own
+        self._current = transaction = self._new_work_transaction()
+        transaction._is_assigned, transaction._is_own = True, _is_own
+        return transaction
 
     def _become_current(self, transaction: GraphTransaction) -> None:
         self._current, self._unit.journal = transaction, {}
@@ -109,7 +106,7 @@ class GraphOpenings(Working[NodePicture]):
             turn.release()
             first.release()
 
-    def use_transaction(self) -> Any:
+    def use_transaction(self) -> GraphTransaction:  # type: ignore[override]  # it has other verbs than one on documents
         """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
 
         While something is under way that was called before and does not run in the open one, such as a commit, or a statement
@@ -124,15 +121,12 @@ class GraphOpenings(Working[NodePicture]):
         self._check_open()
         self._check_turn("use_transaction")
         if calling(self._unit) is not None:
-            if self._unit.journal is None:
-                self._open_work(_is_own=False)
-            return self._current
+            return self._current if self._unit.journal is not None and self._current else self._open_work(_is_own=False)
         latest = self._coming or self._current
         if latest is not None and latest.is_open and not latest._is_own and not self._is_ending:
             return latest
         if latest is None and self._turns.first() is None:
-            self._open_work(_is_own=False)
-            return self._current
+            return self._open_work(_is_own=False)
         transaction = self._coming = self._new_work_transaction()
         transaction._is_assigned, transaction._is_coming, self._is_ending = True, True, False
         transaction._after = latest

@@ -258,8 +258,9 @@ class GraphWork(GraphOpenings):
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load entities again, in one request; they stay the same objects.
 
-        After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written,
-        any other as not written. Of an increment on a node that somebody else has changed since, nobody can tell.
+        What is edited while it is under way stays so, and what is committed by a call meanwhile stays as it is. After a commit
+        whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written, any other as
+        not written. Of an increment on a node that somebody else has changed since, nobody can tell.
 
         Args:
             *entities: Entities of this session; the callback may be the last of them.
