@@ -331,11 +331,11 @@ class GraphSession(Chain):
             if self._is_open:
                 await self._gate.wait()
         finally:
+            self._is_open = False  # nothing begins while this rolls back
             try:
                 if self._current is not None:
                     await self._current._abandon(None)  # noqa: ASYNC102 - what must be shielded there is
             finally:
-                self._is_open = False
                 self._let_go()
 
     def _run_alone(self, decide: Callable[[], Statement | None]) -> Steps:

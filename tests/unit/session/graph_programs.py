@@ -42,6 +42,7 @@ VERBS = {
     "get_transaction": 3,
     "write_transaction": 2,
     "reset": 1,
+    "close": 1,
     "pause": 3,
 }
 WORKS = ("transaction", "block", "get_transaction", "write_transaction")
@@ -175,6 +176,10 @@ class Run:
             for steps in program.tasks:
                 nursery.start_soon(self._task, steps)
         await self.session.drain()
+        for told in self.told:
+            if told.verb == "close" and told.operation is not None:
+                with suppress(evsession.SessionError):
+                    await told.operation
 
     def _add_hook(self, program: Program) -> None:
         random, self._hook = Random(program.seed), program.hook
@@ -272,7 +277,7 @@ class Run:
 
     def _of_session(self, step: Step) -> Callable[..., Any] | None:
         session, verb = self.session, step.verb
-        if verb in ("commit", "flush", "commit_transaction", "rollback", "reset"):
+        if verb in ("commit", "flush", "commit_transaction", "rollback", "reset", "close"):
             made: Callable[..., Any] = getattr(session, verb)
             return made
         if verb == "run":
@@ -422,7 +427,7 @@ class Run:
         current = session._current
         _check((current is None) == (session._unit.journal is None), "the unit of work has another transaction than the session")
         _check(current is None or any(current is tx for tx in self.transactions), f"nobody has {current!r}, which is open")
-        for tx in self.transactions:
+        for tx in self.transactions if session._is_open else ():
             _check(tx._asked is tx._phase, f"{tx!r} is asked to end for ever")
 
     def check_nodes(self, nodes: list[dict[str, Any]]) -> None:
@@ -441,9 +446,15 @@ class Run:
         for key in {*there, *believed} - unsure:
             _check(there.get(key) == believed.get(key), f"the session believes {believed.get(key)}, there is {there.get(key)}")
 
-    async def finish(self) -> None:
-        """End what is open, find out what is unknown, and commit what is pending; then nothing is."""
+    async def finish(self) -> bool:
+        """End what is open, find out what is unknown, and commit what is pending; then nothing is.
+
+        Returns:
+            Whether that was possible: the program may have closed the session.
+        """
         session, self._hook = self.session, ""
+        if not session._is_open:
+            return False
         for tx in self.transactions:
             if tx.is_open:
                 await tx.close()
@@ -455,6 +466,7 @@ class Run:
         written = sorted((kind, key) for kind, keys in kinds.items() for key in keys)
         _check(pending == written, f"{pending} was pending, {written} was written")
         _check(not session.changes(), f"{session.changes()} is pending after all")
+        return True
 
     def check_wishes(self, nodes: list[dict[str, Any]]) -> None:
         """Check that all is as the program wanted it in the end."""

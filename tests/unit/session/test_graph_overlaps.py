@@ -150,6 +150,26 @@ class TestWhatIsCutOff:
             assert [type(error) for error in errors] == [evsession.TransactionError]
             assert server.most == 0
 
+    async def test_nothing_begins_while_a_session_is_closed(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server), trio.open_nursery() as nursery:
+            errors, callback = told()
+            session.add(Thing("1")).commit(callback)
+            session.add(Thing("2")).commit(callback)
+            await trio.sleep(0.15)
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                nursery.start_soon(session.aclose)
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(0.05)
+                assert (session.state, list(server.opened)) == ("closed", ["t1"])
+                with pytest.raises(evsession.SessionClosed):
+                    session.commit()
+                await trio.sleep(1)
+            assert (len(errors), None in errors) == (2, False)
+            assert (session._current, session._unit.journal, server.nodes) == (None, None, {})
+
 
 class TestBeginnings:
     async def test_a_load_does_not_begin_a_transaction_again(self, autojump_clock: Clock) -> None:

@@ -65,12 +65,10 @@ async def _play(program: Program) -> None:
             left = server.opened.keys() - held - server.excused
             assert not left, f"{left} stay open"
             server.losses = 0.0
-            await run.finish()
-            nodes = [
-                {name: value for name, value in node.items() if name != LABEL} for node in server.nodes.values() if "v" in node
-            ]
-            run.check_nodes(nodes)
-            run.check_wishes(nodes)
+            if await run.finish():
+                nodes = [dict(node) for node in server.nodes.values() if node.pop(LABEL) == "E"]
+                run.check_nodes(nodes)
+                run.check_wishes(nodes)
         assert not server.opened.keys() - server.excused
 
 
