@@ -97,7 +97,7 @@ class GraphOpenings(Working[NodePicture]):
             yield turn
             while self._current is not None and not self._current.is_open:
                 yield Ending(self._current)
-            if self._current is None and transaction._phase is Phase.ACTIVE:
+            if self._is_open and self._current is None and transaction._phase is Phase.ACTIVE:
                 self._become_current(transaction)
             return ()
         finally:

@@ -236,6 +236,7 @@ class GraphSession(Chain):
                 yield pause
             if not self._turns.is_next(turn):
                 yield turn
+            self._check_open()
             # Only now: a commit that was called before must not write into it.
             self._become_current(transaction)
             yield from transaction._begin()

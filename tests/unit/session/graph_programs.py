@@ -21,6 +21,8 @@ VERBS = {
     "remove": 3,
     "replace": 2,
     "add again": 2,
+    "evict": 1,
+    "revert": 1,
     "increment": 3,
     "commit": 10,
     "flush": 5,
@@ -160,6 +162,7 @@ class Run:
         self.wanted: dict[str, Any] = {}
         self.sums: dict[Any, int] = {}
         self.values: dict[Any, int] = {}
+        self.forgotten: set[str] = set()
         self._node = node
         self._statement = statement
         self._numbers = count(1)
@@ -205,7 +208,7 @@ class Run:
             await self._find_out()
         if verb == "pause":
             await trio.sleep(step.delay)
-        elif verb in ("add", "add again", "edit", "remove", "replace", "increment"):
+        elif verb in ("add", "add again", "edit", "remove", "replace", "increment", "evict", "revert"):
             self._edit(step, place)
         elif verb.startswith("tx."):
             if isinstance(place, evsession.GraphTransaction) and step.target < 4:
@@ -254,6 +257,13 @@ class Run:
                 self.wanted[entity.id] = entity
         elif entity not in session.identity_map:
             return
+        elif verb == "evict":
+            session.evict(entity)
+            self.forgotten.add(entity.id)
+            self.entities = [one for one in self.entities if one.id != entity.id]
+        elif verb == "revert":
+            session.revert(entity)
+            self.values[entity], self.sums[entity] = entity.v, entity.n
         elif verb == "increment":
             session.increment(entity, "n", 1)
             self.sums[entity] = self.sums.get(entity, 0) + 1
@@ -443,7 +453,7 @@ class Run:
             if known.snapshot is not None and not known.is_flushed
         }
         unsure = {known.entity.id for known in unit.map if known.unsure is not None}
-        for key in {*there, *believed} - unsure:
+        for key in {*there, *believed} - unsure - self.forgotten:
             _check(there.get(key) == believed.get(key), f"the session believes {believed.get(key)}, there is {there.get(key)}")
 
     async def finish(self) -> bool:
@@ -472,6 +482,8 @@ class Run:
         """Check that all is as the program wanted it in the end."""
         there = {node["id"]: node for node in nodes}
         for key, entity in {} if self.session._lost else self.wanted.items():
+            if key in self.forgotten:
+                continue
             shown = None if entity is None else {"id": key, "v": self.values.get(entity, entity.v), "n": self.sums.get(entity, 0)}
             _check(there.get(key) == shown, f"{shown} was wanted, there is {there.get(key)}")
             _check(entity is None or entity in self.session.identity_map, f"{entity!r} is not known any more")

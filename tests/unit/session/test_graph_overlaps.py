@@ -150,19 +150,22 @@ class TestWhatIsCutOff:
             assert [type(error) for error in errors] == [evsession.TransactionError]
             assert server.most == 0
 
-    async def test_nothing_begins_while_a_session_is_closed(self, autojump_clock: Clock) -> None:
+    @pytest.mark.parametrize("how", ["commit", "begin", "use"])
+    async def test_nothing_begins_while_a_session_is_closed(self, how: str, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server), trio.open_nursery() as nursery:
             errors, callback = told()
             session.add(Thing("1")).commit(callback)
-            session.add(Thing("2")).commit(callback)
+            if how == "commit":
+                session.add(Thing("2")).commit(callback)
+            elif how == "begin":
+                session.begin_transaction(callback)
+            else:
+                session.use_transaction().run("RETURN 1", callback)
             await trio.sleep(0.15)
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                nursery.start_soon(session.aclose)
-                await trio.lowlevel.cancel_shielded_checkpoint()
+            nursery.start_soon(session.aclose)
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
-                await trio.sleep(0.05)
+                await trio.sleep(0.06)
                 assert (session.state, list(server.opened)) == ("closed", ["t1"])
                 with pytest.raises(evsession.SessionClosed):
                     session.commit()
