@@ -35,6 +35,7 @@ class Thing:
 def _same_each_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let trio's tasks take turns in the same order each time, and let failures go unheard."""
     monkeypatch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+    monkeypatch.setattr("evsession.session.graph_managed.random", Random(0))
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
