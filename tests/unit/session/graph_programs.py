@@ -444,6 +444,7 @@ class Run:
         """Check that the session is right about the nodes of its entities."""
         unit = self.session._unit
         _check(not unit._frozen and not any(known.writes for known in unit.map), "something is being written for ever")
+        nodes = [node for node in nodes if node["id"] not in self.forgotten]
         there = {node["id"]: node for node in nodes}
         # A commit whose outcome is not known may be committed again, and then is there twice: the manual says so.
         _check(len(there) == len(nodes) or bool(self.session._lost), f"a node is there twice: {nodes}")
