@@ -24,7 +24,6 @@ from evsession.session.graph_openings import GraphOpenings
 from evsession.session.graph_phase import Phase
 from evsession.session.graph_reading import NodeReader
 from evsession.session.graph_transaction import GraphTransaction
-from evsession.session.graph_unit import NodeUnit
 from evsession.session.operation import Operation, Steps
 from evsession.session.plan import Plan
 from evsession.session.transaction import Capabilities
@@ -50,7 +49,7 @@ class GraphWork(GraphOpenings):
     options: GraphSessionOptions
 
     def _start_nodes(self, *, tracks: bool) -> None:
-        self._unit: UnitOfWork[NodePicture] = NodeUnit(NodeMapper(), detects=tracks, fold=fold_address)
+        self._unit: UnitOfWork[NodePicture] = UnitOfWork(NodeMapper(), detects=tracks, fold=fold_address)
         self._nodes = KnownNodes(self._unit, tracks=tracks)
         self._reader = NodeReader(self._unit, self._nodes, self._run_here)
         self._start_working()
