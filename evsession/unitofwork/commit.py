@@ -156,8 +156,14 @@ class Commit(Generic[S]):
     def _freeze(self, entities: Iterable[Tracked[S]]) -> list[Staged[S]]:
         here = [known for known in entities if self._unit.map.of(known.entity) is known]
         held = self._unit.freeze(here)
-        self._held.append(held)
+        self._hold(held)
         return held
+
+    def _hold(self, held: Sequence[Staged[S]]) -> None:
+        """Keep what hooks have made work of until the end; it belongs to this commit, which has begun."""
+        for item in held:
+            item.is_begun = True
+        self._held.append(held)
 
     def _prepared(self, batch: Sequence[Staged[S]], *, begins: bool) -> Generator[Any, Any, list[Staged[S]]]:
         """Call the hooks that come before the write, until none of them has made new work; return what is to be written."""
@@ -259,7 +265,7 @@ class Commit(Generic[S]):
     def _add(self, items: dict[int, Staged[S]], item: Staged[S]) -> None:
         held = [item]
         self._unit.hold(held)
-        self._held.append(held)
+        self._hold(held)
         items[id(item.known)] = item
 
     def _merged(self, frozen: bytes, before: bytes, after: bytes) -> bytes:
