@@ -84,7 +84,8 @@ class Transacting(Waiting, ABC):
             retries: How often to start again when the commit meets a `ConcurrencyError`. Before each further attempt the
                 session forgets every entity (`clear`), so `work` must load what it changes.
 
-        ``options.timeout`` is for each operation in it, not for the whole.
+        The transaction is that of the whole session: another task's `commit` ends it with what it has until then, so tasks
+        whose work must not meet use a session each. ``options.timeout`` is for each operation in it, not for the whole.
 
         Raises:
             TypeError: `work` cannot be called, or is a generator; or retries without it, for a block cannot be run again.
