@@ -78,7 +78,7 @@ class Reader:
     def renew(self, known: Sequence[Known], *, force: bool = False) -> Steps:
         """Load entities, which have keys, again in one request, and let them be as the server has them."""
         for _ in range(RENEWALS):
-            # An answer that a write of this session has overtaken cannot tell what a reference stands for.
+            # An answer that a write of this session has overtaken cannot tell what a reference stands for, or what became of it.
             known = yield from self._renew(known, force=force)
             if not known:
                 return ()
@@ -86,14 +86,17 @@ class Reader:
         raise TransientError(f"each answer about {key!r} was older than what this session has written to it", key=key)
 
     def _renew(self, known: Sequence[Known], *, force: bool) -> Flow[list[Known]]:
-        """Ask once; return the references that must be asked for again."""
+        """Ask once; return what must be asked for again."""
         if not known:
             return []
+        lost = self._workspace.lost
         distinct = {fold(one.key or ""): one for one in known}
         loaded = yield from load_many_flow(self._database, [one.key or "" for one in distinct.values()], ())
         missing, unclear, behind = [], [], []
         for one, row in zip(distinct.values(), loaded.rows, strict=True):
-            if row is not None:
+            if one.unsure is not None and self._workspace.lost != lost:
+                behind.append(one)  # the answer may be older than the write that was lost meanwhile
+            elif row is not None:
                 if is_behind(one, row):
                     behind.append(one)
                 elif not self._workspace.renewal.refresh(one, row, force=force):

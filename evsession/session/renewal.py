@@ -94,22 +94,23 @@ class Renewal:
         """Let the entity be as the server has it, and return whether what became of its last write is known.
 
         After a write whose outcome was unknown, the row tells it: if it is what was sent, the write is taken note of, and
-        later edits stay edits; otherwise it did not happen, and the entity stays as it is. Of an increment only the version
+        later edits stay edits; otherwise it did not happen, and what is pending stays so. Of an increment only the version
         tells that: when somebody else has written since, nobody knows, and without `force` everything stays as it is.
         """
         metadata = take_metadata(row)
-        if known.unsure is None and not known.is_reference and self._is_overtaken(known, metadata):
+        if not known.is_reference and self._is_overtaken(known, metadata, force=force):
             return True
-        if known.unsure is not None:
-            if not known.is_reference and self._take_note(known, row, metadata):
-                return True
-            is_unclear = known.increments and not known.is_removed and metadata.get(CHANGE_VECTOR) != known.version
+        if known.unsure is not None and not self._unit.is_being_written(known):
+            is_noted = not known.is_reference and self._take_note(known, row, metadata)
+            is_unclear = not is_noted and self._is_unclear(known, metadata)
             if is_unclear and not force:
                 return False
             known.unsure = None
             if is_unclear:
+                self._unit.unstage(known)
                 known.increments = None
-            elif known.is_removed or not known.is_reference:
+            stays = known.is_removed or known.snapshot is None or (not force and self._unit.is_pending(known))
+            if (is_noted and not force) or (stays and not known.is_reference):
                 return True
         if known.is_reference:
             self.load_reference(known, row, metadata)
@@ -122,9 +123,18 @@ class Renewal:
             _take_facts(known, metadata)
         return True
 
-    def _is_overtaken(self, known: Known, metadata: Mapping[str, JSON]) -> bool:
-        """Return whether the entity is newer than the answer, or is about to be."""
-        return self._unit.is_being_written(known) or is_later(known.version, metadata.get(CHANGE_VECTOR))
+    def _is_overtaken(self, known: Known, metadata: Mapping[str, JSON], *, force: bool) -> bool:
+        """Return whether the entity is newer than the answer, or is about to be, or was staged since the server was asked."""
+        if self._unit.is_being_written(known):
+            return True
+        is_staged = not force and id(known) in (self._unit.journal or {})
+        return known.unsure is None and (is_staged or is_later(known.version, metadata.get(CHANGE_VECTOR)))
+
+    def _is_unclear(self, known: Known, metadata: Mapping[str, JSON]) -> bool:
+        """Return whether somebody else has changed what the session may have incremented."""
+        undo = (self._unit.journal or {}).get(id(known))
+        adds = known.increments or (undo is not None and undo.increments)
+        return bool(adds) and not known.is_removed and metadata.get(CHANGE_VECTOR) != known.version
 
     def _take_rest(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
         """Take over what was not edited since the server was asked; an entity that cannot be stored stays as it is."""
@@ -149,6 +159,7 @@ class Renewal:
             return False
         known.unsure = None
         known.snapshot, known.is_written = snapshot, True
+        (self._unit.journal or {}).pop(id(known), None)  # what was staged has been written, and shall not be again
         self._unit.forget_former(known)
         self._unit.recount(known)
         set_key(known.entity, known.key)

@@ -58,6 +58,7 @@ class Workspace:
         renewal: What gives entities new values from the server.
         tracks: As given.
         deletions: What was deleted.
+        lost: How many batches there were of which nobody knows what became.
     """
 
     def __init__(self, conventions: Conventions, *, tracks: bool = True) -> None:
@@ -68,6 +69,7 @@ class Workspace:
         self._map = self.unit.map
         self._met: Acquaintances[Snapshot] | None = None if tracks else Acquaintances()
         self.deletions = Deletions()
+        self.lost = 0
 
     def find(self, key: str) -> Any | None:
         """Return the entity with this key, or None."""
@@ -309,10 +311,12 @@ class Workspace:
 
     def settle_missing(self, known: Known) -> bool:
         """Take note that the server has no document of an entity; return whether that tells the outcome of a write."""
+        if known.unsure is not None and self.unit.is_being_written(known):
+            return True  # that write will tell
         unsure, known.unsure = known.unsure, None
         if unsure == b"":
             self.deletions.note(known.key or "")
-            self._map.remove(known)
+            self.unit.forget(known)
         return unsure is not None
 
     def address(self, target: Any) -> tuple[str | None, str | None]:

@@ -25,11 +25,7 @@ IDENTITY_TRIES = 64
 
 
 class Writer:
-    """Writes of one session; what a commit does with its batches.
-
-    Attributes:
-        lost: How many batches there were of which nobody knows what became.
-    """
+    """Writes of one session; what a commit does with its batches."""
 
     def __init__(self, database: Database, workspace: Workspace, conventions: Conventions, ranges: HiLoRanges) -> None:
         self._database = database
@@ -37,7 +33,6 @@ class Writer:
         self._conventions = conventions
         self._ranges = ranges
         self._commands = Commands(workspace)
-        self.lost = 0
 
     def backend(self, *, checks: bool) -> Batches:
         """Return what writes the batches of one commit.
@@ -64,7 +59,7 @@ class Writer:
         except SessionError as error:
             # The operation will say so of nonsense, too: it alone knows what was sent.
             if error.uncertain or isinstance(error, ProtocolError):
-                self.lost += 1
+                self._workspace.lost += 1
             else:
                 # What became of an earlier write is as unknown as before: this refusal may have come of its success.
                 for item, unsure in zip(batch, before, strict=True):
@@ -149,7 +144,7 @@ class Batches:
         self._writer = writer
         self._unit = writer._workspace.unit
         self._checks = checks
-        self._lost = writer.lost
+        self._lost = writer._workspace.lost
 
     def write(self, batch: Sequence[Item], *, ends: bool) -> Flow[Sequence[Item]]:
         """Write the batch with what the open transaction has staged; or stage it, too."""
@@ -168,7 +163,7 @@ class Batches:
 
     def _check_known(self, items: Sequence[Item]) -> None:
         """Refuse to do again what a batch may have done that was lost since this commit was called, where twice is not once."""
-        if self._writer.lost == self._lost:
+        if self._writer._workspace.lost == self._lost:
             return
         for item in items:
             known = item.known

@@ -1,0 +1,179 @@
+"""Answers that come when the session has gone on: refreshing what was staged, written or lost meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+import evsession
+from evsession import ConnectionFailed, Request, Response, SessionError
+from tests.unit.session.conftest import Scripted
+from tests.unit.session.test_uncertain import lost, outcome_of, pending, written_but_lost
+from tests.unit.session.tiny import TinyRaven
+
+Dog = evsession.DocumentType("Dog")
+
+
+@pytest.fixture(autouse=True)
+def _dogs_are_documents() -> None:
+    evsession.document(Dog, collection="Dogs")
+
+
+class Late:
+    """The server has done its work, and the answer, or its loss, comes when the test says so."""
+
+    def __init__(self, tiny: TinyRaven, *, is_lost: bool = False) -> None:
+        self.tiny = tiny
+        self.is_lost = is_lost
+        self.asked = trio.Event()
+        self.release = trio.Event()
+
+    async def __call__(self, request: Request) -> Response:
+        response = self.tiny(request)
+        self.asked.set()
+        await self.release.wait()
+        if self.is_lost:
+            raise ConnectionFailed("hung up")
+        return response
+
+
+@pytest.fixture
+def tiny() -> TinyRaven:
+    return TinyRaven({"dogs/a": {"n": 1, "m": 1}})
+
+
+class TestWhatATransactionHasStaged:
+    @pytest.mark.parametrize("end", ["commit", "commit_transaction", "rollback"])
+    @pytest.mark.parametrize("what", ["increment", "edit", "new", "remove"])
+    async def test_is_not_written_again_when_it_was(self, scripted: Scripted, tiny: TinyRaven, what: str, end: str) -> None:
+        async with scripted(tiny, written_but_lost(tiny), repeat=tiny) as (session, _):
+            session.options.use_optimistic_concurrency = True
+            a = await session.load("dogs/a")
+            session.use_transaction()
+            if what == "increment":
+                session.increment(a, "n", 5)
+            elif what == "edit":
+                a.n = 6
+            elif what == "remove":
+                session.remove(a)
+            else:
+                session.remove(a)
+                a = Dog(n=6, m=1)
+                session.store(a, key="dogs/a")
+            await session.flush()
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(a)
+            await getattr(session, end)()
+            assert not pending(session)
+            assert await session.commit() == []
+            assert tiny.rows == ({} if what == "remove" else {"dogs/a": {"n": 6, "m": 1}})
+            assert len(tiny.batches) == 1
+
+    @pytest.mark.parametrize("force", [False, True])
+    async def test_is_unclear_when_somebody_else_wrote_after_an_increment(
+        self, scripted: Scripted, tiny: TinyRaven, force: bool
+    ) -> None:
+        async with scripted(tiny, lost, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            session.use_transaction()
+            session.increment(a, "n", 5)
+            await session.flush()
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            tiny.put("dogs/a", {"n": 100, "m": 1})
+            error = await outcome_of(session.refresh(a, force=force))
+            assert isinstance(error, SessionError) is not force
+            await session.commit()
+            assert tiny.rows["dogs/a"]["n"] == a.n == (100 if force else 105)
+
+    async def test_meanwhile_is_kept(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            session.use_transaction()
+            a.n = 2
+            await session.flush()
+            answer.release.set()
+            await refresh
+            assert a.n == 2
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {"n": 2, "m": 1}}
+
+
+class TestAWriteThatWasLost:
+    async def test_and_given_up_leaves_what_the_server_has(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(tiny, lost, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            a.n = 2
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            session.revert(a)
+            tiny.put("dogs/a", {"n": 1, "m": 7})
+            await session.refresh(a)
+            assert (a.m, a.metadata["@change-vector"]) == (7, tiny.versions["dogs/a"])
+
+    @pytest.mark.parametrize("is_written", [True, False])
+    async def test_is_given_up_by_force(self, scripted: Scripted, tiny: TinyRaven, is_written: bool) -> None:
+        async with scripted(tiny, written_but_lost(tiny) if is_written else lost, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            a.n = 2
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            a.m = 2
+            await session.refresh(a, force=True)
+            assert (a.n, a.m, pending(session)) == (2 if is_written else 1, 1, [])
+
+    @pytest.mark.parametrize("what", ["edit", "remove"])
+    async def test_is_asked_for_again_if_it_came_after_the_question(self, scripted: Scripted, tiny: TinyRaven, what: str) -> None:
+        answer = Late(tiny)
+        async with scripted(tiny, lost, answer, written_but_lost(tiny), repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            change(session, a, what)
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            answer.release.set()
+            await refresh
+            assert (pending(session), len(tiny.batches)) == ([], 1)
+
+    @pytest.mark.parametrize("first", ["refresh", "commit"])
+    @pytest.mark.parametrize("what", ["edit", "remove", "new"])
+    async def test_stays_uncertain_while_it_is_on_its_way_again(
+        self, scripted: Scripted, tiny: TinyRaven, what: str, first: str
+    ) -> None:
+        question, batch = Late(tiny), Late(tiny, is_lost=True)
+        async with scripted(tiny, lost, question, batch, repeat=tiny) as (session, _):
+            a: Any = await session.load("dogs/a")
+            if what == "new":
+                a = Dog(n=2)
+                session.store(a, key="dogs/b")
+            change(session, a, what)
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            refresh = session.refresh(a)
+            await question.asked.wait()
+            commit = session.commit()
+            await batch.asked.wait()
+            order: list[tuple[Late, evsession.Operation[Any]]] = [(question, refresh), (batch, commit)]
+            for held, operation in order if first == "refresh" else reversed(order):
+                held.release.set()
+                await outcome_of(operation)
+            if a in session.identity_map:  # or it is known to be gone
+                await session.refresh(a)
+            assert (pending(session), len(tiny.batches)) == ([], 1)
+
+
+def change(session: evsession.Session, entity: Any, what: str) -> None:
+    """Edit or remove an entity that is not new."""
+    if what == "remove":
+        session.remove(entity)
+    elif what == "edit":
+        entity.n = 2
