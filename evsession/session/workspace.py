@@ -39,11 +39,12 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         deletions: How many documents the session had deleted.
-        versions: The versions of the entities that shall be renewed, by their place in memory.
+        versions: The versions of the entities that were known and shall be renewed, by their place in memory; None if the
+            answer is to renew nothing.
     """
 
     deletions: int
-    versions: dict[int, str | None]
+    versions: dict[int, str | None] | None
 
 
 class Workspace:
@@ -99,7 +100,7 @@ class Workspace:
         Args:
             renews: Whether known entities shall take the answer's values.
         """
-        versions = {id(known): known.version for known in self._map} if renews else {}
+        versions = {id(known): known.version for known in self._map} if renews else None
         return Moment(self.deletions.count, versions)
 
     def admit(self, rows: Iterable[Row], cls: type | None, asked: Moment) -> list[Any]:
@@ -142,8 +143,9 @@ class Workspace:
         if known.is_reference:
             if not is_behind(known, row):
                 self.renewal.load_reference(known, row, take_metadata(row))
-        elif asked.versions:
-            self._renew_since(known, row, take_metadata(row), asked)
+        elif asked.versions is not None:
+            # What was saved or met since the request may be newer than the answer.
+            self.renewal.renew(known, row, take_metadata(row), asked.versions.get(id(known)))
         return self._presentable(known)
 
     def _untracked(self, row: Row) -> Document:
@@ -167,11 +169,6 @@ class Workspace:
             found = types[collection]
             # The kind of nearly every row is made without a further call and question.
             yield make_known(Document, row, key, metadata) if found is Document else build_known(row, found, key, metadata)
-
-    def _renew_since(self, known: Known, row: Row, metadata: Mapping[str, JSON], asked: Moment) -> None:
-        """Renew the entity unless it was saved since the request; the answer is older than the entity then."""
-        if id(known) in asked.versions:
-            self.renewal.renew(known, row, metadata, asked.versions[id(known)])
 
     def store(
         self,

@@ -13,6 +13,7 @@ from evsession.raven.keys import KeySource, check_new_key, separator_of
 from evsession.raven.patches import Patch, patch_flow
 from evsession.raven.vocabulary import COLLECTION, METADATA, Database
 from evsession.session.commands import Commands, Item
+from evsession.session.documents import Known
 from evsession.session.operation import Steps
 from evsession.session.workspace import Workspace
 from evsession.wire.flow import Flow
@@ -100,7 +101,7 @@ class Writer:
     def delete(self, targets: Sequence[Any], etag: str | None, *, checks: bool) -> Steps:
         """Delete at once, all or nothing. A document that was stored but not saved is only taken back."""
         commands: list[Delete] = []
-        known = []
+        gone: list[tuple[str, Known | None]] = []
         for target in targets:
             key, version = self._workspace.address(target)
             if key is None and self._workspace.discard(target):
@@ -114,13 +115,16 @@ class Writer:
             if command in commands:
                 continue  # it would meet the first one
             commands.append(command)
-            known.append(self._workspace.of(target) or self._workspace.known_as(key))
-        with self._workspace.deletions.under_way(known):
+            named, owner = self._workspace.of(target), self._workspace.known_as(key)
+            gone.append((command.key, named or owner))
+            if named is not None and owner is not None and owner is not named and owner.snapshot is not None:
+                gone.append((command.key, owner))  # what is named is not saved yet, and this is the document under its key
+        with self._workspace.deletions.under_way([known for _, known in gone]):
             if commands:
                 yield from batch_flow(self._database, commands)
             # What was stored under the key while the server was deleting is another document.
-            for command, entity in zip(commands, known, strict=True):
-                self._workspace.forget(command.key, entity)
+            for key, known in gone:
+                self._workspace.forget(key, known)
         return ()
 
     def patch(self, key: str, patch: Patch, etag: str | None) -> Steps:

@@ -105,6 +105,52 @@ class TestWhatATransactionHasStaged:
             assert tiny.rows == {"dogs/a": {"n": 2, "m": 1}}
 
 
+class TestARead:
+    @pytest.mark.parametrize("knows_other", [False, True])
+    async def test_without_the_cache_is_as_new_as_its_answer(
+        self, scripted: Scripted, tiny: TinyRaven, knows_other: bool
+    ) -> None:
+        first, second = Late(tiny), Late(tiny)
+        tiny.put("dogs/b", {})
+        async with scripted(*[tiny] * knows_other, first, second, repeat=tiny) as (session, _):
+            if knows_other:
+                await session.load("dogs/b")
+            session.options.cache = False
+            one = session.load("dogs/a")
+            await first.asked.wait()
+            tiny.put("dogs/a", {"n": 2})
+            another = session.load("dogs/a")
+            await second.asked.wait()
+            for held, operation in (first, one), (second, another):
+                held.release.set()
+                a = await operation
+            assert (a, a.metadata["@change-vector"]) == ({"n": 2}, tiny.versions["dogs/a"])
+
+    async def test_without_the_cache_takes_nothing_older(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        first, second = Late(tiny), Late(tiny)
+        async with scripted(first, second, repeat=tiny) as (session, _):
+            session.options.cache = False
+            one = session.load("dogs/a")
+            await first.asked.wait()
+            tiny.put("dogs/a", {"n": 2})
+            another = session.load("dogs/a")
+            await second.asked.wait()
+            for held, operation in (second, another), (first, one):
+                held.release.set()
+                a = await operation
+            assert (a, a.metadata["@change-vector"]) == ({"n": 2}, tiny.versions["dogs/a"])
+
+
+async def test_a_new_one_that_is_deleted_takes_the_document_with_it_that_has_its_key(scripted: Scripted, tiny: TinyRaven) -> None:
+    async with scripted(repeat=tiny) as (session, _):
+        a, new = await session.load("dogs/a"), Dog(id="a")
+        session.add(new)
+        await session.delete(new)
+        assert tiny.rows == {}
+        assert len(session.identity_map) == 0
+        assert (a, await session.load("dogs/a")) == ({"n": 1, "m": 1}, None)
+
+
 class TestAWriteThatWasLost:
     async def test_and_given_up_leaves_what_the_server_has(self, scripted: Scripted, tiny: TinyRaven) -> None:
         async with scripted(tiny, lost, repeat=tiny) as (session, _):
