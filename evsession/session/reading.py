@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -90,10 +91,13 @@ class Reader:
         if not known:
             return []
         lost = self._workspace.lost
-        distinct = {fold(one.key or ""): one for one in known}
-        loaded = yield from load_many_flow(self._database, [one.key or "" for one in distinct.values()], ())
+        keys = {fold(one.key or ""): one.key or "" for one in known}
+        loaded = yield from load_many_flow(self._database, list(keys.values()), ())
+        rows = dict(zip(keys, loaded.rows, strict=True))
         missing, unclear, behind = [], [], []
-        for one, row in zip(distinct.values(), loaded.rows, strict=True):
+        # What is to be deleted may share its key with what takes its place.
+        for one in {id(one): one for one in known}.values():
+            row = copy.deepcopy(rows[fold(one.key or "")]) if len(keys) < len(known) else rows[fold(one.key or "")]
             if one.unsure is not None and self._workspace.lost != lost:
                 behind.append(one)  # the answer may be older than the write that was lost meanwhile
             elif row is not None:

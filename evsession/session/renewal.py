@@ -18,7 +18,7 @@ from evsession.raven.storable import take_metadata
 from evsession.raven.versions import is_later
 from evsession.raven.vocabulary import CHANGE_VECTOR, METADATA
 from evsession.session.documents import Known
-from evsession.unitofwork.changes import MISSING, diff
+from evsession.unitofwork.changes import MISSING, diff, is_same
 from evsession.unitofwork.counting import completed
 from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.json import JSON, decode
@@ -101,6 +101,8 @@ class Renewal:
         if not known.is_reference and self._is_overtaken(known, metadata, force=force):
             return True
         if known.unsure is not None and not self._unit.is_being_written(known):
+            if self._take_note_of_heir(known, row, metadata):
+                return True
             is_noted = not known.is_reference and self._take_note(known, row, metadata)
             is_unclear = not is_noted and self._is_unclear(known, metadata)
             if is_unclear and not force:
@@ -154,8 +156,11 @@ class Renewal:
     def _take_note(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
         """If the row is what was sent last, take note that it was written."""
         cls = base_of(type(known.entity))
-        snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
-        if snapshot.known != known.unsure:
+        try:
+            snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
+        except InvalidDocument:  # another document than was sent
+            return False
+        if not known.unsure or not is_same(decode(snapshot.known), decode(known.unsure)):
             return False
         known.unsure = None
         known.snapshot, known.is_written = snapshot, True
@@ -165,6 +170,11 @@ class Renewal:
         set_key(known.entity, known.key)
         _take_facts(known, metadata)
         return True
+
+    def _take_note_of_heir(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
+        """If the row is what was to take the entity's place in the write that deletes it, take note that both were written."""
+        heir = None if known.unsure != b"" or known.key is None else self._unit.map.get(known.key)
+        return heir is not None and heir is not known and heir.unsure is not None and self._take_note(heir, row, metadata)
 
 
 def is_behind(known: Known, row: Row) -> bool:

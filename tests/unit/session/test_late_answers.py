@@ -10,7 +10,7 @@ import trio
 import evsession
 from evsession import ConnectionFailed, Request, Response, SessionError
 from tests.unit.session.conftest import Scripted
-from tests.unit.session.test_uncertain import lost, outcome_of, pending, written_but_lost
+from tests.unit.session.test_uncertain import TypedDog, lost, outcome_of, pending, written_but_lost
 from tests.unit.session.tiny import TinyRaven
 
 Dog = evsession.DocumentType("Dog")
@@ -173,6 +173,44 @@ class TestAWriteThatWasLost:
             a.m = 2
             await session.refresh(a, force=True)
             assert (a.n, a.m, pending(session)) == (2 if is_written else 1, 1, [])
+
+    async def test_is_known_by_its_fields_in_any_order(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(tiny, written_but_lost(tiny), repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            session.increment(a, "more", 5)
+            a.new = 1  # which is set before anything is added
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(a)
+            assert (pending(session), list(tiny.rows["dogs/a"])) == ([], ["n", "m", "new", "more"])
+
+    async def test_was_none_where_another_document_is(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(lost, repeat=tiny) as (session, _):
+            new = TypedDog("Max")
+            session.store(new, key="dogs/a")
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(new)  # dogs/a has no name
+            assert pending(session) == [("dogs/a", "insert")]
+
+    @pytest.mark.parametrize("is_written", [True, False])
+    @pytest.mark.parametrize("asked", ["old", "new", "old new", "new old", "old, new", "new, old"])
+    async def test_of_a_replacement_is_told_by_what_takes_the_place(
+        self, scripted: Scripted, tiny: TinyRaven, asked: str, is_written: bool
+    ) -> None:
+        async with scripted(tiny, written_but_lost(tiny) if is_written else lost, repeat=tiny) as (session, _):
+            entities = {"old": await session.load("dogs/a"), "new": Dog(n=2)}
+            session.remove(entities["old"])
+            session.store(entities["new"], key="dogs/a")
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            for some in asked.split(", "):
+                known = [entities[name] for name in some.split() if entities[name] in session.identity_map]
+                await session.refresh(*known)
+            assert pending(session) == ([] if is_written else [("dogs/a", "delete"), ("dogs/a", "insert")])
+            await session.commit()
+            assert tiny.rows == {"dogs/a": {"n": 2}}
+            assert list(session.identity_map) == [entities["new"]]
 
     @pytest.mark.parametrize("what", ["edit", "remove"])
     async def test_is_asked_for_again_if_it_came_after_the_question(self, scripted: Scripted, tiny: TinyRaven, what: str) -> None:
