@@ -127,7 +127,8 @@ class Renewal:
 
     def _is_overtaken(self, known: Known, metadata: Mapping[str, JSON], *, force: bool) -> bool:
         """Return whether the entity is newer than the answer, or is about to be, or was staged since the server was asked."""
-        if self._unit.is_being_written(known):
+        is_new = known.snapshot is None and known.unsure is None  # what is new is not asked for; its write was found not to be
+        if is_new or self._unit.is_being_written(known):
             return True
         is_staged = not force and id(known) in (self._unit.journal or {})
         return known.unsure is None and (is_staged or is_later(known.version, metadata.get(CHANGE_VECTOR)))

@@ -21,6 +21,7 @@ from evsession.raven.types import collection_of, info_of, is_storable_entity, ty
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
 from evsession.session.deletions import Deletions
 from evsession.session.documents import DocumentMapper, Known
+from evsession.session.doubles import take_over
 from evsession.session.renewal import Renewal, Row, is_behind
 from evsession.unitofwork.acquaintances import Acquaintances
 from evsession.unitofwork.identity_map import fold
@@ -307,14 +308,17 @@ class Workspace:
         return known
 
     def settle_missing(self, known: Known) -> bool:
-        """Take note that the server has no document of an entity; return whether that tells the outcome of a write."""
+        """Take note that the server has no document of an entity; return whether that is as it should be.
+
+        It is for one that is new or was forgotten since the server was asked, and where it tells the outcome of a write.
+        """
         if known.unsure is not None and self.unit.is_being_written(known):
             return True  # that write will tell
         unsure, known.unsure = known.unsure, None
         if unsure == b"":
             self.deletions.note(known.key or "")
             self.unit.forget(known)
-        return unsure is not None
+        return unsure is not None or known.snapshot is None or self._map.of(known.entity) is not known
 
     def address(self, target: Any) -> tuple[str | None, str | None]:
         """Return key and version of what a program names: a key, a document, or ``{"key": ..., "etag": ...}``."""
@@ -345,9 +349,9 @@ class Workspace:
 
     def settle_key(self, known: Known, key: str) -> None:
         """Take note of the key that the server has made."""
-        stale = self._map.get(key)
-        if stale is not None and stale is not known:  # it was deleted meanwhile, or its key would not be free
-            self._map.remove(stale)
+        double = self._map.get(key)
+        if double is not None and double is not known:
+            take_over(self.unit, known, double)
         self._map.rekey(known, key)
 
     def forget(self, key: str, known: Known | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
-from evsession.unitofwork.changes import is_same
+from evsession.unitofwork.changes import MISSING, diff, is_same
 from evsession.unitofwork.mapper import Mapper
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
 
@@ -110,6 +110,26 @@ class Counting(Generic[S]):
         if not known.writes:
             return []
         return [item.content or self.mapper.compose({}) for item in self._items_of(known)]
+
+    def hand_over(self, double: Tracked[S], known: Tracked[S]) -> None:
+        """Let an entity have what is pending, and what commits that wait have frozen, of another object of it."""
+        for field, amount in (double.increments or {}).items():
+            self.increment(known, field, amount)
+        before = {} if double.snapshot is None else self.mapper.fields(double.snapshot.known)
+        for frozen in self._frozen:
+            items = {id(item.known): item for item in frozen if not item.is_begun}
+            given, item = items.get(id(double)), items.get(id(known))
+            if given is None or item is None or item.kind is Kind.DELETE:
+                continue
+            if given.kind is Kind.DELETE:
+                item.kind, item.content = Kind.DELETE, b""
+                continue
+            fields, sums = self.mapper.fields(item.content), given.increments or {}
+            for name, change in diff(before, self.mapper.fields(given.content)).items():
+                fields[name] = fields.get(name, 0) + sums[name] if name in sums else change.new
+            item.content = self.mapper.compose({name: value for name, value in fields.items() if value is not MISSING})
+            self._add_increments(item, sums)
+            given.increments, given.content = None, self.mapper.compose(before)
 
     def settle_increments(self, item: Staged[S], fields: Mapping[str, Any], set_field: Callable[[Any, str, Any], None]) -> None:
         """Take over what the server made of increments: into the entity, the content that was sent, and what waits behind it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from evsession.errors import KeyConflict
@@ -38,7 +38,7 @@ class IdentityMap(Generic[S]):
         """Returns what two keys of the same entity have in common."""
         self._by_key: dict[str, Tracked[S]] = {}
         self._by_entity: dict[int, Tracked[S]] = {}
-        self._former: dict[str, Tracked[S]] = {}
+        self._former: dict[str, list[Tracked[S]]] = {}
         self.find = self._by_key.get
         """Return what is known under this key, which is folded already, or None; asked for every row that is read."""
 
@@ -57,9 +57,9 @@ class IdentityMap(Generic[S]):
         self._by_key[folded] = tracked
         self._by_entity[id(tracked.entity)] = tracked
 
-    def former(self, key: str) -> Tracked[S] | None:
-        """Return what is to be deleted, and has left this key to another entity."""
-        return self._former.get(self.fold(key))
+    def former(self, key: str) -> Sequence[Tracked[S]]:
+        """Return those that are to be deleted, and have left this key to another entity, in the order in which they had it."""
+        return tuple(self._former.get(self.fold(key), ()))
 
     def of(self, entity: Any) -> Tracked[S] | None:
         """Return what is known of this very object."""
@@ -78,16 +78,19 @@ class IdentityMap(Generic[S]):
             if known is not tracked:
                 if not known.is_removed:
                     raise KeyConflict(f"{key!r} is the key of another object in this session", key=key)
-                self._former[folded] = known
+                self._former.setdefault(folded, []).append(known)
                 self._by_key[folded] = tracked
         self._by_entity[id(tracked.entity)] = tracked
 
     def rekey(self, tracked: Tracked[S], key: str | None) -> None:
-        """Give a known entity its key.
+        """Give an entity its key; one that is not known, since it was evicted while it was written, has it for itself.
 
         Raises:
             KeyConflict: if the key belongs to another object; nothing is changed then.
         """
+        if self.of(tracked.entity) is not tracked:
+            tracked.key = key
+            return
         if key is not None:
             known = self._by_key.get(self.fold(key))
             if known is not None and known is not tracked and not known.is_removed:
@@ -97,10 +100,10 @@ class IdentityMap(Generic[S]):
         self._drop_key(tracked)
         tracked.key = key
         if key is not None:
-            known = self._by_key.get(self.fold(key))
-            if known is not None:
-                self._former[self.fold(key)] = known
-            self._by_key[self.fold(key)] = tracked
+            folded = self.fold(key)
+            if folded in self._by_key:
+                self._former.setdefault(folded, []).append(self._by_key[folded])
+            self._by_key[folded] = tracked
 
     def remove(self, tracked: Tracked[S]) -> None:
         """Forget an entity; nothing happens if it is unknown."""
@@ -112,12 +115,15 @@ class IdentityMap(Generic[S]):
         if tracked.key is None:
             return
         folded = self.fold(tracked.key)
+        former = self._former.get(folded, [])
         if self._by_key.get(folded) is tracked:
             del self._by_key[folded]
-            if folded in self._former:
-                self._by_key[folded] = self._former.pop(folded)
-        elif self._former.get(folded) is tracked:
-            del self._former[folded]
+            if former:
+                self._by_key[folded] = former.pop()
+        elif tracked in former:
+            former.remove(tracked)
+        if not former:
+            self._former.pop(folded, None)
 
     def replace(self, tracked: Tracked[S], entity: Any) -> None:
         """Let another object take the place of the one that was known; it counts as met last."""

@@ -124,9 +124,9 @@ class UnitOfWork(Counting[S]):
 
     def forget_former(self, known: Tracked[S]) -> None:
         """Forget what was deleted in the very write that is known to have brought another entity under its key."""
-        former = None if known.key is None else self.map.former(known.key)
-        if former is not None and former.unsure == b"":
-            self.forget(former)
+        for former in () if known.key is None else self.map.former(known.key):
+            if former.unsure == b"":
+                self.forget(former)
 
     def clear(self) -> None:
         """Forget every entity. An open transaction stays open, without anything staged."""

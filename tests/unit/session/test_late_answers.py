@@ -9,6 +9,7 @@ import trio
 
 import evsession
 from evsession import ConnectionFailed, Request, Response, SessionError
+from evsession.testing.scripted import json_answer
 from tests.unit.session.conftest import Scripted
 from tests.unit.session.test_uncertain import TypedDog, lost, outcome_of, pending, written_but_lost
 from tests.unit.session.tiny import TinyRaven
@@ -151,6 +152,89 @@ async def test_a_new_one_that_is_deleted_takes_the_document_with_it_that_has_its
         assert (a, await session.load("dogs/a")) == ({"n": 1, "m": 1}, None)
 
 
+class TestADocumentThatIsReadBeforeItsKeyIsTold:
+    @pytest.mark.parametrize("waits", [False, True])
+    @pytest.mark.parametrize("cls", [Dog, TypedDog])
+    @pytest.mark.parametrize("what", ["edit", "increment", "both", "remove", "nothing", "add", "take out"])
+    async def test_is_the_one_that_was_added(self, scripted: Scripted, tiny: TinyRaven, what: str, cls: Any, waits: bool) -> None:
+        answer = Late(tiny)
+        async with scripted(answer, repeat=tiny) as (session, _):
+            evsession.document(cls, collection="Dogs")
+            new = cls(name="Max", age=1)
+            session.add(new)
+            session.commit()
+            await answer.asked.wait()
+            double: Any = await session.load("dogs/1")
+            if what in ("edit", "both"):
+                double.name = "Billy"
+            if what in ("increment", "both"):
+                session.increment(new, "age", 1)
+                session.increment(double, "age", 2)
+            if what == "remove":
+                session.remove(double)
+            if what == "add" and cls is Dog:
+                double.more = [1]
+            if what == "take out" and cls is Dog:
+                del double.name
+            if waits:
+                session.commit()
+            answer.release.set()
+            await session.drain()
+            await session.commit()
+            expected: dict[str, Any] = {
+                "name": "Billy" if what in ("edit", "both") else "Max",
+                "age": 4 if what in ("increment", "both") else 1,
+            }
+            if what == "add" and cls is Dog:
+                expected["more"] = [1]
+            if what == "take out" and cls is Dog:
+                del expected["name"]
+            assert tiny.rows.get("dogs/1") == (None if what == "remove" else expected)
+            assert list(session.identity_map) == ([] if what == "remove" else [new])
+            assert what == "remove" or (new.age, new.id) == (expected["age"], "dogs/1")
+            assert pending(session) == []
+            count = len(tiny.batches)
+            await session.commit()
+            assert len(tiny.batches) == count
+
+    async def test_an_older_one_is_another_document(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/1": {"n": 1}})
+        async with scripted(repeat=tiny) as (session, _):
+            older = await session.load("dogs/1")
+            older.n = 2
+            tiny.delete("dogs/1")
+            session.evict()
+            new = Dog(n=3)
+            session.add(new)
+            session.revert(older)
+            assert await session.commit() == ["dogs/1"]
+            assert (tiny.rows, list(session.identity_map)) == ({"dogs/1": {"n": 3}}, [new])
+
+
+async def test_what_is_evicted_before_it_has_a_key_does_not_come_back(scripted: Scripted, tiny: TinyRaven) -> None:
+    hilo = json_answer({"Low": 1, "High": 1, "ServerTag": "A", "LastSize": 1, "LastRangeAt": ""}, 201)
+    asked, release = trio.Event(), trio.Event()
+
+    async def late(_: Request) -> Response:
+        asked.set()
+        await release.wait()
+        return hilo
+
+    async with scripted(late, repeat=tiny) as (session, _):
+        session.conventions.id_generation_strategy = "hilo"
+        dog = Dog(n=1)
+        session.add(dog)
+        commit = session.commit()
+        await asked.wait()
+        session.evict(dog)
+        release.set()
+        assert await commit == ["dogs/1-A"]
+        again = await session.load("dogs/1-A")
+        assert again is not dog
+        again.n = 2
+        assert await session.commit() == ["dogs/1-A"]
+
+
 class TestAWriteThatWasLost:
     async def test_and_given_up_leaves_what_the_server_has(self, scripted: Scripted, tiny: TinyRaven) -> None:
         async with scripted(tiny, lost, repeat=tiny) as (session, _):
@@ -211,6 +295,39 @@ class TestAWriteThatWasLost:
             await session.commit()
             assert tiny.rows == {"dogs/a": {"n": 2}}
             assert list(session.identity_map) == [entities["new"]]
+
+    @pytest.mark.parametrize("there", [True, False])
+    async def test_may_be_asked_for_twice_at_once(self, scripted: Scripted, tiny: TinyRaven, there: bool) -> None:
+        first, second = Late(tiny), Late(tiny)
+        async with scripted(lost, first, second, repeat=tiny) as (session, _):
+            new = Dog(n=2)
+            session.store(new, key="dogs/a" if there else "dogs/b")
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            questions = [session.refresh(new) for _ in range(2)]
+            for held, question in zip((first, second), questions, strict=True):
+                held.release.set()
+                await question
+            assert pending(session) == [("dogs/a" if there else "dogs/b", "insert")]
+
+    async def test_of_three_under_one_key_is_told_by_the_last(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        batch = Late(tiny, is_lost=True)
+        async with scripted(tiny, batch, written_but_lost(tiny), repeat=tiny) as (session, _):
+            old, new, last = await session.load("dogs/a"), Dog(n=2), Dog(n=3)
+            session.remove(old)
+            session.store(new, key="dogs/a")
+            commit = session.commit()
+            await batch.asked.wait()
+            session.remove(new)
+            session.store(last, key="dogs/a")
+            batch.release.set()
+            assert isinstance(await outcome_of(commit), ConnectionFailed)
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(last)
+            assert (pending(session), list(session.identity_map)) == ([], [last])
+            await session.commit()
+            assert tiny.rows == {"dogs/a": {"n": 3}}
 
     @pytest.mark.parametrize("what", ["edit", "remove"])
     async def test_is_asked_for_again_if_it_came_after_the_question(self, scripted: Scripted, tiny: TinyRaven, what: str) -> None:
