@@ -108,7 +108,8 @@ class IdentityMap(Generic[S]):
     def remove(self, tracked: Tracked[S]) -> None:
         """Forget an entity; nothing happens if it is unknown."""
         self._drop_key(tracked)
-        self._by_entity.pop(id(tracked.entity), None)
+        if self.of(tracked.entity) is tracked:  # not what was made of the same object when it was added again
+            del self._by_entity[id(tracked.entity)]
 
     def _drop_key(self, tracked: Tracked[S]) -> None:
         """Free the key; it returns to an entity that had left it because it was to be deleted, and is still known."""

@@ -211,6 +211,21 @@ class TestADocumentThatIsReadBeforeItsKeyIsTold:
             assert (tiny.rows, list(session.identity_map)) == ({"dogs/1": {"n": 3}}, [new])
 
 
+async def test_what_is_added_again_is_not_forgotten_with_what_it_was(scripted: Scripted, tiny: TinyRaven) -> None:
+    answer = Late(tiny)
+    async with scripted(answer, repeat=tiny) as (session, _):
+        dog = Dog(n=1)
+        session.store(dog, key="dogs/b")
+        delete = session.delete("dogs/b")
+        await answer.asked.wait()
+        session.remove(dog)
+        session.store(dog, key="dogs/b")
+        answer.release.set()
+        await delete
+        assert pending(session) == [("dogs/b", "insert")]
+        assert await session.commit() == ["dogs/b"]
+
+
 async def test_what_is_evicted_before_it_has_a_key_does_not_come_back(scripted: Scripted, tiny: TinyRaven) -> None:
     hilo = json_answer({"Low": 1, "High": 1, "ServerTag": "A", "LastSize": 1, "LastRangeAt": ""}, 201)
     asked, release = trio.Event(), trio.Event()
