@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from evsession.errors import InvalidDocument
 from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written
@@ -19,6 +19,7 @@ from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIF
 from evsession.session.documents import Known
 from evsession.session.workspace import Workspace
 from evsession.unitofwork.changes import MISSING, diff, is_same
+from evsession.unitofwork.counting import added
 from evsession.unitofwork.tracking import Kind, Staged
 from evsession.wire.json import JSON, decode, encode
 
@@ -70,7 +71,7 @@ class Commands:
         item.increments = {
             field: amount
             for field, amount in (item.increments or {}).items()
-            if (is_same(now[field], _sum(before.get(field), amount)) if field in now else field not in before)
+            if (is_same(now[field], added(before.get(field), amount)) if field in now else field not in before)
         }
         sets = {field: change.new for field, change in changes.items() if change.new is not MISSING}
         for field in item.increments:
@@ -170,7 +171,3 @@ class Commands:
         else:  # it was added again meanwhile, so it is new
             known.snapshot = None
         known.is_removed = known.is_flushed = False
-
-
-def _sum(value: Any, amount: Any) -> Any:
-    return amount if value is None else value + amount if isinstance(value, (int, float)) else MISSING

@@ -19,7 +19,7 @@ from evsession.raven.versions import is_later
 from evsession.raven.vocabulary import CHANGE_VECTOR, METADATA
 from evsession.session.documents import Known
 from evsession.unitofwork.changes import MISSING, diff, is_same
-from evsession.unitofwork.counting import completed
+from evsession.unitofwork.counting import added, completed
 from evsession.unitofwork.unit import UnitOfWork
 from evsession.wire.json import JSON, decode
 
@@ -83,6 +83,8 @@ class Renewal:
         if known.snapshot is None:
             raise ConfigurationError(f"{known.entity!r} is new: there is nothing that it could go back to")
         known.increments = None
+        if not known.is_removed and id(known) not in (self._unit.journal or {}):
+            known.unsure = None  # whether that was written does not matter any more
         if known.is_reference:
             forget_written(known.entity)
             write_fields(known.entity, decode(known.snapshot.known))
@@ -126,12 +128,12 @@ class Renewal:
         return True
 
     def _is_overtaken(self, known: Known, metadata: Mapping[str, JSON], *, force: bool) -> bool:
-        """Return whether the entity is newer than the answer, or is about to be, or was staged since the server was asked."""
+        """Return whether the entity is newer than the answer, or what was made of it since is to be written or staged."""
         is_new = known.snapshot is None and known.unsure is None  # what is new is not asked for; its write was found not to be
         if is_new or self._unit.is_being_written(known):
             return True
-        is_staged = not force and id(known) in (self._unit.journal or {})
-        return known.unsure is None and (is_staged or is_later(known.version, metadata.get(CHANGE_VECTOR)))
+        is_taken = known.writes > 0 or (not force and id(known) in (self._unit.journal or {}))
+        return known.unsure is None and (is_taken or is_later(known.version, metadata.get(CHANGE_VECTOR)))
 
     def _is_unclear(self, known: Known, metadata: Mapping[str, JSON]) -> bool:
         """Return whether somebody else has changed what the session may have incremented."""
@@ -140,19 +142,29 @@ class Renewal:
         return bool(adds) and not known.is_removed and metadata.get(CHANGE_VECTOR) != known.version
 
     def _take_rest(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> None:
-        """Take over what was not edited since the server was asked; an entity that cannot be stored stays as it is."""
+        """Take over what was not edited since the server was asked; an entity that cannot be stored stays as it is.
+
+        One of which the same field was edited by somebody else keeps its version, so that its next save, if versions are checked,
+        is refused.
+        """
         mapper, entity = self._unit.mapper, known.entity
         assert known.snapshot is not None  # what is new is not asked for
+        before = mapper.fields(known.snapshot.known)
         try:
-            edited = diff(mapper.fields(known.snapshot.known), mapper.fields(mapper.content(known)))
+            now = mapper.fields(mapper.content(known))
         except InvalidDocument:
             return
-        attributes = _attributes(type(entity), edited)
-        kept = {name: _value_of(entity, name) for name in attributes}
+        sums = {name: by for name, by in (known.increments or {}).items() if is_same(now.get(name), added(before.get(name), by))}
+        edited = [name for name in diff(before, now) if name not in sums]
+        kept = {name: _value_of(entity, name) for name in _attributes(type(entity), edited)}
         known.snapshot = refill(entity, row, key=known.key)
+        there = mapper.fields(known.snapshot.known)
         for name, value in kept.items():
             _put_value(entity, name, value)
-        _take_facts(known, metadata)
+        for name, amount in sums.items():
+            set_stored(entity, name, there[name] if (total := added(there.get(name), amount)) is MISSING else total)
+        if not any(name in edited for name in diff(before, there)):
+            _take_facts(known, metadata)
 
     def _take_note(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
         """If the row is what was sent last, take note that it was written."""

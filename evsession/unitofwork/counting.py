@@ -12,7 +12,7 @@ from evsession.unitofwork.changes import MISSING, diff, is_same
 from evsession.unitofwork.mapper import Mapper
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
 
-__all__ = ["Counting", "completed"]
+__all__ = ["Counting", "added", "completed"]
 
 S = TypeVar("S", bound=Picture)
 
@@ -181,6 +181,11 @@ def completed(fields: Mapping[str, Any], own: Mapping[str, Any], increments: Map
     known = {name: fields.get(name, 0) for name in increments or {}}
     sums = {name: value + (increments or {})[name] for name, value in known.items() if _is_number(value)}
     return {**fields, **sums, **own}
+
+
+def added(value: Any, amount: Any) -> Any:
+    """Return the sum that a field has after an increment; where there is nothing it is 0 before, and `MISSING` for no number."""
+    return amount if value is None else value + amount if isinstance(value, (int, float)) else MISSING
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

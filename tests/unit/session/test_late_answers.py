@@ -8,7 +8,7 @@ import pytest
 import trio
 
 import evsession
-from evsession import ConnectionFailed, Request, Response, SessionError
+from evsession import ConcurrencyError, ConnectionFailed, Request, Response, SessionError
 from evsession.testing.scripted import json_answer
 from tests.unit.session.conftest import Scripted
 from tests.unit.session.test_uncertain import TypedDog, lost, outcome_of, pending, written_but_lost
@@ -104,6 +104,78 @@ class TestWhatATransactionHasStaged:
             assert a.n == 2
             assert await session.commit() == ["dogs/a"]
             assert tiny.rows == {"dogs/a": {"n": 2, "m": 1}}
+
+
+class TestARefresh:
+    async def test_does_not_hide_that_somebody_else_has_edited_the_same(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            session.options.use_optimistic_concurrency = True
+            a = await session.load("dogs/a")
+            tiny.put("dogs/a", {"n": 2, "m": 2})
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            a.n = 3
+            answer.release.set()
+            await refresh
+            assert (a, session.changes(a)) == ({"n": 3, "m": 2}, {"n": (2, 3)})
+            with pytest.raises(ConcurrencyError):
+                await session.commit()
+            assert tiny.rows == {"dogs/a": {"n": 2, "m": 2}}
+
+    async def test_adds_to_no_text(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            tiny.put("dogs/a", {"n": "three"})
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            session.increment(a, "n", 2)
+            answer.release.set()
+            await refresh
+            assert (a.n, session.is_dirty(a)) == ("three", True)
+            session.revert(a)
+
+    async def test_adds_what_was_incremented_meanwhile(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        tiny.put("dogs/a", {"n": 1, "m": 1, "none": None})
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            session.options.use_optimistic_concurrency = True
+            a = await session.load("dogs/a")
+            tiny.put("dogs/a", {"n": 3, "m": 2, "none": None})
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            session.increment(a, "n", 2)
+            session.increment(a, "none", 1)
+            session.increment(a, "new", 4)
+            answer.release.set()
+            await refresh
+            assert a == {"n": 5, "m": 2, "none": 1, "new": 4}
+            assert session.changes(a) == {"n": (3, 5), "none": (None, 1), "new": (evsession.MISSING, 4)}
+            await session.commit()
+            assert tiny.rows == {"dogs/a": {"n": 5, "m": 2, "none": 1, "new": 4}}
+
+    async def test_leaves_what_a_commit_that_waits_will_write(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        tiny.put("dogs/b", {})
+        question, batch = Late(tiny), Late(tiny)
+        async with scripted(tiny, question, batch, repeat=tiny) as (session, _):
+            session.options.use_optimistic_concurrency = True
+            a, b = await session.load(["dogs/a", "dogs/b"])
+            tiny.put("dogs/a", {"n": 1, "m": 2})
+            refresh = session.refresh(a)
+            await question.asked.wait()
+            b.x = 1
+            first = session.commit()
+            await batch.asked.wait()
+            a.n = 2
+            second = session.commit()
+            question.release.set()
+            await refresh
+            batch.release.set()
+            await first
+            with pytest.raises(ConcurrencyError):
+                await second
+            assert tiny.rows["dogs/a"] == {"n": 1, "m": 2}
 
 
 class TestARead:
@@ -261,6 +333,16 @@ class TestAWriteThatWasLost:
             tiny.put("dogs/a", {"n": 1, "m": 7})
             await session.refresh(a)
             assert (a.m, a.metadata["@change-vector"]) == (7, tiny.versions["dogs/a"])
+
+    async def test_and_reverted_is_not_undone_when_it_was_written(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(tiny, written_but_lost(tiny), repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            a.n = 2
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            session.revert(a)
+            await session.refresh(a)
+            assert (a.n, pending(session)) == (2, [])
 
     @pytest.mark.parametrize("is_written", [True, False])
     async def test_is_given_up_by_force(self, scripted: Scripted, tiny: TinyRaven, is_written: bool) -> None:
