@@ -106,6 +106,9 @@ class DocumentWork(Working[Snapshot]):
         After a commit whose outcome is unknown, this finds out: an entity that the server has as it was sent counts as written,
         any other as not written. Of an increment on a document that somebody else has changed since, nobody can tell.
 
+        What is edited while it is under way stays edited, and what is staged or committed then is left alone. If somebody else
+        has edited the same field, the next save, with ``options.use_optimistic_concurrency``, is refused.
+
         Args:
             *entities: Entities of this session; the callback may be the last of them.
             force: Whether unsaved edits are given up; otherwise an entity that has some is refused.
@@ -133,6 +136,8 @@ class DocumentWork(Working[Snapshot]):
 
     def revert(self, *entities: Any) -> None:
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
+
+        After a commit whose outcome is unknown that is as they were before it; `refresh` shows what the server has.
 
         Raises:
             ConfigurationError: an entity is new, is being saved, or is not known to this session.

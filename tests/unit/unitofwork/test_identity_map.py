@@ -160,3 +160,35 @@ class MapMachine(RuleBasedStateMachine):
 
 TestMap = MapMachine.TestCase
 TestMap.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_key_goes_back_to_the_last_that_has_left_it() -> None:
+    known: IdentityMap[Any] = IdentityMap()
+    first, second, third = (tracked("dogs/max") for _ in range(3))
+    for one in (first, second, third):
+        known.add(one)
+        one.is_removed = True
+    assert known.former("DOGS/max") == (first, second)
+    known.remove(first)
+    known.remove(third)
+    assert (known.get("dogs/max"), known.former("dogs/max"), list(known)) == (second, (), [second])
+
+
+def test_what_is_not_known_has_its_key_for_itself() -> None:
+    known: IdentityMap[Any] = IdentityMap()
+    one = tracked(None)
+    known.add(one)
+    known.remove(one)
+    known.rekey(one, "dogs/max")
+    assert (one.key, known.get("dogs/max"), len(known)) == ("dogs/max", None, 0)
+
+
+def test_an_object_that_is_known_anew_stays_when_the_old_is_forgotten() -> None:
+    known: IdentityMap[Any] = IdentityMap()
+    old = tracked("dogs/max")
+    new = tracked("dogs/max", old.entity)
+    known.add(old)
+    known.remove(old)
+    known.add(new)
+    known.remove(old)
+    assert (known.of(new.entity), known.get("dogs/max")) == (new, new)

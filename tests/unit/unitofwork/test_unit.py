@@ -587,3 +587,18 @@ def test_what_is_known_of_one_says_in_which_state_it_is() -> None:
     assert repr(known) == "<Tracked 'a' version 7, removed>"
     known.is_reference = True
     assert repr(known) == "<Tracked 'a' reference, removed>"
+
+
+def test_of_those_under_one_key_only_what_a_lost_write_deleted_is_forgotten() -> None:
+    at = desk(a={"n": 1})
+    old, new = at.load("a"), Thing("a", n=2)
+    at.remove(old)
+    at.add(new)
+    former, heir = at.unit.map.of(old), at.unit.map.of(new)
+    assert former is not None
+    assert heir is not None
+    at.unit.forget_former(heir)
+    assert at.unit.map.of(old) is former
+    former.unsure = b""
+    at.unit.forget_former(heir)
+    assert at.unit.map.of(old) is None
