@@ -301,8 +301,11 @@ class Commit(Generic[S]):
     def _refuse_veto(self, item: Staged[S]) -> None:
         """Refuse to keep an entity whose key has been given to another one, since it was to be deleted."""
         known = item.known
-        if item.kind is Kind.DELETE and known.key is not None and self._unit.map.get(known.key) is not known:
+        if item.kind is Kind.DELETE and self._is_replaced(known):
             raise KeyConflict(f"{known.key!r} cannot stay: another object was added under its key", key=known.key)
+
+    def _is_replaced(self, known: Tracked[S]) -> bool:
+        return known.key is not None and self._unit.map.get(known.key) is not known
 
     def _settle_vetoes(self) -> None:
         """Let vetoes last now that the batch is written; a failed commit leaves the queue as it was."""
@@ -310,7 +313,7 @@ class Commit(Generic[S]):
             if kind is Kind.INSERT:
                 self._unit.map.remove(known)
                 self._undo.append(partial(self._unit.put_back, known))
-            elif kind is Kind.DELETE:
+            elif kind is Kind.DELETE and not self._is_replaced(known):
                 known.is_removed = False
                 self._undo.append(partial(setattr, known, "is_removed", True))
         self._vetoed.clear()

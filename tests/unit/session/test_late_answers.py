@@ -283,6 +283,26 @@ class TestADocumentThatIsReadBeforeItsKeyIsTold:
             assert (tiny.rows, list(session.identity_map)) == ({"dogs/1": {"n": 3}}, [new])
 
 
+async def test_what_is_replaced_after_the_veto_of_its_removal_is_removed(scripted: Scripted, tiny: TinyRaven) -> None:
+    tiny.put("dogs/b", {})
+    batch = Late(tiny)
+    async with scripted(tiny, batch, repeat=tiny) as (session, _):
+        a, b = await session.load(["dogs/a", "dogs/b"])
+        session.once("delete.pre", lambda event: event.prevent())
+        session.remove(a)
+        b.n = 1
+        commit = session.commit()
+        await batch.asked.wait()
+        new = Dog(n=3)
+        session.remove(a).store(new, key="dogs/a")
+        batch.release.set()
+        await commit
+        assert pending(session) == [("dogs/a", "delete"), ("dogs/a", "insert")]
+        await session.commit()
+        assert tiny.rows == {"dogs/a": {"n": 3}, "dogs/b": {"n": 1}}
+        assert list(session.identity_map) == [b, new]
+
+
 async def test_what_is_added_again_is_not_forgotten_with_what_it_was(scripted: Scripted, tiny: TinyRaven) -> None:
     answer = Late(tiny)
     async with scripted(answer, repeat=tiny) as (session, _):
