@@ -3,6 +3,9 @@
 Everything public is here; modules below are internal.
 """
 
+import importlib as _importlib
+import typing as _typing
+
 from evsession.config import VERSION as _VERSION
 from evsession.config import Conventions, GraphOptions, GraphSessionOptions, Options, SessionOptions
 from evsession.errors import (
@@ -27,24 +30,11 @@ from evsession.errors import (
     TransientError,
     UnsupportedFeature,
 )
-from evsession.neo4j.bookmarks import Bookmark
-from evsession.neo4j.nodes import node
-from evsession.neo4j.results import Record, Result
-from evsession.neo4j.summaries import Counters, Notification, QueryPlan, Summary
-from evsession.neo4j.temporal import Date, DateTime, Duration, Time
-from evsession.neo4j.things import Node, Path, Point, Relationship, Unsupported, Vector
-from evsession.neo4j.transactions import BasicAuth, BearerAuth, TransactionConfig
 from evsession.raven.document import Document, DocumentType
 from evsession.raven.patches import Patch
 from evsession.raven.results import Statistics
 from evsession.raven.types import document
 from evsession.session.bulk import BulkInsert
-from evsession.session.graph_model import Model
-from evsession.session.graph_runnables import QueryRunner
-from evsession.session.graph_session import GraphSession
-from evsession.session.graph_store import GraphStore
-from evsession.session.graph_stream import GraphStream
-from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.helpers import get_runnable, get_session, get_transaction
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation
@@ -59,6 +49,51 @@ from evsession.unitofwork.commit import Saved
 from evsession.unitofwork.hooks import CommitEvent
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Exchange, Trail, Transport, WireEvent
+
+if _typing.TYPE_CHECKING:
+    from evsession.neo4j.bookmarks import Bookmark
+    from evsession.neo4j.nodes import node
+    from evsession.neo4j.results import Record, Result
+    from evsession.neo4j.summaries import Counters, Notification, QueryPlan, Summary
+    from evsession.neo4j.temporal import Date, DateTime, Duration, Time
+    from evsession.neo4j.things import Node, Path, Point, Relationship, Unsupported, Vector
+    from evsession.neo4j.transactions import BasicAuth, BearerAuth, TransactionConfig
+    from evsession.session.graph_model import Model
+    from evsession.session.graph_runnables import QueryRunner
+    from evsession.session.graph_session import GraphSession
+    from evsession.session.graph_store import GraphStore
+    from evsession.session.graph_stream import GraphStream
+    from evsession.session.graph_transaction import GraphTransaction
+else:
+    # The half for graphs is imported when something of it is first asked for: programs on RavenDB need not wait for it.
+    _GRAPHS = {
+        "neo4j.bookmarks": ("Bookmark",),
+        "neo4j.nodes": ("node",),
+        "neo4j.results": ("Record", "Result"),
+        "neo4j.summaries": ("Counters", "Notification", "QueryPlan", "Summary"),
+        "neo4j.temporal": ("Date", "DateTime", "Duration", "Time"),
+        "neo4j.things": ("Node", "Path", "Point", "Relationship", "Unsupported", "Vector"),
+        "neo4j.transactions": ("BasicAuth", "BearerAuth", "TransactionConfig"),
+        "session.graph_model": ("Model",),
+        "session.graph_runnables": ("QueryRunner",),
+        "session.graph_session": ("GraphSession",),
+        "session.graph_store": ("GraphStore",),
+        "session.graph_stream": ("GraphStream",),
+        "session.graph_transaction": ("GraphTransaction",),
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        for _module, _names in _GRAPHS.items():
+            found = vars(_importlib.import_module(f"evsession.{_module}"))
+            for one in _names:
+                globals()[one] = _take_home(found[one])
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __version__ = _VERSION
 
@@ -148,8 +183,14 @@ __all__ = [
     "node",
 ]
 
-# Tracebacks and reprs name what users import, not where it is written.
+
+def _take_home(thing: _typing.Any) -> _typing.Any:
+    """Let a thing say that it lives here: tracebacks and reprs name what users import, not where it is written."""
+    if callable(thing):
+        thing.__module__ = "evsession"
+    return thing
+
+
 for _name in __all__:
-    if callable(globals()[_name]):
-        globals()[_name].__module__ = "evsession"
+    _take_home(globals().get(_name))
 del _name

@@ -226,3 +226,24 @@ def test_no_error_shows_a_credential(error: type[evsession.SessionError]) -> Non
     again = pickle.loads(pickle.dumps(raised))
     for shown in (repr(raised), str(raised), repr(again), repr(vars(raised)), repr(raised.args)):
         assert "s3cret" not in shown
+
+
+LAZY = """
+import sys
+import evsession
+
+assert not [name for name in sys.modules if "neo4j" in name or "graph" in name]
+assert {"GraphStore", "Record", "Store"} <= set(dir(evsession))
+try:
+    evsession.Graph
+except AttributeError as error:
+    assert "no attribute 'Graph'" in str(error)
+else:
+    raise AssertionError
+assert evsession.GraphStore.__module__ == evsession.Record.__module__ == "evsession"
+assert sys.modules["evsession.neo4j.results"].Record is evsession.Record
+"""
+
+
+def test_the_half_for_graphs_is_imported_when_it_is_asked_for() -> None:
+    subprocess.run([sys.executable, "-c", LAZY], check=True, cwd=PACKAGE.parent)
