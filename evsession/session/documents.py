@@ -102,6 +102,7 @@ class DocumentMapper:
         objects = [known.entity for known in entities]
         kinds = {cls: is_like_dict(cls) for cls in set(map(type, objects))}
         if all(kinds.values()):
+            # `scan` is for entities that have a snapshot.
             found = changed_lines(objects, [known.snapshot.known for known in entities])  # type: ignore[union-attr]
             return {id(entities[place]): line for place, line in found.items()}
         alike = [known for known in entities if kinds[type(known.entity)]]
