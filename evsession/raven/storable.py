@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evsession.errors import InvalidDocument
+from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document
 from evsession.raven.types import is_storable_entity
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, METADATA, PROJECTION, SERVER_METADATA
 from evsession.wire.json import JSON, check
 
-__all__ = ["check_storable", "checked_metadata", "own_metadata", "take_metadata"]
+__all__ = ["check_storable", "checked_metadata", "chosen_facts", "own_metadata", "take_metadata"]
 
 
 def take_metadata(row: dict[str, JSON]) -> dict[str, JSON]:
@@ -40,6 +40,21 @@ def checked_metadata(metadata: Mapping[str, JSON]) -> Mapping[str, JSON]:
         error.path = error.path or METADATA
         raise
     return metadata
+
+
+def chosen_facts(collection: object, metadata: Mapping[str, JSON] | None) -> dict[str, JSON]:
+    """Return what the program says of a document beside its fields.
+
+    Raises:
+        ConfigurationError: the collection has no name.
+        TypeError, InvalidDocument: see `checked_metadata`.
+    """
+    facts = {} if metadata is None else dict(checked_metadata(metadata))
+    if collection is not None:
+        if not isinstance(collection, str) or not collection:
+            raise ConfigurationError(f"a collection is named by a text, not by {collection!r}")
+        facts[COLLECTION] = collection
+    return facts
 
 
 def check_storable(entity: object) -> None:

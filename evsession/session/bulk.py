@@ -17,7 +17,7 @@ from evsession.raven.document import Document, put_key
 from evsession.raven.errors import error_from
 from evsession.raven.hilo import HiLoRanges, hilo_key_flow
 from evsession.raven.keys import check_new_key, is_server_made, new_key, separator_of
-from evsession.raven.storable import check_storable, checked_metadata, own_metadata
+from evsession.raven.storable import check_storable, chosen_facts, own_metadata
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, Database
 from evsession.session.operation import Owner
@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 ABORT_TIMEOUT = 2.0
 """Seconds that telling the server to stop may hold up a program that is leaving by an exception."""
+
+_NAMES = (str, type(None))
 
 CHUNK = 122_880
 """Bytes that are collected before they are sent. Of more than 128 KiB glibc would map and unmap fresh pages for each copy."""
@@ -98,7 +100,7 @@ class BulkInsert(Streaming):
             raise SessionClosed("a bulk insert takes documents only inside its 'async with' block, and until it fails")
         is_document = isinstance(document, Document)
         place = None
-        if metadata is None and not (is_document and document._metadata):
+        if metadata is None and collection.__class__ in _NAMES and not (is_document and document._metadata):
             place = self._places.get((type(document), collection))
         home, facts = place or self._place(document, collection, metadata)
         content = encode_entity(document)
@@ -120,9 +122,9 @@ class BulkInsert(Streaming):
         check_storable(document)
         info = info_of(document)
         facts, version = own_metadata(document)
-        home = collection or facts.get(COLLECTION) or (info.collection if info is not None else None)
         depends = bool(facts or metadata or version)
-        facts.update({} if metadata is None else checked_metadata(metadata))
+        facts.update(chosen_facts(collection, metadata))
+        home = facts.get(COLLECTION) or (info.collection if info is not None else None)
         if home is not None:
             facts[COLLECTION] = home
         place = home, encode(facts)

@@ -16,7 +16,7 @@ from evsession.raven.codec import Snapshot, build_known, decode_known, id_of, se
 from evsession.raven.document import Document, make_known
 from evsession.raven.keys import check_new_key, key_from_id
 from evsession.raven.reference import is_reference, make_reference
-from evsession.raven.storable import check_storable, checked_metadata, own_metadata, take_metadata
+from evsession.raven.storable import check_storable, chosen_facts, own_metadata, take_metadata
 from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
 from evsession.session.deletions import Deletions
@@ -114,6 +114,8 @@ class Workspace:
         entities: list[Any] = []
         room = bytearray()
         types: dict[str, type] = {}  # asked for each collection once, not for each of the many rows
+        find, met = self._map.find, self._met
+        may_be_gone = self.deletions.count != asked.deletions
         for row in rows:
             metadata: Any = row.get(METADATA)
             key = metadata.get(ID) if metadata.__class__ is dict else None
@@ -121,22 +123,23 @@ class Workspace:
                 entities.append(self._untracked(row))
                 continue
             folded = key.lower() if key.isascii() else fold(key)
-            known = self._map.find(folded)
+            known = find(folded)
             if known is not None:
                 entities.append(self._meet_again(known, row, asked))
                 continue
-            collection = metadata.get(COLLECTION, "")
-            if collection not in types:
-                types[collection] = cls or type_of_collection(collection) or Document
-            if self.deletions.has_been_since(folded, asked.deletions):
+            if may_be_gone and self.deletions.has_been_since(folded, asked.deletions):
                 entities += self.materialize([row], cls)
                 continue
-            entity, snapshot = decode_known(row, types[collection], key, metadata, room)
+            collection = metadata.get(COLLECTION, "")
+            found = types.get(collection)
+            if found is None:
+                found = types[collection] = cls or type_of_collection(collection) or Document
+            entity, snapshot = decode_known(row, found, key, metadata, room)
             learnt = Tracked(entity, key, metadata.get(CHANGE_VECTOR), snapshot, metadata)
-            if self._met is None:
+            if met is None:
                 self._map.learn(key if key == folded else folded, learnt)  # the same text is not kept twice
             else:
-                self._met.meet(learnt)
+                met.meet(learnt)
             entities.append(entity)
         return entities
 
@@ -197,7 +200,7 @@ class Workspace:
             raise ConfigurationError(f"{entity!r} refers to a document of another session; get a reference from this one")
         facts, version = own_metadata(entity)
         if collection is not None or metadata is not None:
-            facts.update(_chosen_facts(collection, metadata))
+            facts.update(chosen_facts(collection, metadata))
         if key is None:
             self.unit.add(Tracked(entity, self._key_of_id(entity, collection), version, None, facts))
             return
@@ -211,7 +214,7 @@ class Workspace:
             KeyConflict: another object of this session has the key.
             ConfigurationError: the entity is in the database, with another key, collection or metadata.
         """
-        facts = _chosen_facts(collection, metadata)
+        facts = chosen_facts(collection, metadata)
         if known.snapshot is None and not known.writes:
             if key is not None:
                 self._map.rekey(known, check_new_key(key))
@@ -386,14 +389,3 @@ class Workspace:
 
     def __len__(self) -> int:
         return len(self._map)
-
-
-def _chosen_facts(collection: str | None, metadata: Mapping[str, JSON] | None) -> dict[str, JSON]:
-    """Return what the program says of a document beside its fields."""
-    facts = dict(checked_metadata(metadata)) if metadata is not None else {}
-    if collection is not None:
-        named: Any = collection
-        if not isinstance(named, str) or not named:
-            raise ConfigurationError(f"a collection is named by a text, not by {collection!r}")
-        facts[COLLECTION] = collection
-    return facts

@@ -102,6 +102,9 @@ async def test_a_document_that_cannot_be_stored_is_left_out(store: evsession.Sto
         (Dog(), {"key": ""}),
         (Dog(), {"key": "dogs/"}),
         (Dog(), {"key": "dogs|"}),
+        (Dog(), {"collection": ""}),
+        (Dog(), {"collection": 5}),
+        (Dog(), {"collection": ["Cats"]}),
         (5, {}),
     ]
     async with store.bulk_insert() as insert:
