@@ -135,7 +135,9 @@ class InvalidDocument(SessionError, TypeError, ValueError):
         path: The way to the value, such as ``"owner.tags[2]"``; empty for the document itself.
     """
 
-    path: str = ""
+    def __init__(self, message: str = "", *, path: str = "", key: str | None = None) -> None:
+        super().__init__(message, key=key)
+        self.path = path
 
 
 class SessionClosed(SessionError):

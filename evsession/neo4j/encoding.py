@@ -82,9 +82,8 @@ class Encoder:
             return {name: self._at(_check_key(name), value) for name, value in values.items()}
         except _Unfit as culprit:
             path = "".join(reversed(culprit.steps)).lstrip(".")
-            error = InvalidDocument(f"{what} cannot be sent: {path + ': ' if path else ''}{culprit.reason}")
-            error.path = path
-            raise error from None
+            message = f"{what} cannot be sent: {path + ': ' if path else ''}{culprit.reason}"
+            raise InvalidDocument(message, path=path) from None
 
     def _at(self, step: str, value: Any) -> dict[str, Any]:
         try:
@@ -201,9 +200,7 @@ def _kind_of(item: Any) -> type:
 
 
 def _refuse_property(path: str, what: str) -> None:
-    error = InvalidDocument(f"{path}: {what} is none of the values that properties have in Neo4j")
-    error.path = path
-    raise error
+    raise InvalidDocument(f"{path}: {what} is none of the values that properties have in Neo4j", path=path)
 
 
 def _temporal(value: Any) -> dict[str, Any]:

@@ -217,9 +217,7 @@ def _check_type(name: str, value: Any, wanted: Any) -> None:
 
 
 def _refuse(name: str, reason: str) -> None:
-    error = InvalidDocument(f"{name}: {reason}")
-    error.path = name
-    raise error
+    raise InvalidDocument(f"{name}: {reason}", path=name)
 
 
 def _types(properties: object) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Knows documents, shapes of classes and snapshots. Knows no session: whether an e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,22 +14,10 @@ import msgspec
 from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document, make, make_known, put_key, put_metadata
 from evsession.raven.merge import merge_bodies
-from evsession.raven.shapes import MARK, Kind, Shape, is_default, kind_of, public_attributes, shape_of, take_apart
-from evsession.raven.untyped import check_untyped
+from evsession.raven.shapes import Kind, public_attributes, shape_of
+from evsession.raven.typed import build_object, encode_object, encode_parts, keep_object
 from evsession.raven.vocabulary import METADATA
-from evsession.standins import NotLoadedField
-from evsession.wire.json import (
-    JSON,
-    check,
-    encode,
-    encode_each,
-    encode_exact,
-    encode_to_keep,
-    from_builtins,
-    has_hidden_nulls,
-    plain_scalar,
-    to_builtins,
-)
+from evsession.wire.json import JSON, encode_each, encode_exact, encode_to_keep
 
 __all__ = [
     "AT_ONCE",
@@ -49,7 +37,6 @@ __all__ = [
     "set_key",
     "set_metadata",
     "set_stored",
-    "typed_fields",
 ]
 
 
@@ -82,9 +69,9 @@ def encode_entity(entity: Any) -> bytes:
     try:
         if isinstance(entity, dict):
             if METADATA in entity:
-                raise _refuse(METADATA, "cannot be stored: @metadata is the server's; the session writes it")
+                raise InvalidDocument("cannot be stored: @metadata is the server's; the session writes it", path=METADATA)
             return encode_exact(entity)
-        return _encode_object(entity)
+        return encode_object(entity)
     except InvalidDocument as error:
         raise _name_document(error, entity) from error.__cause__
 
@@ -114,49 +101,7 @@ def encode_fields(cls: type, fields: dict[str, Any]) -> bytes:
     Raises:
         InvalidDocument: with the `path` of the first culprit.
     """
-    return encode_exact(fields) if issubclass(cls, dict) else _encode_parts(fields, shape_of(cls))
-
-
-def _encode_object(entity: Any) -> bytes:
-    shape = shape_of(type(entity))
-    return _encode_parts(take_apart(entity, shape), shape)
-
-
-def _encode_parts(fields: dict[str, Any], shape: Shape) -> bytes:
-    check_untyped(fields, shape)
-    plain = _plain(fields, shape)
-    data = encode(plain)
-    if b"null" in data and has_hidden_nulls((plain,), data):
-        check(plain)  # perhaps for a NaN
-    try:
-        from_builtins(plain, shape.mirror, _from_plain)
-    except InvalidDocument as error:
-        raise _refuse(error.path, f"cannot be stored: {error.message}") from error
-    return data
-
-
-def _plain(fields: dict[str, Any], shape: Shape) -> dict[str, JSON]:
-    plain: dict[str, JSON] = to_builtins(fields, _hook)
-    for name in shape.sets & fields.keys():
-        plain[name] = to_builtins(fields[name], _hook, in_order=True)
-    return plain
-
-
-def _hook(value: Any) -> Any:
-    """Let msgspec see marked plain objects as what they hold."""
-    cls = type(value)
-    if type(value) is NotLoadedField:
-        raise TypeError(f"an entity that is not loaded ({value.key!r}) cannot be stored in another one; store its key")
-    if getattr(cls, MARK, None) is not None and kind_of(cls) is Kind.PLAIN:
-        return take_apart(value, shape_of(cls))
-    return plain_scalar(value)
-
-
-def _from_plain(cls: type, value: Any) -> Any:
-    """Make an object of a class that msgspec does not know by itself."""
-    if not isinstance(value, dict):
-        raise ValueError(f"Expected `object`, got `{type(value).__name__}`")
-    return make(cls, value) if issubclass(cls, dict) else _build(cls, value)
+    return encode_exact(fields) if issubclass(cls, dict) else encode_parts(fields, shape_of(cls))
 
 
 def decode_entity(
@@ -181,7 +126,8 @@ def decode_entity(
     if isinstance(entity, dict):
         body = encode_to_keep(row, room)
         return entity, Snapshot(body, body)
-    return entity, _snapshot(entity, row, room)
+    known, raw = keep_object(entity, room), encode_to_keep(row, room)
+    return entity, Snapshot(known, known if known == raw else raw)
 
 
 def decode_known(row: dict[str, JSON], cls: type, key: str, metadata: dict[str, JSON], room: bytearray) -> tuple[Any, Snapshot]:
@@ -220,55 +166,13 @@ def build_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | No
         set_key(document, key)
         return document
     try:
-        entity = _build(cls, row, key)
-        if key is not None:
+        entity = build_object(cls, row, key)
+        if key is not None and getattr(entity, "id", None) != key:
             set_key(entity, key)
         return entity
     except InvalidDocument as error:
-        failure = InvalidDocument(f"{key or 'the document'} cannot be read as {cls.__qualname__}: {error.message}", key=key)
-        failure.path = error.path
-        raise failure from error
-
-
-def _snapshot(entity: Any, row: dict[str, JSON], room: bytearray) -> Snapshot:
-    shape = shape_of(type(entity))
-    known = encode_to_keep(_plain(take_apart(entity, shape), shape), room)
-    raw = encode_to_keep(row, room)
-    return Snapshot(known, known if known == raw else raw)
-
-
-def _build(cls: type, row: Mapping[str, JSON], key: str | None = None) -> Any:
-    shape = shape_of(cls)
-    if shape.kind is Kind.PLAIN:
-        return _build_plain(cls, shape, row)
-    if shape.key_name is not None:
-        row = {**row, shape.key_name: key or ""}
-    return from_builtins(row, cls, _from_plain)
-
-
-def typed_fields(cls: type, fields: Mapping[str, JSON]) -> dict[str, Any]:
-    """Return some fields of a document as the values that the class has for them, by their names in JSON."""
-    shape = shape_of(cls)
-    typed = {name: value for name, value in fields.items() if name in shape.names.values()}
-    values: dict[str, Any] = from_builtins(typed, shape.mirror, _from_plain)
-    return {**fields, **values}
-
-
-def _build_plain(cls: type, shape: Shape, row: Mapping[str, JSON]) -> Any:
-    typed = {name: value for name, value in row.items() if name in shape.names}
-    values = from_builtins(typed, shape.mirror, _from_plain)
-    for name in shape.names:
-        if name not in values and not hasattr(cls, name):
-            raise _refuse(name, f"{name}: there is neither a value nor a default")
-    entity: Any = object.__new__(cls)
-    # A field of the row that would hide a method or property of the class is left to `merge`.
-    others = {name: row[name] for name in row if name not in typed and name != "id" and _may_be_set(cls, name)}
-    vars(entity).update({name: values.get(name, others.get(name)) for name in row if name in values or name in others})
-    return entity
-
-
-def _may_be_set(cls: type, name: str) -> bool:
-    return not hasattr(cls, name) or is_default(cls, name)
+        message = f"{key or 'the document'} cannot be read as {cls.__qualname__}: {error.message}"
+        raise InvalidDocument(message, path=error.path, key=key) from error
 
 
 def merge(entity_bytes: bytes, snapshot: Snapshot) -> bytes:
@@ -363,15 +267,8 @@ def set_metadata(entity: Any, metadata: dict[str, JSON] | None) -> None:
         put_metadata(entity, metadata)
 
 
-def _refuse(path: str, message: str) -> InvalidDocument:
-    error = InvalidDocument(message)
-    error.path = path
-    return error
-
-
 def _name_document(error: InvalidDocument, entity: Any) -> InvalidDocument:
     """Return the error with the document's key and type in its text."""
     key = key_of(entity)
-    named = InvalidDocument(f"{type(entity).__qualname__}{'' if key is None else f' {key!r}'}: {error.message}", key=key)
-    named.path = error.path
-    return named
+    named = type(entity).__qualname__ if key is None else f"{type(entity).__qualname__} {key!r}"
+    return InvalidDocument(f"{named}: {error.message}", path=error.path, key=key)

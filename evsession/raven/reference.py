@@ -11,9 +11,10 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import assign, set_key, set_stored, typed_fields
+from evsession.raven.codec import assign, set_key, set_stored
 from evsession.raven.document import Document, make
 from evsession.raven.shapes import Kind, defaults_of, shape_of
+from evsession.raven.typed import typed_fields
 from evsession.standins import UNSET, base_of, forget, is_reference, keep_key, make_class, peek, refuse, show
 
 __all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "write_fields", "written_fields"]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar, fields
 from enum import Enum
 from inspect import get_annotations, getattr_static
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -38,6 +39,8 @@ MARK = "__evsession_type__"
 _SHAPE = "__evsession_shape__"
 _KEY = "id"
 _NOTHING = object()
+_MORE = ("__class__", "__class__")
+"""Attributes that every object has: with them `attrgetter` returns a tuple, however many fields there are."""
 
 
 class Kind(Enum):
@@ -49,7 +52,7 @@ class Kind(Enum):
     PLAIN = "plain"
 
 
-class Shape(msgspec.Struct, frozen=True):
+class Shape(msgspec.Struct, eq=False):
     """A class, looked through once.
 
     Attributes:
@@ -61,6 +64,9 @@ class Shape(msgspec.Struct, frozen=True):
         mirror: A TypedDict of the declared fields, to check and convert values without making an instance.
         types: msgspec's description of the declared fields, by name in JSON; only of those that hold untyped values.
         sets: The names in JSON of the fields that hold sets somewhere.
+        hides_nan: Whether a NaN could pass for a None somewhere, which JSON would both spell ``null``.
+        values: Returns the values of the declared fields, and two more; raises AttributeError if one was never set.
+        decoder: Of the mirror; made by those who know the hook, when they first need it.
     """
 
     cls: type
@@ -71,6 +77,9 @@ class Shape(msgspec.Struct, frozen=True):
     mirror: Any
     types: dict[str, inspect.Type]
     sets: frozenset[str]
+    hides_nan: bool
+    values: Callable[[Any], tuple[Any, ...]]
+    decoder: msgspec.json.Decoder[Any] | None = None
 
 
 def kind_of(cls: type) -> Kind:
@@ -156,7 +165,7 @@ def _look_through(cls: type) -> Shape:
         types = dict(zip(typed, inspect.multi_type_info(typed.values()), strict=True))
     except (TypeError, NameError) as error:
         raise ConfigurationError(f"{cls.__qualname__} cannot be a document: {error}") from error
-    untyped, sets = {}, set()
+    untyped, sets, hides_nan = {}, set(), False
     for stored, node in types.items():
         nodes = list(_walk(node, set()))
         for found in nodes:
@@ -165,9 +174,15 @@ def _look_through(cls: type) -> Shape:
             untyped[stored] = node
         if any(isinstance(found, (inspect.SetType, inspect.FrozenSetType)) for found in nodes):
             sets.add(stored)
+        hides_nan = hides_nan or stored in untyped or any(map(_has_float_or_none, nodes))
     # Checkers know only TypedDicts that are written out; this one has the fields that the class has.
     mirror = typing.TypedDict("Fields", typed, total=False)  # type: ignore[misc]
-    return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets))
+    return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets), hides_nan, attrgetter(*names, *_MORE))
+
+
+def _has_float_or_none(node: inspect.Type) -> bool:
+    parts = set(map(type, _walk(node, set()))) if isinstance(node, inspect.UnionType) else set()
+    return {inspect.FloatType, inspect.NoneType} <= parts
 
 
 def _check_layout(cls: type, key: str | None, hints: dict[str, Any]) -> None:
@@ -194,7 +209,10 @@ def defaults_of(cls: type) -> list[str]:
 
 def take_apart(entity: Any, shape: Shape) -> dict[str, Any]:
     """Return the entity's fields by their names in JSON, without the key; a field that was never set is left out."""
-    declared = {stored: getattr(entity, name) for name, stored in shape.names.items() if hasattr(entity, name)}
+    try:
+        declared = dict(zip(shape.names.values(), shape.values(entity), strict=False))
+    except AttributeError:
+        declared = {stored: getattr(entity, name) for name, stored in shape.names.items() if hasattr(entity, name)}
     return {**declared, **public_attributes(entity)} if shape.kind is Kind.PLAIN else declared
 
 

@@ -56,9 +56,7 @@ def _check_open(value: Any, path: str) -> None:
         text = error.message.removeprefix("cannot be stored: ")
         step = f".{error.path}" if error.path and error.path[0] != "[" else error.path
         reason = text.removeprefix(f"{error.path}: ") if error.path else text
-        failure = InvalidDocument(f"cannot be stored: {path}{step}: {reason}")
-        failure.path = path + step
-        raise failure from None
+        raise InvalidDocument(f"cannot be stored: {path}{step}: {reason}", path=path + step) from None
 
 
 def _parts(value: Any, node: Any) -> Iterator[tuple[Any, Any, str]]:

@@ -92,17 +92,19 @@ def encode(value: JSON) -> bytes:
         raise InvalidDocument(f"cannot be stored: {error}") from error
 
 
-def encode_to_keep(value: JSON, room: bytearray) -> bytes:
+def encode_to_keep(value: Any, room: bytearray, encode_into: Callable[[Any, bytearray], None] = encode_into) -> bytes:
     """Return what was decoded from JSON as JSON again, for keeping.
 
     msgspec gives bytes with room for up to half as many again behind them. By way of a buffer that is used again and again they
     are of just their size, and 15 % faster made.
 
     Args:
-        value: Only what `decode` gives: a value that runs code of the program while it is encoded could use the buffer, too.
+        value: What `decode` gave, or was made of that: a value that runs code of the program while it is encoded could use the
+            buffer, too.
         room: The buffer, whatever is in it.
+        encode_into: What fills it.
     """
-    _ENCODER.encode_into(value, room)
+    encode_into(value, room)
     return bytes(room)
 
 
@@ -282,9 +284,7 @@ def _misfit(error: Exception) -> InvalidDocument:
         path += f".{inner.path}" if inner.path else ""
         text = inner.message.removeprefix(f"{inner.path}: ")
     path = path.lstrip(".")
-    failure = InvalidDocument(f"{path}: {text}" if path else text)
-    failure.path = path
-    return failure
+    return InvalidDocument(f"{path}: {text}" if path else text, path=path)
 
 
 def check(value: JSON) -> None:
@@ -298,9 +298,7 @@ def check(value: JSON) -> None:
     except _Unstorable as culprit:
         where = _spell(culprit.path)
         message = f"{where}: {culprit.reason}" if where else culprit.reason
-        error = InvalidDocument(f"cannot be stored: {message}")
-        error.path = where
-        raise error from None
+        raise InvalidDocument(f"cannot be stored: {message}", path=where) from None
 
 
 class _Unstorable(Exception):
