@@ -265,6 +265,38 @@ class TestQueue:
             assert caught.value.key == "dogs/a"
 
 
+class TestWhatHasChanged:
+    @pytest.mark.parametrize(
+        ("now", "is_changed"),
+        [
+            ({"b": [1, {"d": 4, "c": 3}], "a": 2}, False),
+            ({"a": 2, "b": [1, {"c": 4, "d": 3}]}, True),
+            ({"a": 1, "b": [2, {"c": 3, "d": 4}]}, True),
+            ({"b": 2, "a": [1, {"c": 3, "d": 4}]}, True),
+            ({"a": 2, "b": [{"c": 3, "d": 4}, 1]}, True),
+        ],
+    )
+    async def test_the_order_of_fields_means_nothing(self, scripted: Scripted, now: Any, *, is_changed: bool) -> None:
+        """All of these are of the same letters."""
+        tiny = TinyRaven({"dogs/a": {"a": 2, "b": [1, {"c": 3, "d": 4}]}})
+        async with on(scripted, tiny) as (session, _):
+            dog: Any = await session.load("dogs/a")
+            dict.clear(dog)
+            dog.update(now)
+            assert session.is_dirty(dog) == is_changed
+            assert await session.commit() == (["dogs/a"] if is_changed else [])
+            assert tiny.rows["dogs/a"] == now
+
+    async def test_entities_of_all_kinds_are_written_in_the_order_they_were_met(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({f"dogs/{number}": dict(MAX) for number in range(len(KINDS) * 2)})
+        async with on(scripted, tiny) as (session, _):
+            dogs: list[Any] = [await session.load(key, type=KINDS[number // 2]) for number, key in enumerate(tiny.rows)]
+            session.increment(dogs[4], "age", 1)
+            for dog in (*dogs[:4], *dogs[5:]):
+                dog.name = "Rex"
+            assert await session.commit() == list(tiny.rows)
+
+
 class TestKnownEntities:
     async def test_the_identity_map_is_looked_into(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {}, "dogs/b": {}})
