@@ -135,8 +135,8 @@ class InvalidDocument(SessionError, TypeError, ValueError):
         path: The way to the value, such as ``"owner.tags[2]"``; empty for the document itself.
     """
 
-    def __init__(self, message: str = "", *, path: str = "", key: str | None = None) -> None:
-        super().__init__(message, key=key)
+    def __init__(self, message: str = "", *, path: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
         self.path = path
 
 

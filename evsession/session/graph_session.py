@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, overload
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, overload
 
 from evsession.config import GraphSessionOptions, Held
 from evsession.errors import SessionError, TransactionError
@@ -27,6 +27,8 @@ from evsession.session.works import Work
 from evsession.wire.transport import WireEvent
 
 __all__ = ["GraphSession"]
+
+T = TypeVar("T")
 
 Settings = tuple[Any, "float | None", "Mapping[str, Any] | None"]
 """A config, a timeout and metadata, as `config_of` takes them."""
@@ -248,6 +250,26 @@ class GraphSession(Chain):
             turn.release()
             first.release()
 
+    @overload
+    def read_transaction(
+        self,
+        work: Callable[[GraphTransaction], Awaitable[T]],
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[T]: ...
+    @overload
+    def read_transaction(
+        self,
+        work: Callable[..., Any],
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[Any]: ...
     def read_transaction(
         self,
         work: Callable[..., Any],
@@ -262,6 +284,26 @@ class GraphSession(Chain):
         steps = self._managing("read_transaction", "READ", work, (config, timeout, metadata))
         return Operation(self, "read_transaction", steps, callback, 1)
 
+    @overload
+    def write_transaction(
+        self,
+        work: Callable[[GraphTransaction], Awaitable[T]],
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[T]: ...
+    @overload
+    def write_transaction(
+        self,
+        work: Callable[..., Any],
+        config: TransactionConfig | Callback | None = None,
+        callback: Callback | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Operation[Any]: ...
     def write_transaction(
         self,
         work: Callable[..., Any],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 import trio
 
@@ -24,11 +24,29 @@ from evsession.session.works import refuse_generator
 
 __all__ = ["SessionHelpers", "get_runnable", "get_session", "get_transaction"]
 
+T = TypeVar("T")
+
 Work = Callable[[Any], Any]
 """A function of a session or transaction, plain or async."""
 
 
-def get_session(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
+class _Transaction(Protocol):
+    session: Any
+
+
+Existing: TypeAlias = "Conversation | _Transaction | None"
+"""A session or a transaction; None asks for a new session."""
+
+
+@overload
+def get_session(
+    existing: Existing, work: Callable[[Any], Awaitable[T]], store: Any = None, callback: Callback | None = None
+) -> Operation[T]: ...
+@overload
+def get_session(
+    existing: Existing, work: Callable[[Any], T], store: Any = None, callback: Callback | None = None
+) -> Operation[T]: ...
+def get_session(existing: Existing, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
     """Run `work` in the session that is given, or in a new one; the value of `work` is the result.
 
     A new session is closed in any case; before that, what `work` has left pending in it is committed, or dropped if `work`
@@ -51,7 +69,15 @@ def get_session(existing: Any, work: Work, store: Any = None, callback: Callback
     return _operation(owner, "get_session", lambda _: _in_session(existing, work, store), callback)
 
 
-def get_transaction(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
+@overload
+def get_transaction(
+    existing: Existing, work: Callable[[Any], Awaitable[T]], store: Any = None, callback: Callback | None = None
+) -> Operation[T]: ...
+@overload
+def get_transaction(
+    existing: Existing, work: Callable[[Any], T], store: Any = None, callback: Callback | None = None
+) -> Operation[T]: ...
+def get_transaction(existing: Existing, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
     """Run `work` in the transaction that is given, or in a new one; the value of `work` is the result.
 
     A new transaction is committed when `work` returns, and rolled back when it raises. It is one of the given session, which
@@ -75,7 +101,15 @@ def get_transaction(existing: Any, work: Work, store: Any = None, callback: Call
     return _operation(owner, "get_transaction", lambda marked: _in_transaction(existing, work, store, marked), callback)
 
 
-def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
+@overload
+def get_runnable(
+    existing: Existing, work: Callable[[Any], Awaitable[T]], store: Any = None, callback: Callback | None = None
+) -> Operation[T]: ...
+@overload
+def get_runnable(
+    existing: Existing, work: Callable[[Any], T], store: Any = None, callback: Callback | None = None
+) -> Operation[T]: ...
+def get_runnable(existing: Existing, work: Work, store: Any = None, callback: Callback | None = None) -> Operation[Any]:
     """Run `work` in the session or transaction that is given, or in a new session; see `get_session`."""
     callback, store = shift(callback, store)
     owner = _check(existing, work, store)
@@ -85,16 +119,46 @@ def get_runnable(existing: Any, work: Work, store: Any = None, callback: Callbac
 class SessionHelpers:
     """`get_session`, `get_transaction` and `get_runnable` as methods of a store; `work` alone is for a new session."""
 
+    @overload
+    def get_session(
+        self, existing: Existing, work: Callable[[Any], Awaitable[T]], callback: Callback | None = None
+    ) -> Operation[T]: ...
+    @overload
+    def get_session(self, existing: Existing, work: Callable[[Any], T], callback: Callback | None = None) -> Operation[T]: ...
+    @overload
+    def get_session(self, existing: Callable[[Any], Awaitable[T]], work: Callback | None = None) -> Operation[T]: ...
+    @overload
+    def get_session(self, existing: Callable[[Any], T], work: Callback | None = None) -> Operation[T]: ...
     def get_session(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session that is given, or in a new one of this store; see `evsession.get_session`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_session(given, chosen, self, callback)
 
+    @overload
+    def get_transaction(
+        self, existing: Existing, work: Callable[[Any], Awaitable[T]], callback: Callback | None = None
+    ) -> Operation[T]: ...
+    @overload
+    def get_transaction(self, existing: Existing, work: Callable[[Any], T], callback: Callback | None = None) -> Operation[T]: ...
+    @overload
+    def get_transaction(self, existing: Callable[[Any], Awaitable[T]], work: Callback | None = None) -> Operation[T]: ...
+    @overload
+    def get_transaction(self, existing: Callable[[Any], T], work: Callback | None = None) -> Operation[T]: ...
     def get_transaction(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the transaction that is given, or in a new one; see `evsession.get_transaction`."""
         given, chosen, callback = _moved(existing, work, callback)
         return get_transaction(given, chosen, self, callback)
 
+    @overload
+    def get_runnable(
+        self, existing: Existing, work: Callable[[Any], Awaitable[T]], callback: Callback | None = None
+    ) -> Operation[T]: ...
+    @overload
+    def get_runnable(self, existing: Existing, work: Callable[[Any], T], callback: Callback | None = None) -> Operation[T]: ...
+    @overload
+    def get_runnable(self, existing: Callable[[Any], Awaitable[T]], work: Callback | None = None) -> Operation[T]: ...
+    @overload
+    def get_runnable(self, existing: Callable[[Any], T], work: Callback | None = None) -> Operation[T]: ...
     def get_runnable(self, existing: Any, work: Callback | None = None, callback: Callback | None = None) -> Operation[Any]:
         """Run `work` in the session or transaction that is given, or in a new session; see `evsession.get_runnable`."""
         given, chosen, callback = _moved(existing, work, callback)

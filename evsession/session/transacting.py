@@ -6,9 +6,9 @@ What a commit writes, and how a rollback undoes it, is known to those that inher
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from evsession.errors import ConcurrencyError
 from evsession.session.callbacks import Callback
@@ -19,6 +19,9 @@ from evsession.session.waiting import Waiting
 from evsession.session.works import Work, refuse_generator
 
 __all__ = ["Transacting"]
+
+S = TypeVar("S", bound="Transacting")
+T = TypeVar("T")
 
 
 class Transacting(Waiting, ABC):
@@ -68,8 +71,10 @@ class Transacting(Waiting, ABC):
     def transaction(self) -> TransactionBlock: ...
     @overload
     def transaction(
-        self, work: Callable[[Any], Any], callback: Callback | None = None, *, retries: int = 0
-    ) -> Operation[Any]: ...
+        self: S, work: Callable[[S], Awaitable[T]], callback: Callback | None = None, *, retries: int = 0
+    ) -> Operation[T]: ...
+    @overload
+    def transaction(self: S, work: Callable[[S], T], callback: Callback | None = None, *, retries: int = 0) -> Operation[T]: ...
     def transaction(
         self, work: Callable[[Any], Any] | None = None, callback: Callback | None = None, *, retries: int = 0
     ) -> Operation[Any] | TransactionBlock:

@@ -50,7 +50,24 @@ def plain_main(count: int) -> str:
 async def async_main(count: int) -> str:
     return ""
 
+async def in_session(given: evsession.Session) -> int:
+    return 1
+
+def plainly(given: evsession.Session) -> str:
+    return ""
+
+async def in_transaction(given: evsession.GraphTransaction) -> list[str]:
+    return []
+
+def with_done(tx: evsession.GraphTransaction, done: object) -> None: ...
+
+@evsession.node("User")
+@dataclass
+class User:
+    id: str
+
 async def check(
+    graph: evsession.GraphStore, chain: evsession.GraphSession, tx: evsession.GraphTransaction, result: evsession.Result,
     store: evsession.Store, session: evsession.Session, operation: evsession.Operation[int],
     dogs: evsession.Queryable[Dog], error: evsession.SessionError, statistics: evsession.Statistics,
 ) -> None:
@@ -132,6 +149,31 @@ CASES = {
     'Fox(name="Red").id': "str | None",
     'Fox(name="Red").metadata': "typing.Mapping[str, Any]",
     "evsession.document(Cat)": "def (name: str) -> Cat",
+    # work
+    "session.transaction(in_session)": "Operation[int]",
+    "await session.transaction(in_session, retries=3)": "int",
+    "await session.transaction(plainly, done)": "str",
+    "await session.transaction(lambda given: given.options)": "SessionOptions",
+    "await store.get_session(None, in_session)": "int",
+    "await store.get_session(session, plainly, done)": "str",
+    "await store.get_session(in_session)": "int",
+    "store.get_transaction(in_session, done)": "Operation[int]",
+    "await evsession.get_session(None, in_session, store)": "int",
+    "await evsession.get_transaction(tx, in_transaction)": "list[str]",
+    "await evsession.get_runnable(chain, plainly, store, done)": "str",
+    "await chain.write_transaction(in_transaction, timeout=3)": "list[str]",
+    "await chain.read_transaction(with_done)": "Any",
+    # graphs
+    "graph.open_session()": "GraphSession",
+    'await chain.run("RETURN 1")': "Result",
+    "await chain.begin_transaction()": "GraphTransaction",
+    "chain.last_bookmark()": "Bookmark | None",
+    'await tx.run("RETURN 1", {}, done)': "Result",
+    'await chain.load(User, "1")': "User | None",
+    'await chain.load(User, ["1", "2"])': "list[User]",
+    "result[0]": "Record",
+    "result.single()": "Record",
+    "result.summary": "Summary",
     # what comes back
     "dogs[0]": "Dog",
     "dogs.first()": "Dog | None",

@@ -371,7 +371,7 @@ class TestTheFunction:
             assert await session.transaction(work) == "value"
             assert len(tiny.batches) == 1
             assert len(tiny.rows) == 2
-            assert await session.transaction(lambda inside: inside.add(Dog()) and 7) == 7
+            assert await session.transaction(lambda inside: len([inside.add(Dog())])) == 1
             assert len(tiny.rows) == 3
 
     async def test_with_a_callback(self, scripted: Scripted) -> None:
