@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from evsession.session.gate import Turn, Turns
 from evsession.session.operation import Steps
+from evsession.unitofwork.identity_map import fold
 
-__all__ = ["after_writers", "fixed_after_writers"]
+__all__ = ["SingleWrites", "after", "after_writers", "fixed_after_writers"]
 
 
 class _After:
@@ -23,6 +25,40 @@ class _After:
         """Wait for each."""
         for writer in self._writers:
             await writer.wait_left()
+
+
+class SingleWrites:
+    """The deletions and patches of a session that are under way. A commit that is called later must not overtake them.
+
+    If it did, the session would believe in a document that the server has deleted since. They run beside each other.
+    """
+
+    def __init__(self) -> None:
+        self._turns = Turns()
+        self._keys: dict[Turn, set[str]] = {}
+
+    @contextmanager
+    def of(self, keys: Iterable[str]) -> Iterator[None]:
+        """Let a write of these documents be under way."""
+        turn = self._turns.take()
+        self._keys[turn] = set(map(fold, keys))
+        try:
+            yield
+        finally:
+            del self._keys[turn]
+            turn.release()
+
+    def all(self) -> dict[Turn, set[str]]:
+        """Return those that are under way now, with the folded keys of their documents."""
+        return dict(self._keys)
+
+
+def after(writes: dict[Turn, set[str]], keys: Iterable[str]) -> Iterator[_After]:
+    """Wait for those of the writes that concern one of the documents."""
+    folded = set(map(fold, keys)) if writes else set()
+    concerned = [turn for turn, those in writes.items() if those & folded]
+    if concerned:
+        yield _After(concerned)
 
 
 def after_writers(turns: Turns, build: Callable[[], Steps]) -> Steps:

@@ -15,6 +15,7 @@ from evsession.raven.vocabulary import COLLECTION, METADATA, Database
 from evsession.session.commands import Commands, Item
 from evsession.session.documents import Known
 from evsession.session.operation import Steps
+from evsession.session.order import SingleWrites, after
 from evsession.session.workspace import Workspace
 from evsession.wire.flow import Flow
 from evsession.wire.message import Request
@@ -26,7 +27,11 @@ IDENTITY_TRIES = 64
 
 
 class Writer:
-    """Writes of one session; what a commit does with its batches."""
+    """Writes of one session; what a commit does with its batches.
+
+    Attributes:
+        single: Those writes that are no commits.
+    """
 
     def __init__(self, database: Database, workspace: Workspace, conventions: Conventions, ranges: HiLoRanges) -> None:
         self._database = database
@@ -34,6 +39,7 @@ class Writer:
         self._conventions = conventions
         self._ranges = ranges
         self._commands = Commands(workspace)
+        self.single = SingleWrites()
 
     def backend(self, *, checks: bool) -> Batches:
         """Return what writes the batches of one commit.
@@ -119,7 +125,7 @@ class Writer:
             gone.append((command.key, named or owner))
             if named is not None and owner is not None and owner is not named and owner.snapshot is not None:
                 gone.append((command.key, owner))  # what is named is not saved yet, and this is the document under its key
-        with self._workspace.deletions.under_way([known for _, known in gone]):
+        with self._workspace.deletions.under_way([known for _, known in gone]), self.single.of(key for key, _ in gone):
             if commands:
                 yield from batch_flow(self._database, commands)
             # What was stored under the key while the server was deleting is another document.
@@ -131,7 +137,8 @@ class Writer:
         """Change a document on the server. An entity of it that has no edits takes the result."""
         known = self._workspace.known_as(check_new_key(key))
         version = None if known is None else known.version
-        result = yield from patch_flow(self._database, key, patch, _check_etag(etag))
+        with self.single.of([key]):
+            result = yield from patch_flow(self._database, key, patch, _check_etag(etag))
         if known is not None and result.document is not None and result.change_vector is not None:
             row = dict(result.document)
             metadata = row.pop(METADATA, None) or {}
@@ -149,8 +156,9 @@ class Batches:
         self._unit = writer._workspace.unit
         self._checks = checks
         self._lost = writer._workspace.lost
+        self._earlier = writer.single.all()
 
-    def write(self, batch: Sequence[Item], *, ends: bool) -> Flow[Sequence[Item]]:
+    def write(self, batch: Sequence[Item], *, ends: bool) -> Generator[Any, Any, Sequence[Item]]:
         """Write the batch with what the open transaction has staged; or stage it, too."""
         unit = self._unit
         if unit.journal is not None and not ends:
@@ -158,6 +166,7 @@ class Batches:
             return []
         items = list(batch) if unit.journal is None else unit.joined(batch)
         if items:
+            yield from after(self._earlier, (item.known.key for item in items if item.known.key is not None))
             self._check_known(items)
             yield from self._writer.write(items, checks=self._checks)
         for item in batch:

@@ -691,17 +691,34 @@ async def test_a_read_that_is_answered_during_a_delete_does_not_bring_the_docume
         assert len(transport.requests) == 3
 
 
-async def test_what_is_written_during_a_delete_stays(scripted: Scripted) -> None:
+async def test_a_save_does_not_overtake_a_deletion_of_its_document(scripted: Scripted) -> None:
+    slow = Held(deleted("dogs/a"))
+    async with scripted(slow, patched("A:2", n=1), saved("dogs/b"), saved("dogs/a")) as (session, transport):
+        delete = session.delete("dogs/a")
+        await slow.asked.wait()
+        await session.patch("dogs/b", PATCH)
+        session.store(Dog(n=3), key="dogs/b")
+        await session.save()  # of another document
+        new = Dog(n=2)
+        session.store(new, key="dogs/A")
+        save = session.save()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(transport.requests), save.is_done) == (3, False)
+        slow.release.set()
+        assert await save == ["dogs/a"]
+        assert delete.is_done
+        assert await session.load("dogs/a") is new
+
+
+async def test_a_write_that_is_cancelled_holds_nothing_up(scripted: Scripted) -> None:
     slow = Held(deleted("dogs/a"))
     async with scripted(slow, saved("dogs/a")) as (session, _):
         delete = session.delete("dogs/a")
         await slow.asked.wait()
-        new = Dog(n=2)
-        session.store(new, key="dogs/a")
-        await session.save()
-        slow.release.set()
-        await delete
-        assert await session.load("dogs/a") is new
+        session.store(Dog(n=2), key="dogs/a")
+        save = session.save()
+        delete.cancel()
+        assert await save == ["dogs/a"]
 
 
 async def test_a_new_document_is_deleted_by_the_key_that_its_id_means(scripted: Scripted) -> None:
@@ -773,18 +790,31 @@ async def test_a_patch_renews_a_document_without_edits(scripted: Scripted) -> No
 
 
 async def test_an_answer_that_was_overtaken_by_a_save_changes_nothing(scripted: Scripted) -> None:
-    slow_load, slow_patch = Held(loaded(row("dogs/a", "A:1-x", n=1))), Held(patched("A:1-y", n=1))
-    for slow in (slow_load, slow_patch):
-        async with scripted(loaded(row("dogs/a", "A:1-x", n=1)), slow, saved("dogs/a", version="A:3")) as (session, _):
-            session.options.cache = False
-            a = await session.load("dogs/a")
-            late = session.load("dogs/a") if slow is slow_load else session.patch("dogs/a", PATCH)
-            await slow.asked.wait()
-            a.n = 3
-            await session.save()
-            slow.release.set()
-            await late
-            assert (a.n, a.metadata["@change-vector"]) == (3, "A:3")
+    slow = Held(loaded(row("dogs/a", "A:1-x", n=1)))
+    async with scripted(loaded(row("dogs/a", "A:1-x", n=1)), slow, saved("dogs/a", version="A:3")) as (session, _):
+        session.options.cache = False
+        a = await session.load("dogs/a")
+        late = session.load("dogs/a")
+        await slow.asked.wait()
+        a.n = 3
+        await session.save()
+        slow.release.set()
+        await late
+        assert (a.n, a.metadata["@change-vector"]) == (3, "A:3")
+
+
+async def test_a_save_waits_for_a_patch_of_its_document(scripted: Scripted) -> None:
+    slow = Held(patched("A:1-y", n=1))
+    async with scripted(loaded(row("dogs/a", "A:1-x", n=1)), slow, saved("dogs/a", version="A:3")) as (session, _):
+        a = await session.load("dogs/a")
+        patch = session.patch("dogs/a", PATCH)
+        await slow.asked.wait()
+        a.n = 3
+        save = session.save()
+        slow.release.set()
+        assert await save == ["dogs/a"]
+        assert patch.is_done
+        assert (a.n, a.metadata["@change-vector"]) == (3, "A:3")
 
 
 async def test_a_patch_of_an_unknown_document_only_sends(scripted: Scripted) -> None:
