@@ -22,7 +22,7 @@ from evsession.neo4j.addresses import address_of
 from evsession.neo4j.cypher import labels_of
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
-from evsession.standins import UNSET, base_of, forget, make_class, peek
+from evsession.standins import UNSET, base_of, defaults_of, forget, make_class, peek
 
 __all__ = ["MARK", "NodeInfo", "info_of", "node"]
 
@@ -103,7 +103,9 @@ class NodeInfo:
         return entity
 
     def _make_stand_in(self) -> type:
-        names = [name for name in self._fields or () if name != self.key]
+        declared = self.names
+        fields = defaults_of(self.cls, self.key) if declared is None else declared
+        names = [name for name in fields if name != self.key]
         return make_class(self.cls, names, key=self.key, is_open=self._fields is None, address=self.address)
 
     def written(self, entity: Any) -> dict[str, Any]:
