@@ -120,8 +120,9 @@ class NodeInfo:
         Raises:
             ConfigurationError: they have no such field.
         """
-        if self._fields is not None and field not in self._fields:
-            raise ConfigurationError(f"{self.cls.__qualname__} has no field {field!r}; there are: {', '.join(self._fields)}")
+        names = self.names
+        if names is not None and field not in names:
+            raise ConfigurationError(f"{self.cls.__qualname__} has no field {field!r}; there are: {', '.join(names)}")
         return field
 
     def check(self, properties: Mapping[str, Any]) -> None:

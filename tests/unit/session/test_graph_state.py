@@ -183,13 +183,14 @@ async def test_one_without_a_key_cannot_be_found_again() -> None:
 
 async def test_a_reference_that_is_saved_by_itself_becomes_the_node() -> None:
     place = Place(nodes(node(id="1", name="x", city="y")))
+    users = place.graph.model("User", properties={"id": str, "name": str, "logins": int})
     async with place.graph, place.graph.open_session() as session:
-        one = session.get_reference(place.users, "1")
+        one: Any = session.get_reference(users, "1")
         one.name = "x"
         session.increment(one, "logins")
         assert (one.exists, one.changed) == (True, {"name": "x"})
         await one.save(session=session)
-        assert (type(one), one.city, one.changed) == (place.users, "y", {})
+        assert (type(one), one.city, one.changed) == (users, "y", {})
         assert session.changes(one) == {}
         assert session.is_dirty(one)  # for the increment is still to be done
 

@@ -430,6 +430,22 @@ async def test_only_fields_can_be_incremented() -> None:
         assert not session.is_dirty(dog)
 
 
+async def test_only_what_a_model_declares_can_be_incremented() -> None:
+    graph = evsession.GraphStore(transport=ScriptedTransport())
+    declared: Any = graph.model("User", {"id": str, "age": int})
+    free: Any = graph.model("Any")
+    async with graph, graph.open_session() as session:
+        users = [declared(id="1"), session.get_reference(declared, "2")]
+        session.add(users[0])
+        for user in users:
+            with pytest.raises(evsession.ConfigurationError, match="User has no field 'nosuch'; there are: id, age"):
+                session.increment(user, "nosuch", 1)
+        assert [change.key for change in session.changes()] == ["User/1"]
+        other = session.get_reference(free, "3")
+        session.increment(other, "nosuch", 1)
+        assert session.is_dirty(other)
+
+
 async def test_several_are_loaded_by_their_keys() -> None:
     nodes = [dog_node(id="3"), dog_node(id="1")]
     async with scripted_graph(found(dog_node(id="2")), kept(*nodes), kept()) as (session, transport):
