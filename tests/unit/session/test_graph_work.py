@@ -75,6 +75,8 @@ async def test_a_commit() -> None:
         assert sent_rows(transport, 2) == ["2"]
         assert sent_rows(transport, 3) == [{"place": "0", "key": "1", "set": {"age": "5", "name": None}, "more": {}}]
         assert list(session.identity_map) == [one, session.identity_map.get("Dog/3")]
+        with pytest.raises(TypeError, match='"User/1" of a node, not .*Dog'):
+            session.identity_map.get(Dog, "1")  # type: ignore[arg-type]  # as load takes them
 
 
 async def test_a_failed_commit_leaves_everything_as_it_was() -> None:
