@@ -234,8 +234,9 @@ def node(cls: Any = None, /, *, key: str = "id") -> Any:
     """Let instances of a class be nodes: ``@evsession.node("User", key="id")`` on a dataclass, an attrs class or a plain class.
 
     Its fields are the properties; of a plain class, the attributes that do not begin with an underscore. Properties of the node
-    that the class does not know stay as they are. A field that may be None is None where the node lacks the property. A class
-    that inherits from a marked one is no class of nodes until it is marked itself.
+    that the class does not know stay as they are. A field that may be None is None where the node lacks the property; in a plain
+    class its annotation says that, ``name: str | None``, and an attribute without one is what the class gives by default, or
+    missing. A class that inherits from a marked one is no class of nodes until it is marked itself.
 
     Args:
         cls: The class, or the label of its nodes, or several labels; without any the class' name is the label.

@@ -273,6 +273,25 @@ async def test_what_others_do_with_an_instance_that_a_session_knows() -> None:
         assert (two.exists, session.is_dirty(two)) == (True, False)
 
 
+async def test_what_a_model_finds_is_known_to_no_session_until_it_is_added() -> None:
+    place = Place(*[nodes(node(id="1", name="x"))] * 3, nodes(node(id="1", name="y")))
+    async with place.graph, place.graph.open_session() as session:
+        one: Any = await place.users.find_one(session=session)
+        [other] = await place.users.find_many(session=session)
+        assert (other is one, other == one, one in session.identity_map, list(session.identity_map)) == (False, True, False, [])
+        one.name = "y"
+        assert (session.changes(), await session.commit()) == ([], [])
+        known = await session.load(place.users, "1")
+        assert (known is one, known in session.identity_map) == (False, True)
+        await one.save(session=session)
+        with pytest.raises(evsession.KeyConflict):
+            session.add(one)
+        session.clear()
+        session.add(one)
+        one.name = "z"
+        assert session.plan().updates == [one]
+
+
 async def test_a_session_finds_by_what_the_model_declares() -> None:
     place = Place(nodes(), nodes())
     async with place.graph, place.graph.open_session() as session:
