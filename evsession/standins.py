@@ -7,19 +7,38 @@ is set is kept.
 
 from __future__ import annotations
 
+import re
+import typing
 from collections.abc import Callable, Iterable
+from inspect import get_annotations, getattr_static
 from typing import Any, NoReturn
 
 import msgspec
 
 from evsession.errors import NotLoaded
 
-__all__ = ["UNSET", "NotLoadedField", "base_of", "forget", "is_reference", "keep_key", "make_class", "peek", "refuse", "show"]
+__all__ = [
+    "UNSET",
+    "NotLoadedField",
+    "base_of",
+    "defaults_of",
+    "forget",
+    "is_class_var",
+    "is_default",
+    "is_reference",
+    "keep_key",
+    "make_class",
+    "peek",
+    "refuse",
+    "show",
+]
 
 _BASE = "__evsession_base__"
 _KEY = "__evsession_key__"
 _NAMES = "__evsession_names__"
 _ADDRESS = "__evsession_address__"
+
+_NOTHING = object()
 
 UNSET: Any = msgspec.UNSET
 """What a stand-in holds for a field that was not set."""
@@ -43,6 +62,32 @@ def base_of(cls: type) -> type:
     """Return the class that the entity of a stand-in has; any other class is its own."""
     base: type = getattr(cls, _BASE, cls)
     return base
+
+
+def is_default(cls: type, name: str) -> bool:
+    """Return whether what a class has under this name is the value of a field, and no method or property."""
+    held = getattr_static(cls, name, _NOTHING)
+    return held is not _NOTHING and not callable(held) and not hasattr(type(held), "__get__")
+
+
+def defaults_of(cls: type, key: str) -> list[str]:
+    """Return the public names, but for the key, under which a plain class holds values of fields.
+
+    A stand-in has to refuse these itself: Python finds them in the class before it asks `__getattr__`.
+    """
+    held = dict.fromkeys(name for base in cls.__mro__[:-1] for name in vars(base) if name[:1] != "_" and name != key)
+    return [name for name in held if is_default(cls, name) and not is_class_var(_hint(cls, name))]
+
+
+def is_class_var(hint: Any) -> bool:
+    """Return whether the hint says of an attribute that it is the class's; it may be a text that is not resolved."""
+    if isinstance(hint, str):
+        return re.match(r"(\w+\.)?ClassVar\b", hint) is not None
+    return typing.get_origin(hint) is typing.ClassVar or hint is typing.ClassVar
+
+
+def _hint(cls: type, name: str) -> Any:
+    return next((hints[name] for base in cls.__mro__ if name in (hints := get_annotations(base))), None)
 
 
 def make_class(

@@ -69,6 +69,9 @@ _BY_STATUS: dict[int, type[SessionError]] = {
     504: TransientError,
 }
 
+_BEFORE_COMMIT = ("Neo.DatabaseError.Schema.", "Neo.DatabaseError.Statement.")
+"""How codes of failures of the database begin that can only be met before a commit."""
+
 _GONE = r'Transaction with Id: "?[^"]*"? was not found'
 _MISSING = r"Graph not found: (\S+)|Database does not exist\. Database name: '([^']*)'"
 
@@ -80,7 +83,11 @@ def error_from(response: Response, *, database: str | None = None, writes: bool 
     """Return what an answer means that is no success, to be raised by the caller.
 
     `uncertain` is decided here for requests that commit: what Neo4j refuses in its own words is rolled back, except for a failure
-    of the database itself (``Neo.DatabaseError``, 500), which may come after the commit; so may a 5xx in foreign words.
+    of the database itself (``Neo.DatabaseError``, 500), which may come after the commit; so may a 5xx in foreign words. The
+    database's failures at a statement or a change of the schema are none of these: Neo4j's list of codes (Status.java) has
+    what fails in a commit, such as ``TransactionCommitFailed``, under ``Transaction``, and under ``Schema`` and ``Statement``
+    what fails while it is carried out. Seen on 5.26: a constraint over duplicates is a 500 of
+    ``Schema.ConstraintCreationFailed``, and is not there afterwards.
     """
     try:
         faults = decode_as(response.body, _Refusal).errors
@@ -118,7 +125,7 @@ def fault_error(
         return TransactionError(gone, status_code=status, code=code)
     error = _class_of(code, status)(message or f"the server answered {status}", status_code=status, code=code or None)
     error.rows_before = rows
-    error.uncertain = writes and code.startswith("Neo.DatabaseError")
+    error.uncertain = writes and code.startswith("Neo.DatabaseError") and not code.startswith(_BEFORE_COMMIT)
     if isinstance(error, DatabaseMissing):
         named = re.search(_MISSING, message)
         error.database = (named[1] or named[2]) if named else database

@@ -22,7 +22,7 @@ from evsession.neo4j.addresses import address_of
 from evsession.neo4j.cypher import labels_of
 from evsession.neo4j.names import quote
 from evsession.neo4j.temporal import Date, DateTime, Duration, Time
-from evsession.standins import UNSET, base_of, forget, make_class, peek
+from evsession.standins import UNSET, base_of, defaults_of, forget, make_class, peek
 
 __all__ = ["MARK", "NodeInfo", "info_of", "node"]
 
@@ -103,7 +103,9 @@ class NodeInfo:
         return entity
 
     def _make_stand_in(self) -> type:
-        names = [name for name in self._fields or () if name != self.key]
+        declared = self.names
+        fields = defaults_of(self.cls, self.key) if declared is None else declared
+        names = [name for name in fields if name != self.key]
         return make_class(self.cls, names, key=self.key, is_open=self._fields is None, address=self.address)
 
     def written(self, entity: Any) -> dict[str, Any]:
@@ -118,8 +120,9 @@ class NodeInfo:
         Raises:
             ConfigurationError: they have no such field.
         """
-        if self._fields is not None and field not in self._fields:
-            raise ConfigurationError(f"{self.cls.__qualname__} has no field {field!r}; there are: {', '.join(self._fields)}")
+        names = self.names
+        if names is not None and field not in names:
+            raise ConfigurationError(f"{self.cls.__qualname__} has no field {field!r}; there are: {', '.join(names)}")
         return field
 
     def check(self, properties: Mapping[str, Any]) -> None:
@@ -231,8 +234,9 @@ def node(cls: Any = None, /, *, key: str = "id") -> Any:
     """Let instances of a class be nodes: ``@evsession.node("User", key="id")`` on a dataclass, an attrs class or a plain class.
 
     Its fields are the properties; of a plain class, the attributes that do not begin with an underscore. Properties of the node
-    that the class does not know stay as they are. A field that may be None is None where the node lacks the property. A class
-    that inherits from a marked one is no class of nodes until it is marked itself.
+    that the class does not know stay as they are. A field that may be None is None where the node lacks the property; in a plain
+    class its annotation says that, ``name: str | None``, and an attribute without one is what the class gives by default, or
+    missing. A class that inherits from a marked one is no class of nodes until it is marked itself.
 
     Args:
         cls: The class, or the label of its nodes, or several labels; without any the class' name is the label.

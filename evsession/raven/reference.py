@@ -13,9 +13,9 @@ import msgspec
 from evsession.errors import ConfigurationError
 from evsession.raven.codec import assign, set_key, set_stored
 from evsession.raven.document import Document, make
-from evsession.raven.shapes import Kind, defaults_of, shape_of
+from evsession.raven.shapes import Kind, shape_of
 from evsession.raven.typed import typed_fields
-from evsession.standins import UNSET, base_of, forget, is_reference, keep_key, make_class, peek, refuse, show
+from evsession.standins import UNSET, base_of, defaults_of, forget, is_reference, keep_key, make_class, peek, refuse, show
 
 __all__ = ["base_of", "become_loaded", "forget_written", "is_reference", "make_reference", "write_fields", "written_fields"]
 
@@ -115,7 +115,7 @@ def _make_class(cls: Any) -> type:
         made = make_class(cls, (), first=(_UnloadedDocument,))
     else:
         is_open = shape_of(cls).kind is Kind.PLAIN
-        names = [*shape_of(cls).names, *(defaults_of(cls) if is_open else ())]
+        names = [*shape_of(cls).names, *(defaults_of(cls, "id") if is_open else ())]
         made = make_class(cls, names, is_open=is_open)
     setattr(cls, _REFERENCE, made)
     return made

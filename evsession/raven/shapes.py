@@ -18,13 +18,12 @@ import msgspec
 from msgspec import inspect
 
 from evsession.errors import ConfigurationError
+from evsession.standins import is_class_var
 
 __all__ = [
     "MARK",
     "Kind",
     "Shape",
-    "defaults_of",
-    "is_default",
     "key_field_of",
     "key_name_of",
     "kind_of",
@@ -38,7 +37,6 @@ MARK = "__evsession_type__"
 
 _SHAPE = "__evsession_shape__"
 _KEY = "id"
-_NOTHING = object()
 _MORE = ("__class__", "__class__")
 """Attributes that every object has: with them `attrgetter` returns a tuple, however many fields there are."""
 
@@ -152,7 +150,7 @@ def shape_of(cls: type) -> Shape:
 def _look_through(cls: type) -> Shape:
     kind, key = kind_of(cls), key_field_of(cls)
     try:
-        hints = {name: hint for name, hint in typing.get_type_hints(cls, include_extras=True).items() if not _is_class_var(hint)}
+        hints = {name: hint for name, hint in typing.get_type_hints(cls, include_extras=True).items() if not is_class_var(hint)}
     except NameError as error:
         raise ConfigurationError(f"{cls.__qualname__}: a type hint cannot be resolved: {error}") from error
     _check_layout(cls, key, hints)
@@ -195,18 +193,6 @@ def _check_layout(cls: type, key: str | None, hints: dict[str, Any]) -> None:
         raise ConfigurationError(f"{cls.__qualname__}.id is a property, but an id is what holds the document's key; rename it")
 
 
-def is_default(cls: type, name: str) -> bool:
-    """Return whether what a class has under this name is the value of a field, and no method or property."""
-    held = getattr_static(cls, name, _NOTHING)
-    return held is not _NOTHING and not callable(held) and not hasattr(type(held), "__get__")
-
-
-def defaults_of(cls: type) -> list[str]:
-    """Return the public names under which a plain class holds values of fields."""
-    names = dict.fromkeys(name for base in cls.__mro__[:-1] for name in vars(base) if name[:1] != "_" and name != _KEY)
-    return [name for name in names if is_default(cls, name)]
-
-
 def take_apart(entity: Any, shape: Shape) -> dict[str, Any]:
     """Return the entity's fields by their names in JSON, without the key; a field that was never set is left out."""
     try:
@@ -219,10 +205,6 @@ def take_apart(entity: Any, shape: Shape) -> dict[str, Any]:
 def public_attributes(entity: Any) -> dict[str, Any]:
     """Return those attributes of a plain object that are stored: all but its key."""
     return {name: value for name, value in vars(entity).items() if name != _KEY}
-
-
-def _is_class_var(hint: Any) -> bool:
-    return typing.get_origin(hint) is typing.ClassVar or hint is typing.ClassVar
 
 
 def _check_key_type(cls: type, hint: Any) -> None:

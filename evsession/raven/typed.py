@@ -13,9 +13,9 @@ import msgspec
 
 from evsession.errors import InvalidDocument
 from evsession.raven.document import make
-from evsession.raven.shapes import MARK, Kind, Shape, is_default, kind_of, shape_of, take_apart
+from evsession.raven.shapes import MARK, Kind, Shape, kind_of, shape_of, take_apart
 from evsession.raven.untyped import check_untyped
-from evsession.standins import NotLoadedField
+from evsession.standins import NotLoadedField, is_default
 from evsession.wire.json import (
     JSON,
     check,

@@ -158,6 +158,10 @@ class Model(Related):
     ) -> Operation[M | None]:
         """Find a node; the result is the instance, or None where there is none.
 
+        The session does not remember it: its identity map has no such instance, each call makes another one, and edits are
+        written by its `save`, not by a `commit`. `GraphSession.load` and `GraphSession.find` give those that the session
+        remembers, and `GraphSession.add` lets one that remembers none with this key remember this.
+
         Args:
             where: Conditions.
             callback: Called with the error and the instance.
@@ -194,7 +198,7 @@ class Model(Related):
         must_exist: bool = False,
         session: Runnable | None = None,
     ) -> Operation[list[M]]:
-        """Find nodes; the result is the list of instances.
+        """Find nodes; the result is the list of instances, which no session remembers; see `find_one`.
 
         Args:
             where: Conditions; without any all nodes of the label are found.

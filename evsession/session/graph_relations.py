@@ -45,8 +45,8 @@ class Related(Instance):
 
         Args:
             alias: Which of the model's relationships.
-            where: ``{"source": ..., "target": ...}``, each conditions or an instance. Of an instance, ``user.relate_to(...)``,
-                the source is itself, and is not given.
+            where: ``{"source": ..., "target": ...}``, each conditions or an instance; None is all nodes of that model, which has
+                to be said. Of an instance, ``user.relate_to(...)``, the source is itself, and is not given.
             properties: Of the relationships.
             callback: Called with the error and the number.
             merge: Whether ends that have such a relationship already keep it.
@@ -56,7 +56,7 @@ class Related(Instance):
 
         Raises:
             SessionError: status 404, there are not as many as expected.
-            ConfigurationError: no such alias, or a condition on what an end does not have.
+            ConfigurationError: no such alias, an end is not named, or a condition on what an end does not have.
         """
         given: Any = properties
         callback, given = shift(callback, given)
@@ -64,7 +64,7 @@ class Related(Instance):
         def steps(place: Place) -> Steps:
             known = cls._schema.alias(alias)
             checked = check_properties(given or {}, known.properties)
-            ends = cls._ends(known, where)
+            ends = cls._both_ends(known, where)
             result = yield from place.run(cypher.relate(cls._pattern(known), ends, without_none(checked), merges=merge))
             count: int = result.value()
             if expected is not None and count != expected:
@@ -109,11 +109,22 @@ class Related(Instance):
     def delete_relationships(
         cls, alias: str, where: Mapping[str, Any], callback: Callback | None = None, *, session: Runnable | None = None
     ) -> Operation[int]:
-        """Delete relationships; the result is their number. Arguments as in `find_relationships`."""
+        """Delete relationships; the result is their number.
+
+        Args:
+            alias: Which of the model's relationships.
+            where: As in `relate_to`, and conditions on the relationships themselves: ``{"source": ..., "target": ...,
+                "relationship": ...}``. Both ends are named; None is all nodes of that model.
+            callback: Called with the error and the number.
+            session: Where it runs.
+
+        Raises:
+            ConfigurationError: as in `relate_to`.
+        """
 
         def steps(place: Place) -> Steps:
             known = cls._schema.alias(alias)
-            result = yield from place.run(cypher.unrelate(cls._pattern(known), cls._ends(known, where)))
+            result = yield from place.run(cypher.unrelate(cls._pattern(known), cls._both_ends(known, where)))
             return (result.summary.counters.relationships_deleted,)
 
         return operate(cls._store, "delete_relationships", session, steps, callback, 1)
@@ -129,6 +140,15 @@ class Related(Instance):
     def _pattern(cls, alias: Alias) -> Pattern:
         ends = [cypher.spell_labels(model._schema.labels) for model in (cls, cls._target(alias))]
         return Pattern(ends[0], quote(alias.name), alias.direction, ends[1])
+
+    @classmethod
+    def _both_ends(cls, alias: Alias, where: Any) -> Any:
+        """Return what `_ends` does, for what changes the graph: an end that was forgotten would be every node of its model."""
+        missing = [end for end in ("source", "target") if isinstance(where, Mapping) and end not in where]
+        if missing:
+            lacks = " and no ".join(missing)
+            raise ConfigurationError(f"where of a relationship names both ends, None for all nodes; there is no {lacks}")
+        return cls._ends(alias, where)
 
     @classmethod
     def _ends(cls, alias: Alias, where: Any) -> Any:

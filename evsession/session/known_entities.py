@@ -18,6 +18,9 @@ class KnownEntities(Generic[S]):
 
     ``identity_map.get(key)`` returns the entity or None, ``in`` takes a key or an entity, and iteration yields entities. The
     session keeps all of them alive until it is closed, or until they are evicted or deleted.
+
+    A key is a text: that of a document, ``"dogs/max"``; of a node its labels and its primary key, ``"User/1"`` or
+    ``"Cat:Pet/Tom"``, as a commit lists them.
     """
 
     __slots__ = ("_find", "_unit")
@@ -27,7 +30,14 @@ class KnownEntities(Generic[S]):
         self._find = find
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the entity with this key."""
+        """Return the entity with this key, or `default`.
+
+        Raises:
+            TypeError: the key is no text.
+        """
+        given: Any = key
+        if not isinstance(given, str):
+            raise TypeError(f'a key of the identity map is a text, "dogs/max" of a document or "User/1" of a node, not {given!r}')
         entity = self._find(key)
         return default if entity is None else entity
 

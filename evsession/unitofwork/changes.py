@@ -3,6 +3,7 @@
 # Annotations are not postponed here: public classes say that they live in the package, where inspect would look for the names.
 from collections.abc import Iterator, Mapping, Sequence
 from math import copysign
+from types import MappingProxyType
 from typing import Any, NamedTuple, overload
 
 import msgspec
@@ -94,23 +95,25 @@ class EntityChanges(msgspec.Struct, frozen=True):
     fields: dict[str, Change]
 
 
-class Changes(Sequence[dict[str, Change]]):
+class Changes(Sequence[Mapping[str, Change]]):
     """The changed fields of several entities: by place, by key or by the entity itself.
 
-    ``changes[0]``, ``changes["dogs/max"]`` and ``changes[max]`` are each a dict of field and `Change`.
+    ``changes[0]``, ``changes["dogs/max"]`` and ``changes[max]`` are each a mapping of field and `Change`, to be read only. They
+    are those at the beginning of the round's event, and nothing is written from them: a hook edits ``event.entities``, and what
+    it edits is not among the changes of its own event.
     """
 
-    def __init__(self, entities: Sequence[Any], keys: Sequence[str | None], fields: Sequence[dict[str, Change]]) -> None:
+    def __init__(self, entities: Sequence[Any], keys: Sequence[str | None], fields: Sequence[Mapping[str, Change]]) -> None:
         self._entities = entities
         self._keys = keys
-        self._fields = fields
+        self._fields: list[Mapping[str, Change]] = [MappingProxyType(dict(one)) for one in fields]
 
     @overload
-    def __getitem__(self, which: int) -> dict[str, Change]: ...
+    def __getitem__(self, which: int) -> Mapping[str, Change]: ...
     @overload
-    def __getitem__(self, which: slice) -> Sequence[dict[str, Change]]: ...  # type: ignore[overload-overlap]  # no entity is one
+    def __getitem__(self, which: slice) -> Sequence[Mapping[str, Change]]: ...  # type: ignore[overload-overlap]  # no entity is one
     @overload
-    def __getitem__(self, which: object) -> dict[str, Change]: ...
+    def __getitem__(self, which: object) -> Mapping[str, Change]: ...
     def __getitem__(self, which: object) -> Any:
         if isinstance(which, (int, slice)):
             return self._fields[which]
@@ -122,8 +125,8 @@ class Changes(Sequence[dict[str, Change]]):
     def __len__(self) -> int:
         return len(self._fields)
 
-    def __iter__(self) -> Iterator[dict[str, Change]]:
+    def __iter__(self) -> Iterator[Mapping[str, Change]]:
         return iter(self._fields)
 
     def __repr__(self) -> str:
-        return f"Changes({list(zip(self._keys, self._fields, strict=True))!r})"
+        return f"Changes({[(key, dict(fields)) for key, fields in zip(self._keys, self._fields, strict=True)]!r})"

@@ -61,7 +61,7 @@ class CommitEvent:
         type: The class of the entities; None for ``commit`` and ``rollback``.
         entities: The entities; for ``commit`` those of all types.
         keys: Their keys; None for a new one whose key is not known yet.
-        changes: For updates, the changed fields of each entity; see `Changes`.
+        changes: For updates, the changed fields of each entity, to be read only; see `Changes`.
         round: The round of the commit, from 1.
     """
 

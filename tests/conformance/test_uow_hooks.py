@@ -93,6 +93,27 @@ class TestCalls:
             with pytest.raises(evsession.ConfigurationError):
                 store.on("insert.pre", own.note)
 
+    async def test_what_has_changed_is_there_to_be_read(self, session: evsession.Session) -> None:
+        refused: list[Any] = []
+
+        @session.on("update.pre")
+        def edit(event: CommitEvent) -> None:
+            changes: Any = event.changes[0]
+            try:
+                changes["name"] = Change("Anna", "Annie")
+            except TypeError as error:
+                refused.append(error)
+            event.entities[0].logins = 8
+            refused.append(dict(event.changes[0]))
+
+        anna = await session.load(ANNA)
+        anna.name = "Anne"
+        await session.commit()
+        assert (type(refused[0]), refused[1]) == (TypeError, {"name": Change("Anna", "Anne")})
+        session.clear()
+        anna = await session.load(ANNA)
+        assert (anna.name, anna.logins) == ("Anne", 8)
+
     async def test_as_decorators(self, session: evsession.Session) -> None:
         seen = []
 

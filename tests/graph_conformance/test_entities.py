@@ -43,6 +43,32 @@ async def test_none_survives(graph: evsession.GraphStore, label: str) -> None:
         assert (reference, third.changes(), await third.commit()) == (loaded, [], [])
 
 
+async def test_a_default_of_the_class_is_not_taken_for_the_value(graph: evsession.GraphStore, label: str) -> None:
+    @evsession.node(label)
+    class User:
+        name = "nobody"
+        age: int = 7
+
+        def __init__(self, id: str, name: str, age: int) -> None:
+            self.id = id
+            self.name = name
+            self.age = age
+
+    async with graph.open_session() as one, graph.open_session() as other:
+        await one.add(User("1", "Max", 30)).commit()
+        reference = other.get_reference(User, "1")
+        with pytest.raises(evsession.NotLoaded, match=r"User\.age of '1'"):
+            reference.age += 1
+        assert (other.is_dirty(reference), await other.commit()) == (False, [])
+        reference.name = "Maximilian"
+        other.increment(reference, "age", 1)
+        await other.commit()
+        user = await one.load(User, "1")
+        await one.refresh(user)
+        await other.hydrate(reference)
+        assert [vars(known) for known in (user, reference)] == [{"id": "1", "name": "Maximilian", "age": 31}] * 2
+
+
 async def test_without_an_identity_map(graph: evsession.GraphStore, label: str) -> None:
     @evsession.node(label)
     @dataclasses.dataclass

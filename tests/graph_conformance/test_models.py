@@ -106,7 +106,10 @@ async def test_relationships(users: type[evsession.Model], graph_session: evsess
         await users.relate_to("friends", {"source": b, "target": {"id": {"ne": "b"}}}, expected=5)
     assert await users.relate_to("friends", {"source": b, "target": c}, expected=1, session=graph_session) == 1
     assert len(await users.find_relationships("friends", limit=9)) == 3
-    assert await users.delete_relationships("friends", {"source": a}) == 2
+    for change in (users.relate_to, users.delete_relationships):
+        with pytest.raises(evsession.ConfigurationError, match="there is no target"):
+            change("friends", {"source": a})
+    assert await users.delete_relationships("friends", {"source": a, "target": None}) == 2
     assert await users.delete(b, detach=True) == 1
 
 

@@ -72,6 +72,15 @@ async def test_constraints_have_an_error_of_their_own(graph_session: evsession.G
         await graph_session.run(f"DROP CONSTRAINT c{label}")
 
 
+async def test_a_constraint_that_cannot_be_is_not_there(graph_session: evsession.GraphSession, label: str) -> None:
+    await graph_session.run(f"CREATE (:{label} {{id: '1'}}), (:{label} {{id: '1'}})")
+    with pytest.raises(evsession.ConstraintError) as caught:
+        await graph_session.run(f"CREATE CONSTRAINT c{label} FOR (n:{label}) REQUIRE n.id IS UNIQUE")
+    assert (str(caught.value.code).split(".")[2:], caught.value.uncertain) == (["Schema", "ConstraintCreationFailed"], False)
+    result = await graph_session.run("SHOW CONSTRAINTS YIELD name WHERE name = $name RETURN count(*)", {"name": f"c{label}"})
+    assert result.value() == 0
+
+
 async def test_an_unknown_database(graph: evsession.GraphStore) -> None:
     async with graph.open_session(database="no-such") as session:
         for call in (lambda: session.run("RETURN 1"), session.begin_transaction):

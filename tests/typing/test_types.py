@@ -69,7 +69,7 @@ class User:
 async def check(
     graph: evsession.GraphStore, chain: evsession.GraphSession, tx: evsession.GraphTransaction, result: evsession.Result,
     store: evsession.Store, session: evsession.Session, operation: evsession.Operation[int],
-    dogs: evsession.Queryable[Dog], error: evsession.SessionError, statistics: evsession.Statistics,
+    dogs: evsession.Queryable[Dog], error: evsession.SessionError, statistics: evsession.Statistics, event: evsession.CommitEvent,
 ) -> None:
 """
 
@@ -149,6 +149,10 @@ CASES = {
     'Fox(name="Red").id': "str | None",
     'Fox(name="Red").metadata': "typing.Mapping[str, Any]",
     "evsession.document(Cat)": "def (name: str) -> Cat",
+    # hooks: changes are read only
+    "event.changes[0]": "typing.Mapping[str, tuple[Any, Any, fallback=Change]]",
+    'event.changes["dogs/max"]["age"].old': "Any",
+    "[fields for fields in event.changes]": "list[typing.Mapping[str, tuple[Any, Any, fallback=Change]]]",
     # work
     "session.transaction(in_session)": "Operation[int]",
     "await session.transaction(in_session, retries=3)": "int",
@@ -198,6 +202,7 @@ REFUSED = [
     "session.exists(None)",
     'session.load("dogs/max", tpye=Dog)',
     "store.on(None, conflict)",
+    'event.changes[0]["age"] = evsession.Change(1, 2)',
     'evsession.Store("http://127.0.0.1:8080", "Northwind", None)',
 ]
 

@@ -74,7 +74,21 @@ def test_foreign_words(status: int, body: bytes, cls: type[evsession.SessionErro
     assert "Query API" in error.message or status != 404
 
 
-def test_a_failing_database_leaves_a_commit_open() -> None:
-    response = refused("Neo.DatabaseError.Transaction.TransactionCommitFailed", "disk", 500)
-    assert error_from(response, writes=True).uncertain
+@pytest.mark.parametrize(
+    ("code", "uncertain"),
+    [
+        ("Neo.DatabaseError.Transaction.TransactionCommitFailed", True),
+        ("Neo.DatabaseError.Transaction.TransactionLogError", True),
+        ("Neo.DatabaseError.General.UnknownError", True),
+        ("Neo.DatabaseError.Database.Unknown", True),
+        ("Neo.DatabaseError.Completely.MadeUp", True),
+        ("Neo.DatabaseError", True),
+        ("Neo.DatabaseError.Schema.ConstraintCreationFailed", False),
+        ("Neo.DatabaseError.Schema.TokenLimitReached", False),
+        ("Neo.DatabaseError.Statement.ExecutionFailed", False),
+    ],
+)
+def test_a_failing_database_leaves_a_commit_open_unless_it_was_met_before(code: str, uncertain: bool) -> None:
+    response = refused(code, "disk", 500)
+    assert error_from(response, writes=True).uncertain is uncertain
     assert not error_from(response).uncertain

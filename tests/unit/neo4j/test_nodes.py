@@ -128,6 +128,8 @@ def test_what_a_node_lacks_is_none_where_the_field_may_be_none() -> None:
         entity = Opt("1", "x", 1, 2, 3)
         info(Opt).fill(entity, lacks)
         assert entity == info(Opt).make(lacks)
+    hen = info(Hen).make({"id": "1"})
+    assert not hasattr(hen, "name")  # which is declared nowhere
     plain = info(Plain).make({"id": "1"})
     assert (plain.name, plain.legs, plain.kinds, vars(plain)) == (None, 4, "all", {"id": "1", "name": None})
     plain.name, plain.legs, plain.more = "x", 3, 1

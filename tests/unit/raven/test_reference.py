@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import msgspec
@@ -353,6 +353,7 @@ class Habit:
 
     name = "nobody"
     limit: int = 3
+    unit: ClassVar = "metres"
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -401,6 +402,7 @@ def test_a_default_of_the_class_is_not_taken_for_the_value() -> None:
     for name in ("name", "limit"):
         with pytest.raises(NotLoaded, match=f"Habit.{name} of 'things/1'"):
             getattr(one, name)
+    assert one.unit == "metres"
     one.limit = 4
     assert written_fields(one) == {"limit": 4}
     become_loaded(one, fresh(Habit, {"name": "Max", "limit": 9, "shout": "no"}))

@@ -19,6 +19,10 @@ def nodes(*found: dict[str, Any], **more: Any) -> evsession.Response:
     return answer(body(["n"], [[one] for one in found], bookmarks=["FB:1"], **more))
 
 
+BOTH = {"source": None, "target": None}
+"""All nodes at both ends of a relationship."""
+
+
 class Place:
     """A store with a script, and a model on it."""
 
@@ -115,7 +119,7 @@ async def test_updating_and_deleting() -> None:
             place.users.update({"id": None})
         assert await place.users.delete({"id": "1"}) == 2
         assert await place.users.delete(place.users(id="1")) == 2
-        assert await place.users.delete_relationships("friends", {"source": place.users(id="1")}) == 3
+        assert await place.users.delete_relationships("friends", {"source": place.users(id="1"), "target": None}) == 3
         with pytest.raises(evsession.ConfigurationError, match="no id"):
             place.users.delete(place.users(name="x"))
 
@@ -132,9 +136,34 @@ async def test_relationships() -> None:
         [(one, found, other)] = await place.users.find_relationships("friends")
         assert (one.id, found.type, other.id) == ("1", "KNOWS", "2")
         where: Any
-        for alias, where in (("odd", {}), ("no", {}), ("friends", 5)):
+        for alias, where in (("odd", BOTH), ("no", BOTH), ("friends", 5)):
             with pytest.raises(evsession.ConfigurationError):
                 place.users.relate_to(alias, where)
+
+
+@pytest.mark.parametrize("verb", ["relate_to", "delete_relationships"])
+async def test_what_changes_relationships_names_both_ends(verb: str) -> None:
+    script = [rows(2), answer({"counters": {"relationshipsDeleted": 2}})][verb != "relate_to"]
+    place = Place(*[script] * 4)
+    john, where = place.users(id="1"), dict[str, Any]()
+    of_class, of_john = getattr(place.users, verb), getattr(john, verb)
+    async with place.graph:
+        for where, lacks in (
+            ({}, "no source and no target"),
+            ({"relationship": {"since": 1}}, "no source and no target"),
+            ({"source": {"id": "1"}}, "no target"),
+            ({"target": john}, "no source"),
+        ):
+            with pytest.raises(evsession.ConfigurationError, match=f"there is {lacks}"):
+                of_class("friends", where)
+        for where in ({}, {"relationship": {"since": 1}}):
+            with pytest.raises(evsession.ConfigurationError, match="there is no target"):
+                of_john("friends", where)
+        assert place.transport.requests == []
+        all_nodes: Any
+        for all_nodes in (None, {}):
+            assert await of_class("friends", {"source": all_nodes, "target": all_nodes}) == 2
+            assert await of_john("friends", {"target": all_nodes}) == 2
 
 
 @pytest.mark.parametrize("given", ["nothing", "session", "transaction"])
@@ -153,11 +182,11 @@ async def test_a_count_that_is_expected(given: str) -> None:
         elif given == "transaction":
             where = await session.begin_transaction()
         with pytest.raises(evsession.SessionError, match="2 relationships"):
-            await place.users.relate_to("friends", {}, expected=1, session=where)
-        assert await place.users.relate_to("friends", {}, expected=1, session=where) == 1
+            await place.users.relate_to("friends", BOTH, expected=1, session=where)
+        assert await place.users.relate_to("friends", BOTH, expected=1, session=where) == 1
         if given == "transaction":
             with pytest.raises(evsession.TransactionError, match="use that one"):
-                place.users.relate_to("friends", {}, expected=1, session=session)
+                place.users.relate_to("friends", BOTH, expected=1, session=session)
     assert "DELETE /tx/t1" in sent(place.transport)
     assert ("commit" in sent(place.transport)[-1]) == (given != "transaction")
 
@@ -166,9 +195,9 @@ async def test_a_failure_in_a_transaction_of_its_own() -> None:
     place = Place(refused("Neo.ClientError.Statement.SyntaxError"), opened("t1", 1), lost, GONE)
     async with place.graph:
         with pytest.raises(evsession.QueryError):
-            await place.users.relate_to("friends", {}, expected=1)
+            await place.users.relate_to("friends", BOTH, expected=1)
         with pytest.raises(evsession.ConnectionFailed) as caught:
-            await place.users.relate_to("friends", {}, expected=1)
+            await place.users.relate_to("friends", BOTH, expected=1)
         assert caught.value.uncertain
 
 
@@ -229,9 +258,9 @@ async def test_the_callback_follows_whatever_is_given() -> None:
         (lambda users, cb: users(id="1").save(cb), one, 1),
         (lambda users, cb: users(id="1").delete(cb), counted, 1),
         (lambda users, cb: users.delete(None, cb), counted, 1),
-        (lambda users, cb: users.relate_to("friends", {}, cb), rows(2), 1),
+        (lambda users, cb: users.relate_to("friends", BOTH, cb), rows(2), 1),
         (lambda users, cb: users.find_relationships("friends", cb), related, 1),
-        (lambda users, cb: users.delete_relationships("friends", {}, cb), counted, 1),
+        (lambda users, cb: users.delete_relationships("friends", BOTH, cb), counted, 1),
     ]
     for call, script, results in calls:
         place = Place(script)
@@ -261,9 +290,9 @@ async def test_conditions_that_would_hold_for_everything_are_refused(where: Any)
         calls: list[Any] = [users.find_one, users.find_many, users.delete, lambda given: users.update({"name": "x"}, given)]
         for end in ("source", "target"):
             calls += [
-                lambda given, end=end: users.relate_to("friends", {end: given}),
+                lambda given, end=end: users.relate_to("friends", {**BOTH, end: given}),
                 lambda given, end=end: users.find_relationships("friends", {end: given}),
-                lambda given, end=end: users.delete_relationships("friends", {end: given}),
+                lambda given, end=end: users.delete_relationships("friends", {**BOTH, end: given}),
             ]
         for call in calls:
             with pytest.raises(evsession.ConfigurationError, match="nope" if "nope" in where else "no operator"):
@@ -295,7 +324,7 @@ async def test_an_instance_is_the_source_of_its_relationships() -> None:
         told: list[Any] = []
         find: Any = john.find_relationships
         await find("friends", lambda *results: told.append(results))
-        await john.delete_relationships("friends", {})
+        await john.delete_relationships("friends", {"target": None})
         for request in place.transport.requests:
             assert b'"_value":"1"' in request.body
         with pytest.raises(TypeError, match="itself"):

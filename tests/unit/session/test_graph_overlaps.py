@@ -202,7 +202,7 @@ class TestBeginnings:
         async with memory_graph() as (session, server):
             tx = await session.begin_transaction()
             ending = tx.commit(lambda *_: None)
-            assert await NODES.relate_to("to", {"target": {"id": "1"}}, expected=1, session=session) == 1
+            assert await NODES.relate_to("to", {"source": None, "target": {"id": "1"}}, expected=1, session=session) == 1
             assert (ending.is_done, server.most) == (True, 1)
 
     async def test_a_transaction_that_is_about_to_be_committed_is_not_shared(self, autojump_clock: Clock) -> None:
@@ -561,7 +561,7 @@ class TestManagedWork:
                 "write_transaction": lambda: session.write_transaction(lambda tx: None),
                 "use": session.use_transaction,
                 "get_transaction": lambda: evsession.get_transaction(session, lambda tx: None),
-                "relate_to": lambda: NODES.relate_to("to", {"target": {"id": "1"}}, expected=1, session=session),
+                "relate_to": lambda: NODES.relate_to("to", {"source": None, "target": {"id": "1"}}, expected=1, session=session),
             }
 
             async def work(tx: evsession.GraphTransaction) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -37,6 +37,23 @@ class Frozen:
     name: str | None = None
     age: int = 0
     tricks: list[str] = dataclasses.field(default_factory=list, init=False)
+
+
+@evsession.node("Dog")
+class Habit:
+    """A plain class with defaults in the class, as is the habit."""
+
+    id = None
+    name = "nobody"
+    age: int = 7
+    unit: ClassVar[str] = "metres"
+
+    def shout(self) -> str:
+        return self.name.upper()
+
+    @property
+    def is_old(self) -> bool:
+        return self.age > 9
 
 
 def model() -> Any:
@@ -85,6 +102,36 @@ async def test_what_is_set_is_written_alone_and_stays_set(make: Any) -> None:
         await session.hydrate(dog)
         assert (dog.name, dog.age) == ("mine", 3)
         assert session.changes(dog)["name"] == evsession.Change("theirs", "mine")
+
+
+async def test_a_default_of_the_class_is_not_taken_for_the_value() -> None:
+    class Own(model()):  # type: ignore[misc]
+        """A model with a method, and what is meant for a default."""
+
+        age = 7
+        unit = "metres"  # which is no property of the model
+
+        def shout(self) -> str:
+            return str(self.name).upper()
+
+    for cls in (Habit, Own):
+        async with scripted_graph(places([]), committed(), kept(dog_node(id="1", name="Max", age=3))) as (session, transport):
+            dog: Any = session.get_reference(cls, "1")
+            for name in ("name", "age", "is_old") if cls is Habit else ("name", "age"):
+                with pytest.raises(evsession.NotLoaded, match="of '1' is not loaded"):
+                    getattr(dog, name)
+            with pytest.raises(evsession.NotLoaded):
+                dog.shout()
+            with pytest.raises(evsession.NotLoaded):
+                dog.age += 1
+            assert (dog.unit, session.is_dirty(dog)) == ("metres", False)
+            dog.name = "Rex"
+            assert dog.shout() == "REX"
+            assert await session.commit() == ["Dog/1"]
+            assert sent_rows(transport, 0) == [{"place": "0", "key": "1", "set": {"name": "Rex"}, "more": {}}]
+            session.revert(dog)
+            await session.hydrate(dog)
+            assert (type(dog), dog.age, dog.shout()) == (cls, 3, "REX")
 
 
 async def test_references_are_incremented_and_removed() -> None:

@@ -183,13 +183,14 @@ async def test_one_without_a_key_cannot_be_found_again() -> None:
 
 async def test_a_reference_that_is_saved_by_itself_becomes_the_node() -> None:
     place = Place(nodes(node(id="1", name="x", city="y")))
+    users = place.graph.model("User", properties={"id": str, "name": str, "logins": int})
     async with place.graph, place.graph.open_session() as session:
-        one = session.get_reference(place.users, "1")
+        one: Any = session.get_reference(users, "1")
         one.name = "x"
         session.increment(one, "logins")
         assert (one.exists, one.changed) == (True, {"name": "x"})
         await one.save(session=session)
-        assert (type(one), one.city, one.changed) == (place.users, "y", {})
+        assert (type(one), one.city, one.changed) == (users, "y", {})
         assert session.changes(one) == {}
         assert session.is_dirty(one)  # for the increment is still to be done
 
@@ -270,6 +271,25 @@ async def test_what_others_do_with_an_instance_that_a_session_knows() -> None:
         session.add(two)
         await tx.rollback()
         assert (two.exists, session.is_dirty(two)) == (True, False)
+
+
+async def test_what_a_model_finds_is_known_to_no_session_until_it_is_added() -> None:
+    place = Place(*[nodes(node(id="1", name="x"))] * 3, nodes(node(id="1", name="y")))
+    async with place.graph, place.graph.open_session() as session:
+        one: Any = await place.users.find_one(session=session)
+        [other] = await place.users.find_many(session=session)
+        assert (other is one, other == one, one in session.identity_map, list(session.identity_map)) == (False, True, False, [])
+        one.name = "y"
+        assert (session.changes(), await session.commit()) == ([], [])
+        known = await session.load(place.users, "1")
+        assert (known is one, known in session.identity_map) == (False, True)
+        await one.save(session=session)
+        with pytest.raises(evsession.KeyConflict):
+            session.add(one)
+        session.clear()
+        session.add(one)
+        one.name = "z"
+        assert session.plan().updates == [one]
 
 
 async def test_a_session_finds_by_what_the_model_declares() -> None:

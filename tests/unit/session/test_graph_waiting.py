@@ -106,7 +106,7 @@ async def test_a_hook_that_writes_what_must_be_of_a_number_waits_for_nobody() ->
 
         @session.on("commit.post")
         async def relate(event: evsession.CommitEvent) -> None:
-            assert await users.relate_to("friends", {}, expected=1, session=session) == 1
+            assert await users.relate_to("friends", {"source": None, "target": None}, expected=1, session=session) == 1
 
         with trio.fail_after(5):
             await session.add(Dog("1")).commit()

@@ -75,6 +75,8 @@ async def test_a_commit() -> None:
         assert sent_rows(transport, 2) == ["2"]
         assert sent_rows(transport, 3) == [{"place": "0", "key": "1", "set": {"age": "5", "name": None}, "more": {}}]
         assert list(session.identity_map) == [one, session.identity_map.get("Dog/3")]
+        with pytest.raises(TypeError, match='"User/1" of a node, not .*Dog'):
+            session.identity_map.get(Dog, "1")  # type: ignore[arg-type]  # as load takes them
 
 
 async def test_a_failed_commit_leaves_everything_as_it_was() -> None:
@@ -428,6 +430,22 @@ async def test_only_fields_can_be_incremented() -> None:
         with pytest.raises(evsession.ConfigurationError, match="no field 'weight'"):
             session.increment(session.get_reference(Dog, "2"), "weight", 1)
         assert not session.is_dirty(dog)
+
+
+async def test_only_what_a_model_declares_can_be_incremented() -> None:
+    graph = evsession.GraphStore(transport=ScriptedTransport())
+    declared: Any = graph.model("User", {"id": str, "age": int})
+    free: Any = graph.model("Any")
+    async with graph, graph.open_session() as session:
+        users = [declared(id="1"), session.get_reference(declared, "2")]
+        session.add(users[0])
+        for user in users:
+            with pytest.raises(evsession.ConfigurationError, match="User has no field 'nosuch'; there are: id, age"):
+                session.increment(user, "nosuch", 1)
+        assert [change.key for change in session.changes()] == ["User/1"]
+        other = session.get_reference(free, "3")
+        session.increment(other, "nosuch", 1)
+        assert session.is_dirty(other)
 
 
 async def test_several_are_loaded_by_their_keys() -> None:

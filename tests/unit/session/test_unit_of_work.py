@@ -305,7 +305,10 @@ class TestKnownEntities:
             known = session.identity_map
             assert known.get("DOGS/A") is a
             assert known.get("dogs/c") is None
-            assert known.get("dogs/c", 5) == 5
+            assert known.get("dogs/c", 5) == known.get("dogs/c", default=5) == 5
+            for wrong in (5, None, a, evsession.Document):
+                with pytest.raises(TypeError, match="a key of the identity map is a text"):
+                    known.get(wrong, "dogs/a")  # type: ignore[arg-type]
             assert "dogs/b" in known
             assert "dogs/c" not in known
             assert a in known

@@ -101,14 +101,22 @@ def test_changes_are_looked_up_by_place_key_and_entity() -> None:
     one, two = Equal(), Equal()
     first, second = {"a": Change(1, 2)}, {"b": Change(3, MISSING)}
     changes = Changes([one, two], ["things/1", None], [first, second])
-    assert changes[0] is first
-    assert changes[-1] is second
+    assert changes[0] == first
+    assert changes[-1] == second
     assert changes[0:2] == [first, second]
-    assert changes["things/1"] is first
-    assert changes[two] is second
+    assert changes["things/1"] == first
+    assert changes[two] == second
     assert list(changes) == [first, second]
     assert len(changes) == 2
     assert repr(changes) == "Changes([('things/1', {'a': Change(old=1, new=2)}), (None, {'b': Change(old=3, new=MISSING)})])"
     for unknown in ("things/2", Equal(), None):
         with pytest.raises(KeyError):
             changes[unknown]
+
+
+def test_changes_are_there_to_be_read() -> None:
+    changes: Any = Changes([object()], ["things/1"], [{"a": Change(1, 2)}])
+    for one in (changes[0], changes["things/1"], changes[:1][0], next(iter(changes))):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            one["a"] = Change(1, 3)
+    assert list(changes) == [{"a": (1, 2)}]
