@@ -11,6 +11,7 @@ from evsession.session.graph_instance import Instance
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.standins import base_of
+from evsession.unitofwork.tracking import Kind
 from evsession.unitofwork.unit import UnitOfWork
 
 __all__ = ["settle"]
@@ -86,6 +87,8 @@ def _settle_deleted(
         known.is_removed = True
     elif is_here:
         unit.forget(known)
+    if is_here:
+        unit.give_up(known, *Kind)  # commits that were called later must neither bring it back nor miss it
     known.is_flushed = True
 
 

@@ -311,7 +311,7 @@ class Commit(Generic[S]):
         """Let vetoes last now that the batch is written; a failed commit leaves the queue as it was."""
         for known, kind in self._vetoed.values():
             if kind is Kind.INSERT:
-                self._unit.map.remove(known)
+                self._unit.take_out(known)
                 self._undo.append(partial(self._unit.put_back, known))
             elif kind is Kind.DELETE and not self._is_replaced(known):
                 known.is_removed = False

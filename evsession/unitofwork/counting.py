@@ -61,16 +61,16 @@ class Counting(Generic[S]):
 
     def waiting_for(self, known: Tracked[S]) -> Staged[S] | None:
         """Return what the next commit that was called, and has not begun, will write of the entity."""
-        return self._first_waiting(known, self._frozen)
+        return next(self._waiting_items(known, self._frozen), None)
 
     @staticmethod
-    def _first_waiting(known: Tracked[S], frozen: Iterable[Sequence[Staged[S]]]) -> Staged[S] | None:
-        items = (item for one in frozen for item in one if item.known is known)
-        return next((item for item in items if not item.is_begun and item.kind is not Kind.DELETE), None)
+    def _waiting_items(known: Tracked[S], frozen: Iterable[Sequence[Staged[S]]]) -> Iterator[Staged[S]]:
+        items = (item for one in frozen for item in one if item.known is known and item.kind is not Kind.DELETE)
+        return (item for item in items if not (item.is_begun or item.is_given_up))
 
     def leave_increments(self, item: Counted[S], later: Iterable[Sequence[Staged[S]]]) -> None:
         """Leave what the item was to add to fields to the first of these commits that will write its entity, or else pending."""
-        heir = self._first_waiting(item.known, later)
+        heir = next(self._waiting_items(item.known, later), None)
         if heir is None:
             self.give_back_increments(item)
         else:
@@ -97,6 +97,13 @@ class Counting(Generic[S]):
             for field, amount in ({} if item.is_settled else item.increments or {}).items():
                 sums[field] = sums.get(field, 0) + amount
         return sums
+
+    def give_up(self, known: Tracked[S], *kinds: Kind) -> None:
+        """Let commits that wait not do these things with an entity."""
+        for item in self._items_of(known):
+            if item.kind in kinds and not item.is_begun:
+                item.is_given_up = True
+                self.give_back_increments(item)
 
     def complete(self, known: Tracked[S], snapshot: S) -> None:
         """Let what commits have frozen of a reference be whole, now that it is known what it stands for."""

@@ -487,6 +487,23 @@ class TestDeletions:
             assert things(server) == [{"id": "1", "v": 0}]
 
 
+class TestModels:
+    @pytest.mark.parametrize("is_new", [True, False])
+    @pytest.mark.parametrize("place", ["session", "transaction"])
+    async def test_a_commit_that_was_called_after_a_deletion(self, place: str, is_new: bool, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            one = NODES(id="1")
+            session.add(one)
+            if not is_new:
+                await session.commit()
+                one.v = 1
+            if place == "transaction":
+                session.use_transaction()
+            one.delete(lambda *_: None, session=session)
+            assert await session.commit() == []
+            assert (things(server), session.changes(), list(session.identity_map)) == ([], [], [])
+
+
 class TestIncrements:
     async def test_those_of_a_commit_that_is_cut_off_go_to_later_ones(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):

@@ -1,0 +1,70 @@
+"""Hooks of commits of one graph session that overlap: what they did in one that fails is taken back wherever it has got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import evsession
+from tests.unit.session.test_graph_overlaps import Thing, fail, memory_graph, things
+
+Clock = trio.testing.MockClock
+
+
+def once(session: evsession.GraphSession, event: str, deed: Callable[[evsession.CommitEvent], Any]) -> None:
+    """Let the first commit that comes to the event do something, take its time, and fail in the end."""
+
+    @session.once(event)
+    async def hook(event: evsession.CommitEvent) -> None:
+        deed(event)
+        await trio.sleep(1)
+        raise LookupError
+
+
+class TestCommitsThatWait:
+    """What a hook has done in a commit that fails is in what was frozen for a later one."""
+
+    @pytest.mark.parametrize("event", ["insert.pre", "insert.post"])
+    async def test_what_was_added_is_not_written(self, event: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            added = Thing("2")
+            once(session, event, lambda event: session.add(added))
+            first = session.add(Thing("1")).commit(lambda *_: None)
+            await trio.sleep(0.7)
+            second = session.commit(lambda *_: None)
+            await fail(first, LookupError)
+            assert await second == ["E/1"]
+            assert [node["id"] for node in things(server)] == ["1"]
+            assert added not in session.identity_map
+            assert session.changes() == []
+
+    async def test_what_was_removed_is_not_deleted(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            once(session, "insert.pre", lambda event: session.remove(thing))
+            thing.v = 1
+            first = session.add(Thing("2")).commit(lambda *_: None)
+            await trio.sleep(0.1)
+            second = session.commit(lambda *_: None)
+            await fail(first, LookupError)
+            assert (await second).removed == []
+            await session.commit()
+            assert sorted((node["id"], node["v"]) for node in things(server)) == [("1", 1), ("2", 0)]
+
+    async def test_what_was_vetoed_is_not_written(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+
+            @session.once("insert.pre")
+            def veto(event: evsession.CommitEvent) -> None:
+                event.prevent(thing)
+
+            session.add(thing).commit(lambda *_: None)
+            assert await session.add(Thing("2")).commit() == ["E/2"]
+            assert [node["id"] for node in things(server)] == ["2"]
+            assert thing not in session.identity_map
