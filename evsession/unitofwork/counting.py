@@ -39,12 +39,36 @@ class Counting(Generic[S]):
         """Have the next commit add to a field on the server."""
         known.increments = {**(known.increments or {}), field: (known.increments or {}).get(field, 0) + amount}
 
-    def decrement(self, known: Tracked[S], field: str, amount: Any) -> None:
-        """Take back that the next commit adds to a field; then nothing may be left to add."""
-        self.increment(known, field, -amount)
-        known.increments = {
-            name: pending for name, pending in (known.increments or {}).items() if name != field or pending
-        } or None
+    @staticmethod
+    def _decrement(holder: Tracked[S] | Staged[S], field: str, amount: Any) -> None:
+        """Take back an addition, if it was not made part of an assignment; then nothing may be left to add."""
+        sums = {**(holder.increments or {})}
+        left = sums.pop(field, amount) - amount
+        holder.increments = {**sums, **({field: left} if left else {})} or None
+
+    def decrementing(self, known: Tracked[S], field: str, amount: Any, *, is_counted: bool) -> Callable[[], None]:
+        """Return what takes back an addition to a field, also from commits that are called from now on and wait by then.
+
+        Args:
+            known: The entity.
+            field: The field.
+            amount: What was added.
+            is_counted: Whether that is sent as an increment; the content of a new entity has the sum.
+        """
+        before = list(self._frozen)
+
+        def undo() -> None:
+            frozen = [one for one in self._frozen if not any(one is other for other in before)]
+            for item in self._waiting_items(known, frozen):
+                fields = self.mapper.fields(item.content)
+                if _is_number(fields.get(field)):
+                    item.content = self.mapper.compose({**fields, field: fields[field] - amount})
+            if is_counted:
+                # Those of the commit that fails are its own until it has ended.
+                holders = (item for item in self._items_of(known) if not item.is_settled and field in (item.increments or {}))
+                self._decrement(next(holders, known), field, amount)
+
+        return undo
 
     @staticmethod
     def take_increments(item: Staged[S]) -> None:

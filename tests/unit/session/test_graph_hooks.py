@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 import evsession
-from tests.unit.session.test_graph_overlaps import Thing, fail, memory_graph, things
+from tests.unit.session.test_graph_overlaps import Counter, Thing, fail, memory_graph, things
 
 Clock = trio.testing.MockClock
 
@@ -68,3 +68,40 @@ class TestCommitsThatWait:
             assert await session.add(Thing("2")).commit() == ["E/2"]
             assert [node["id"] for node in things(server)] == ["2"]
             assert thing not in session.identity_map
+
+    @pytest.mark.parametrize("what", ["new", "known", "reference"])
+    @pytest.mark.parametrize("waits", [True, False])
+    async def test_what_was_added_to_a_field(self, waits: bool, what: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Counter("1")
+            if what == "reference":
+                server.put("E", id="1", v=0)
+                thing = session.get_reference(Counter, "1")
+            elif what == "known":
+                await session.add(thing).commit()
+            session.add(thing)
+            thing.name = "Max"
+            event = "insert.pre" if what == "new" else "update.pre"
+            once(session, event, lambda event: session.increment(thing, "v", 2))
+            first = session.commit(lambda *_: None)
+            await trio.sleep(0.1)
+            second = session.commit(lambda *_: None) if waits else None
+            await fail(first, LookupError)
+            assert await (session.commit() if second is None else second) == ["E/1"]
+            assert session.changes() == []
+            await session.refresh(thing)
+            assert (thing.v, things(server)[0]["v"]) == (0, 0)
+
+    async def test_what_was_added_to_a_field_that_is_assigned(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            session.once("commit.pre", lambda event: session.increment(thing, "v", 1))
+            thing.v = 5
+            first, second = session.commit(lambda *_: None), session.commit(lambda *_: None)
+            await trio.sleep(0.35)  # all is sent but the end
+            first.cancel()
+            await fail(first, evsession.OperationCancelled)
+            assert await second == ["E/1"]
+            assert await session.commit() == []
+            assert (thing.v, things(server)[0]["v"]) == (5, 5)
