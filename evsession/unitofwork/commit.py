@@ -241,7 +241,8 @@ class Commit(Generic[S]):
                     before[place] = fresh.content
             return
         was = before.get(place, None if known.snapshot is None else known.snapshot.known)
-        counts = bool(known.increments) and place not in self._waiting
+        # One that a commit which was cut off has left meanwhile is no work of hooks, and in the value already.
+        counts = bool(known.increments) and place not in self._waiting and (known.is_reference or now != was)
         # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
         is_kept = place in self._vetoed
         is_edited = is_kept and item is None and (known.snapshot is None or now != known.snapshot.known)

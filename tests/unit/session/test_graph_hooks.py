@@ -105,3 +105,22 @@ class TestCommitsThatWait:
             assert await second == ["E/1"]
             assert await session.commit() == []
             assert (thing.v, things(server)[0]["v"]) == (5, 5)
+
+    async def test_what_one_that_is_cut_off_was_to_add(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Counter("1")
+            await session.add(thing).commit()
+
+            @session.once("update.pre")
+            async def pause(event: evsession.CommitEvent) -> None:
+                await trio.sleep(1)
+
+            thing.name = "Max"
+            first = session.commit(lambda *_: None)
+            session.increment(thing, "v", 1)
+            second = session.commit(lambda *_: None)
+            await trio.sleep(0.5)
+            second.cancel()
+            assert await first == ["E/1"]
+            await session.commit()
+            assert (thing.v, things(server)[0]["v"], session.changes()) == (1, 1, [])
