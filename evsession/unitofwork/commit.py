@@ -150,6 +150,7 @@ class Commit(Generic[S]):
             batch = yield from self._prepared(self._unit.due(self._freeze(self._queued.values())), begins=False)
         if ends:
             yield from self._backend.end()
+            self._unit.regrets.clear()  # also if nothing was written, so that no transaction has ended
             yield from self._call(self._whole("commit.post", everything, saved), None, None)
             self._undo.clear()  # what it has added or removed waits for the next commit
 

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 import evsession
-from tests.unit.session.test_graph_overlaps import Counter, Thing, fail, memory_graph, things
+from tests.unit.session.test_graph_overlaps import CREATE, Counter, Thing, fail, memory_graph, things
 
 Clock = trio.testing.MockClock
 
@@ -124,3 +124,15 @@ class TestCommitsThatWait:
             assert await first == ["E/1"]
             await session.commit()
             assert (thing.v, things(server)[0]["v"], session.changes()) == (1, 1, [])
+
+
+async def test_a_veto_of_all_lasts_whatever_becomes_of_later_transactions(autojump_clock: Clock) -> None:
+    async with memory_graph() as (session, _):
+        thing = Thing("1")
+        session.once("insert.pre", lambda event: event.prevent())
+        assert await session.add(thing).commit() == []
+        async with session.transaction() as tx:
+            await tx.run(CREATE, {"id": "1"})
+            await session.rollback()
+        assert thing not in session.identity_map
+        assert await session.commit() == []
