@@ -216,8 +216,12 @@ class UnitOfWork(Counting[S]):
             known.writes -= 1
             if item.increments:
                 self.leave_increments(item, later)
-            if known.is_removed and known.snapshot is None and not known.writes:
-                self.map.remove(known)  # removed while it was inserted, which failed
+            self.settle_unwritten(known)
+
+    def settle_unwritten(self, known: Tracked[S]) -> None:
+        """Forget what was removed while it was inserted, if that has failed."""
+        if known.is_removed and known.snapshot is None and not known.writes:
+            self.map.remove(known)
 
     def due(self, staged: Sequence[Staged[S]]) -> list[Staged[S]]:
         """Return what still differs from the database as far as that is known; an earlier commit may have written the same."""

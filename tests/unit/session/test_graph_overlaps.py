@@ -488,6 +488,18 @@ class TestDeletions:
 
 
 class TestModels:
+    @pytest.mark.parametrize("verb", ["save", "delete"])
+    async def test_what_is_removed_while_it_waits_is_gone_if_it_is_cut_off(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, _):
+            one = NODES(id="1")
+            session.run(CREATE, {"id": "1"}, lambda *_: None)
+            session.add(one)
+            operation = getattr(one, verb)(lambda *_: None, session=session)
+            session.remove(one)
+            operation.cancel()
+            await fail(operation, evsession.OperationCancelled)
+            assert (session.changes(), list(session.identity_map)) == ([], [])
+
     @pytest.mark.parametrize("is_new", [True, False])
     @pytest.mark.parametrize("place", ["session", "transaction"])
     async def test_a_commit_that_was_called_after_a_deletion(self, place: str, is_new: bool, autojump_clock: Clock) -> None:
