@@ -331,6 +331,55 @@ class TestCommitsIntoATransaction:
             assert await session.commit() == ["E/1"]
 
 
+class TestCommitsBehindTheEndOfATransaction:
+    @pytest.mark.parametrize("verb", ["commit", "flush"])
+    @pytest.mark.parametrize("end", ["commit", "rollback"])
+    @pytest.mark.parametrize("hook", ["none", "pause"])
+    async def test_they_leave_it_to_that(self, hook: str, end: str, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            if hook == "pause":
+
+                @session.on("insert.pre")
+                async def pause(event: evsession.CommitEvent) -> None:
+                    await trio.sleep(1)
+
+            tx = session.use_transaction()
+            await tx.run(CREATE, {"id": "1"})
+            ending = getattr(tx, end)(lambda *_: None)
+            assert await getattr(session.add(Thing("1")), verb)() == ["E/1"]
+            await ending
+            first = "committed" if end == "commit" else "rolled back"
+            assert (server.ended, server.opened) == ({"t1": first, "t2": "committed"}, {})
+            assert (session.state, server.most) == ("idle", 1)
+
+    async def test_an_end_that_is_given_up_lets_them_keep_their_places(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            tx = session.use_transaction()
+            running = tx.run(CREATE, {"id": "1"}, lambda *_: None)
+            ending = tx.commit(lambda *_: None)
+            commits = [session.add(Thing("1")).commit(lambda *_: None)]
+            ending.cancel()
+            await fail(ending, evsession.OperationCancelled)
+            commits.append(session.add(Thing("2")).commit(lambda *_: None))
+            assert not running.is_done
+            assert [await commit for commit in commits] == [["E/1"], ["E/2"]]
+            assert (len(server.nodes), server.most) == (3, 1)
+
+    @pytest.mark.parametrize("verb", ["commit", "flush"])
+    async def test_an_end_that_is_given_up_is_none(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            tx = session.use_transaction()
+            running = tx.run(CREATE, {"id": "1"}, lambda *_: None)
+            ending = tx.commit(lambda *_: None)
+            writing = getattr(session.add(Thing("1")), verb)(lambda *_: None)
+            ending.cancel()
+            await fail(ending, evsession.OperationCancelled)
+            assert await writing == ["E/1"]
+            assert running.is_done
+            assert (tx.is_open, list(server.opened)) == ((False, []) if verb == "commit" else (True, ["t1"]))
+            await tx.close()
+
+
 class TestLostCommits:
     @pytest.mark.parametrize("happens", [True, False])
     @pytest.mark.parametrize("finds_out", [True, False])
