@@ -536,6 +536,29 @@ class TestDeletions:
             assert things(server) == [{"id": "1", "v": 0}]
 
 
+class TestSessionsWithoutAnIdentityMap:
+    @pytest.mark.parametrize("waits", [True, False])
+    @pytest.mark.parametrize("what", ["removal", "edit", "increment", "nothing", "nonsense"])
+    async def test_what_is_asked_while_it_is_written(self, what: str, waits: bool, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=False) as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            commits = [session.add(thing).commit(lambda *_: None) for _ in range(2 if waits else 1)]
+            if what == "removal":
+                session.remove(thing)
+            elif what == "increment":
+                session.increment(thing, "v", 3)
+            elif what != "nothing":
+                thing.v = object() if what == "nonsense" else 3  # type: ignore[assignment]
+                session.add(thing)
+            for commit in commits:
+                assert await commit == ["E/1"]
+            thing.v = 3
+            await session.commit()
+            left = [] if what == "removal" else [{"id": "1", "v": 0 if what == "nothing" else 3}]
+            assert (things(server), list(session.identity_map)) == (left, [])
+
+
 class TestModels:
     @pytest.mark.parametrize("verb", ["save", "delete"])
     async def test_what_is_removed_while_it_waits_is_gone_if_it_is_cut_off(self, verb: str, autojump_clock: Clock) -> None:
