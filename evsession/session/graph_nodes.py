@@ -189,11 +189,10 @@ class KnownNodes:
         it was before: then everything stays as it is, without `force`.
         """
         if known.unsure is not None:
+            fresh, heir = self._picture(info, info.make(node.properties)), self._heir(known)
+            if heir is not None and heir.unsure == fresh.known:
+                return self.refresh(info, heir, node, force=force)  # that one forgets this one
             if not known.is_reference:
-                fresh = self._picture(info, info.make(node.properties))
-                heir = self._heir(known)
-                if heir is not None and heir.unsure == fresh.known:
-                    return self.refresh(info, heir, node, force=force)  # that one forgets this one
                 if fresh.known == known.unsure:
                     known.unsure, known.snapshot, known.is_written = None, fresh, True
                     self._unit.forget_former(known)

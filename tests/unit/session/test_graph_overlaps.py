@@ -443,6 +443,17 @@ class TestLostCommits:
             assert things(server) == [{"id": "1", "v": 2}]
             assert session.identity_map.get("E/1") is new
 
+    async def test_what_takes_the_place_of_a_reference(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            server.put("E", id="1", v=1)
+            old, new = session.get_reference(Thing, "1"), Thing("1", 2)
+            server.loses = "/commit"
+            await fail(session.remove(old).add(new).commit(), evsession.ConnectionFailed)
+            await session.refresh(old)
+            assert session.changes() == []
+            await session.commit()
+            assert things(server) == [{"id": "1", "v": 2}]
+
     async def test_what_takes_the_place_of_one_that_is_being_created(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
             old, new = Thing("1", 1), Thing("1", 2)
