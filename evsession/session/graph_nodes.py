@@ -229,7 +229,7 @@ class KnownNodes:
             known = undo.known
             if is_lost:
                 known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
-            if known.is_removed and undo.snapshot is None and (known.unsure or known.writes > 1):
+            if known.is_removed and undo.snapshot is None and (known.unsure or self._unit.waiting_for(known) is not None):
                 undo.snapshot = NodePicture(known.unsure or b"", is_doubtful=True)
                 waiting += [] if known.unsure else [known]
         self._unit.roll_back()

@@ -465,6 +465,19 @@ class TestLostCommits:
             await session.commit()
             assert things(server) == [{"id": "1", "v": 2}]
 
+    async def test_what_a_commit_creates_that_waits_for_a_rollback_is_still_to_be_deleted(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            old, new = Thing("1", 1), Thing("1", 2)
+            tx = session.use_transaction()
+            flushing = session.add(old).flush(lambda *_: None)
+            tx.rollback(lambda *_: None)
+            committing = session.commit(lambda *_: None)
+            session.remove(old).add(new)
+            assert await flushing == ["E/1"]
+            assert await committing == ["E/1"]
+            assert (await session.commit()).removed == ["E/1"]
+            assert things(server) == [{"id": "1", "v": 2}]
+
     async def test_what_a_second_commit_creates_is_still_to_be_deleted(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
             thing = Thing("1")
