@@ -257,7 +257,7 @@ class KnownNodes:
         if known.snapshot is None:
             raise ConfigurationError(f"{known.entity!r} is new: there is nothing to go back to")
         info, properties = need_info(known.entity), self._unit.mapper.fields(known.snapshot.known)
-        known.increments = None
+        self._unit.revert_increments(known)
         if known.is_reference:
             info.forget_written(known.entity)
             info.set(known.entity, properties)

@@ -94,7 +94,10 @@ class Counting(Generic[S]):
 
     def leave_increments(self, item: Counted[S], later: Iterable[Sequence[Staged[S]]]) -> None:
         """Leave what the item was to add to fields to the first of these commits that will write its entity, or else pending."""
-        heir = next(self._waiting_items(item.known, later), None)
+        heirs = self._waiting_items(item.known, later)
+        if isinstance(item, Staged) and item.is_reverted:  # what was frozen after that has nothing of it
+            heirs = (heir for heir in heirs if heir.is_reverted)
+        heir = next(heirs, None)
         if heir is None:
             self.give_back_increments(item)
         else:
@@ -102,10 +105,18 @@ class Counting(Generic[S]):
             item.increments = None
 
     def give_back_increments(self, item: Counted[S]) -> None:
-        """Let what the item was to add to fields be pending again."""
+        """Let what the item was to add to fields be pending again, unless the program has reverted that."""
         increments, item.increments = item.increments, None
+        if isinstance(item, Staged) and item.is_reverted:
+            return
         for field, amount in (increments or {}).items():
             self.increment(item.known, field, amount)
+
+    def revert_increments(self, known: Tracked[S]) -> None:
+        """Give up what is to be added to fields; of what commits have frozen, if they do not write it."""
+        known.increments = None
+        for item in self._items_of(known):
+            item.is_reverted = True
 
     def is_being_written(self, known: Tracked[S]) -> bool:
         """Return whether a commit that has begun is about to change what is known of the entity."""

@@ -81,6 +81,7 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
         is_begun: Whether its commit has begun; before, it waits for those that were called earlier.
         is_settled: Whether it was written or staged.
         is_given_up: Whether it is not to be written after all: what was to be done was taken back before its commit has begun.
+        is_reverted: Whether the program has reverted the entity since the call: if this is not written, nothing is left of it.
     """
 
     known: Tracked[S]
@@ -93,3 +94,4 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
     is_begun: bool = False
     is_settled: bool = False
     is_given_up: bool = False
+    is_reverted: bool = False

@@ -631,6 +631,24 @@ class TestIncrements:
                 assert things(server) == [{"id": "1", "v": sum, "name": "Max"}]
             assert (thing.v, session.changes()) == (3, [])
 
+    @pytest.mark.parametrize("later", ["nothing", "before", "behind"])
+    async def test_those_that_were_reverted_are_gone_with_the_commit(self, later: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            session.increment(thing, "v", 1)
+            first = session.commit(lambda *_: None)
+            second = session.commit(lambda *_: None) if later == "before" else None
+            session.revert(thing)
+            second = session.commit(lambda *_: None) if later == "behind" else second
+            first.cancel()
+            await fail(first, evsession.OperationCancelled)
+            if second is not None:
+                await second
+            assert [node["v"] for node in things(server)] == [1 if later == "before" else 0]
+            await session.commit()
+            assert (thing.v, things(server), session.changes()) == (0, [{"id": "1", "v": 0}], [])
+
     async def test_those_of_a_transaction_that_is_rolled_back_go_to_the_next_commit(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
             thing = Thing("1")
