@@ -82,6 +82,8 @@ class Hooks:
                 entity = run.make("h")
                 session.add(entity)
                 self._note("add", entity)
+                if random.random() < 0.5:
+                    run.share(entity)
         elif deed == "remove":
             known = [one for one in kept if one.id[0] in "he"]
             if known:

@@ -231,6 +231,12 @@ class Run:
             self.wanted[entity.id] = entity
             self.values[id(entity)] = 0
 
+    def share(self, entity: Any) -> None:
+        """Change an entity from now on that a hook has made."""
+        self.entities.append(entity)
+        self.wanted[entity.id] = entity
+        self.free.add(entity.id)
+
     def _of(self, verb: str, tx: Any) -> Callable[..., Any]:
         if verb == "tx.run":
             return lambda *callback: tx.run(self._statement, {"id": f"r{len(self.told)}"}, *callback)
