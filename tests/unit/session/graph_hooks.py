@@ -90,6 +90,8 @@ class Hooks:
                 entity = random.choice(known)
                 session.remove(entity)
                 self._note("remove", entity)
+                if entity.id[0] == "e":
+                    run.free.add(entity.id)  # the program may add it again
         elif not entities:
             return
         elif deed == "edit" and (run.tracks or event.name.endswith(".pre")):
@@ -130,8 +132,6 @@ class Hooks:
                 run.free.add(entity.id)  # a commit that waits may have it as it was
             elif deed.what == "increment":
                 run.sums[id(entity)] = run.sums.get(id(entity), 0) + is_done
-            elif entity.id[0] != "h":
-                run.free.add(entity.id)  # the program may have added it again
             elif deed.what == "add":
                 run.wanted[entity.id] = entity if is_done else None
             elif is_done:

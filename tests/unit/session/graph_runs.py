@@ -276,7 +276,8 @@ class Run:
             method = getattr(session, verb)
             await self._call(step, lambda *callback: method(entity, callback=callback[0] if callback else None))
             return
-        if self.wanted[entity.id] is not entity or sum(one.id == entity.id for one in self.kept) > 1:
+        has_left = entity.id in self.free and entity not in session.identity_map
+        if has_left or self.wanted[entity.id] is not entity or sum(one.id == entity.id for one in self.kept) > 1:
             self.forgotten.add(entity.id)  # the session has another object for the node, or none
         elif verb == "delete":
             self.free.add(entity.id)

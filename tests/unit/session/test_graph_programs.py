@@ -20,7 +20,7 @@ from tests.unit.session.graph_programs import Program, Told, make_program
 from tests.unit.session.graph_runs import SEEDS, Run
 from tests.unit.session.memory_graph import LABEL, Effect, MemoryGraph
 
-RUNS = 300
+RUNS = 600
 
 SINGLE = ("run", "tx.run", "commit", "flush", "commit_transaction", "write_transaction", "save", "delete")
 
