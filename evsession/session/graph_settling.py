@@ -65,9 +65,7 @@ def _settle_written(
     known.unsure = None
     if known.is_flushed:
         known.is_flushed = known.is_removed = False  # deleted before, and created again
-    # What was set is what it is now; only what is not known here is still to be added to.
-    left = {name: amount for name, amount in (known.increments or {}).items() if name not in properties}
-    known.increments = left or None
+    unit.drop_increments(known, properties)  # what was set is what it is now; what is not known here is still to be added to
     if not is_here:
         known.snapshot = picture
         return

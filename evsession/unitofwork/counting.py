@@ -5,7 +5,7 @@ Knows staged items and the mapper. Sums are pending in the entity, then in what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 from evsession.unitofwork.changes import MISSING, diff, is_same
@@ -111,6 +111,12 @@ class Counting(Generic[S]):
             return
         for field, amount in (increments or {}).items():
             self.increment(item.known, field, amount)
+
+    def drop_increments(self, known: Tracked[S], names: Container[str]) -> None:
+        """Add nothing to fields that were set; where a commit that waits has another value, it assigns that."""
+        holders: list[Tracked[S] | Staged[S]] = [known, *self._waiting_items(known, self._frozen)]
+        for holder in holders:
+            holder.increments = {name: amount for name, amount in (holder.increments or {}).items() if name not in names} or None
 
     def revert_increments(self, known: Tracked[S]) -> None:
         """Give up what is to be added to fields; of what commits have frozen, if they do not write it."""

@@ -596,6 +596,18 @@ class TestModels:
             await fail(operation, evsession.OperationCancelled)
             assert (session.changes(), list(session.identity_map)) == ([], [])
 
+    @pytest.mark.parametrize("more", [0, 3])
+    async def test_what_a_save_has_set_is_not_added_again(self, more: int, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            one = NODES(id="1", v=0)
+            await session.add(one).commit()
+            session.increment(one, "v", 1)
+            one.save(lambda *_: None, session=session)
+            if more:
+                session.increment(one, "v", more)
+            assert await session.commit() == (["E/1"] if more else [])
+            assert (one.v, things(server), session.changes()) == (1 + more, [{"id": "1", "v": 1 + more}], [])
+
     @pytest.mark.parametrize("is_new", [True, False])
     @pytest.mark.parametrize("place", ["session", "transaction"])
     async def test_a_commit_that_was_called_after_a_deletion(self, place: str, is_new: bool, autojump_clock: Clock) -> None:
