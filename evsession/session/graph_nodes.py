@@ -31,6 +31,7 @@ class KnownNodes:
         self.tracks = tracks
         self._unit = unit
         self._met: Acquaintances[NodePicture] | None = None if tracks else Acquaintances()
+        self._again: set[int] = set()
 
     def of(self, entity: Any) -> KnownNode:
         """Return what is known of the entity.
@@ -63,6 +64,8 @@ class KnownNodes:
         """Remember an entity until the next commit; take back the removal of one that is known."""
         known = self._unit.map.of(entity)
         if known is not None:
+            if known.writes and not self.tracks:
+                self._again.add(id(known))
             was_flushed = known.is_flushed
             self._unit.take_back(known)
             if was_flushed or (known.snapshot is not None and known.snapshot.is_doubtful):  # it has to be created, or may have
@@ -154,10 +157,24 @@ class KnownNodes:
         return known.entity
 
     def let_go(self, known: KnownNode) -> None:
-        """Forget an entity that was written, if this session remembers none, and no other commit is about to write it."""
-        if not self.tracks and known.writes <= 1:
+        """Forget an entity that was written, if this session remembers none, and nothing more is to be done with it.
+
+        Another commit may be about to write it, or the program may have removed it or added it again since it was frozen.
+        """
+        if self.tracks or known.writes > 1:
+            return
+        is_again = id(known) in self._again
+        self._again.discard(id(known))
+        if not known.is_removed and not known.increments and not (is_again and self._is_changed(known)):
             self._unit.map.remove(known)
             self._meet(need_info(known.entity), known)
+
+    def _is_changed(self, known: KnownNode) -> bool:
+        """Return whether the entity differs from what was written, or cannot be stored."""
+        try:
+            return self._unit.mapper.changed(known) is not None
+        except InvalidDocument:
+            return True
 
     def _meet(self, info: NodeInfo, known: KnownNode) -> None:
         """Keep in mind what was read or written, for the time when it is added; what knows it itself needs nobody for that."""
@@ -172,11 +189,10 @@ class KnownNodes:
         it was before: then everything stays as it is, without `force`.
         """
         if known.unsure is not None:
+            fresh, heir = self._picture(info, info.make(node.properties)), self._heir(known)
+            if heir is not None and heir.unsure == fresh.known:
+                return self.refresh(info, heir, node, force=force)  # that one forgets this one
             if not known.is_reference:
-                fresh = self._picture(info, info.make(node.properties))
-                heir = self._heir(known)
-                if heir is not None and heir.unsure == fresh.known:
-                    return self.refresh(info, heir, node, force=force)  # that one forgets this one
                 if fresh.known == known.unsure:
                     known.unsure, known.snapshot, known.is_written = None, fresh, True
                     self._unit.forget_former(known)
@@ -213,7 +229,7 @@ class KnownNodes:
             known = undo.known
             if is_lost:
                 known.unsure = b"" if known.is_flushed or known.snapshot is None else known.snapshot.known
-            if known.is_removed and undo.snapshot is None and (known.unsure or known.writes > 1):
+            if known.is_removed and undo.snapshot is None and (known.unsure or self._unit.waiting_for(known) is not None):
                 undo.snapshot = NodePicture(known.unsure or b"", is_doubtful=True)
                 waiting += [] if known.unsure else [known]
         self._unit.roll_back()
@@ -241,7 +257,7 @@ class KnownNodes:
         if known.snapshot is None:
             raise ConfigurationError(f"{known.entity!r} is new: there is nothing to go back to")
         info, properties = need_info(known.entity), self._unit.mapper.fields(known.snapshot.known)
-        known.increments = None
+        self._unit.revert_increments(known)
         if known.is_reference:
             info.forget_written(known.entity)
             info.set(known.entity, properties)

@@ -118,12 +118,18 @@ class Place:
             data: What it will be then; nothing if its node is deleted.
             decide: Returns the statement, or None; asked when what was called before has ended.
         """
-        with writing(instance, data) as turn:
-            if turn is not None and self._is_temporary:  # a session of its own takes no turns with those of others
-                yield turn
-            (result,) = yield from self._run(decide)
-            answer: Result | None = result
-            return answer
+        known = instance._known
+        try:
+            with writing(instance, data) as turn:
+                if turn is not None and self._is_temporary:  # a session of its own takes no turns with those of others
+                    yield turn
+                (result,) = yield from self._run(decide)
+        except BaseException:
+            if known is not None:
+                self._unit.settle_unwritten(known)
+            raise
+        answer: Result | None = result
+        return answer
 
     def _run(self, decide: Callable[[], Statement | None]) -> Steps:
         run = self._session._run_alone if self._transaction is None else self._transaction._run_later

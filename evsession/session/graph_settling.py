@@ -11,6 +11,7 @@ from evsession.session.graph_instance import Instance
 from evsession.session.graph_mapper import KnownNode, NodePicture, need_info
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.standins import base_of
+from evsession.unitofwork.tracking import Kind
 from evsession.unitofwork.unit import UnitOfWork
 
 __all__ = ["settle"]
@@ -64,9 +65,7 @@ def _settle_written(
     known.unsure = None
     if known.is_flushed:
         known.is_flushed = known.is_removed = False  # deleted before, and created again
-    # What was set is what it is now; only what is not known here is still to be added to.
-    left = {name: amount for name, amount in (known.increments or {}).items() if name not in properties}
-    known.increments = left or None
+    unit.drop_increments(known, properties)  # what was set is what it is now; what is not known here is still to be added to
     if not is_here:
         known.snapshot = picture
         return
@@ -86,6 +85,8 @@ def _settle_deleted(
         known.is_removed = True
     elif is_here:
         unit.forget(known)
+    if is_here:
+        unit.give_up(known, *Kind)  # commits that were called later must neither bring it back nor miss it
     known.is_flushed = True
 
 

@@ -94,19 +94,21 @@ class GraphWork(GraphOpenings):
 
     def _commit_steps(self, *, flush: bool, only_staged: bool) -> Steps:
         transaction = self._coming or self._current
-        is_over = transaction is None or not transaction.is_open or transaction._is_own or (flush and self._is_ending)
+        is_over = transaction is None or transaction._is_own or (flush and self._is_ending)
         transaction = None if is_over else transaction
+        is_ending = transaction is not None and not transaction.is_open
         whole = Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
         try:
-            with self._counting(ends=not flush or transaction is None):
-                if transaction is None:
-                    yield whole
-                else:  # what is asked of it from now on waits until the whole is done
-                    with transaction._flushing() as turn:
+            with self._counting(ends=not flush or transaction is None or is_ending):
+                if transaction is not None and not (is_ending and only_staged):
+                    with transaction._flushing() as turn:  # what is asked of it from now on waits until the whole is done
                         yield turn
-                        if flush and transaction._phase is not Phase.TERMINATED:
-                            transaction._check("run", transaction._phase)  # it has ended meanwhile, or never begun
-                        yield whole
+                        if not is_ending or transaction.is_open:  # else it has ended as it was asked to before
+                            if flush and transaction._phase is not Phase.TERMINATED:
+                                transaction._check("run", transaction._phase)  # it has ended meanwhile, or never begun
+                            yield whole
+                            return whole.results
+                yield whole
                 return whole.results
         finally:
             whole.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
 from math import isfinite
@@ -302,18 +302,21 @@ class Working(Transacting, Generic[S]):
         total = n if value is None else value + n
         self._unit.mapper.check_field(known, field, total)
         _set_value(entity, field, total)
-        if known.snapshot is not None:
-            self._increment(known, field, stored, n)
+        self._increment(known, field, stored, n)
 
     def _increment(self, known: Tracked[S], field: str | None, stored: str, n: float) -> None:
-        """Have the next commit add to a field; if a hook asks for it and the commit fails, it is taken back."""
-        self._unit.increment(known, stored, n)
+        """Have the next commit add to a field of what is not new; if a hook asks and the commit fails, all is taken back."""
+        is_counted = known.snapshot is not None
+        if is_counted:
+            self._unit.increment(known, stored, n)
         call = calling(self._unit)
         if call is not None:
-            call.regret(partial(self._decrement, known, field, stored, n))
+            decrement = self._unit.decrementing(known, stored, n, is_counted=is_counted)
+            call.regret(partial(self._decrement, known, field, n, decrement))
 
-    def _decrement(self, known: Tracked[S], field: str | None, stored: str, n: float) -> None:
-        self._unit.decrement(known, stored, n)
+    @staticmethod
+    def _decrement(known: Tracked[S], field: str | None, n: float, decrement: Callable[[], None]) -> None:
+        decrement()
         value = None if field is None else _value_of(known.entity, field)
         if field is not None and isinstance(value, (int, float)):
             _set_value(known.entity, field, value - n)

@@ -150,6 +150,7 @@ class Commit(Generic[S]):
             batch = yield from self._prepared(self._unit.due(self._freeze(self._queued.values())), begins=False)
         if ends:
             yield from self._backend.end()
+            self._unit.regrets.clear()  # also if nothing was written, so that no transaction has ended
             yield from self._call(self._whole("commit.post", everything, saved), None, None)
             self._undo.clear()  # what it has added or removed waits for the next commit
 
@@ -241,7 +242,8 @@ class Commit(Generic[S]):
                     before[place] = fresh.content
             return
         was = before.get(place, None if known.snapshot is None else known.snapshot.known)
-        counts = bool(known.increments) and place not in self._waiting
+        # One that a commit which was cut off has left meanwhile is no work of hooks, and in the value already.
+        counts = bool(known.increments) and place not in self._waiting and (known.is_reference or now != was)
         # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
         is_kept = place in self._vetoed
         is_edited = is_kept and item is None and (known.snapshot is None or now != known.snapshot.known)
@@ -311,7 +313,7 @@ class Commit(Generic[S]):
         """Let vetoes last now that the batch is written; a failed commit leaves the queue as it was."""
         for known, kind in self._vetoed.values():
             if kind is Kind.INSERT:
-                self._unit.map.remove(known)
+                self._unit.take_out(known)
                 self._undo.append(partial(self._unit.put_back, known))
             elif kind is Kind.DELETE and not self._is_replaced(known):
                 known.is_removed = False

@@ -5,7 +5,7 @@ Knows staged items and the mapper. Sums are pending in the entity, then in what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 from evsession.unitofwork.changes import MISSING, diff, is_same
@@ -39,12 +39,36 @@ class Counting(Generic[S]):
         """Have the next commit add to a field on the server."""
         known.increments = {**(known.increments or {}), field: (known.increments or {}).get(field, 0) + amount}
 
-    def decrement(self, known: Tracked[S], field: str, amount: Any) -> None:
-        """Take back that the next commit adds to a field; then nothing may be left to add."""
-        self.increment(known, field, -amount)
-        known.increments = {
-            name: pending for name, pending in (known.increments or {}).items() if name != field or pending
-        } or None
+    @staticmethod
+    def _decrement(holder: Tracked[S] | Staged[S], field: str, amount: Any) -> None:
+        """Take back an addition, if it was not made part of an assignment; then nothing may be left to add."""
+        sums = {**(holder.increments or {})}
+        left = sums.pop(field, amount) - amount
+        holder.increments = {**sums, **({field: left} if left else {})} or None
+
+    def decrementing(self, known: Tracked[S], field: str, amount: Any, *, is_counted: bool) -> Callable[[], None]:
+        """Return what takes back an addition to a field, also from commits that are called from now on and wait by then.
+
+        Args:
+            known: The entity.
+            field: The field.
+            amount: What was added.
+            is_counted: Whether that is sent as an increment; the content of a new entity has the sum.
+        """
+        before = list(self._frozen)
+
+        def undo() -> None:
+            frozen = [one for one in self._frozen if not any(one is other for other in before)]
+            for item in self._waiting_items(known, frozen):
+                fields = self.mapper.fields(item.content)
+                if _is_number(fields.get(field)):
+                    item.content = self.mapper.compose({**fields, field: fields[field] - amount})
+            if is_counted:
+                # Those of the commit that fails are its own until it has ended.
+                holders = (item for item in self._items_of(known) if not item.is_settled and field in (item.increments or {}))
+                self._decrement(next(holders, known), field, amount)
+
+        return undo
 
     @staticmethod
     def take_increments(item: Staged[S]) -> None:
@@ -61,16 +85,19 @@ class Counting(Generic[S]):
 
     def waiting_for(self, known: Tracked[S]) -> Staged[S] | None:
         """Return what the next commit that was called, and has not begun, will write of the entity."""
-        return self._first_waiting(known, self._frozen)
+        return next(self._waiting_items(known, self._frozen), None)
 
     @staticmethod
-    def _first_waiting(known: Tracked[S], frozen: Iterable[Sequence[Staged[S]]]) -> Staged[S] | None:
-        items = (item for one in frozen for item in one if item.known is known)
-        return next((item for item in items if not item.is_begun and item.kind is not Kind.DELETE), None)
+    def _waiting_items(known: Tracked[S], frozen: Iterable[Sequence[Staged[S]]]) -> Iterator[Staged[S]]:
+        items = (item for one in frozen for item in one if item.known is known and item.kind is not Kind.DELETE)
+        return (item for item in items if not (item.is_begun or item.is_given_up))
 
     def leave_increments(self, item: Counted[S], later: Iterable[Sequence[Staged[S]]]) -> None:
         """Leave what the item was to add to fields to the first of these commits that will write its entity, or else pending."""
-        heir = self._first_waiting(item.known, later)
+        heirs = self._waiting_items(item.known, later)
+        if isinstance(item, Staged) and item.is_reverted:  # what was frozen after that has nothing of it
+            heirs = (heir for heir in heirs if heir.is_reverted)
+        heir = next(heirs, None)
         if heir is None:
             self.give_back_increments(item)
         else:
@@ -78,10 +105,24 @@ class Counting(Generic[S]):
             item.increments = None
 
     def give_back_increments(self, item: Counted[S]) -> None:
-        """Let what the item was to add to fields be pending again."""
+        """Let what the item was to add to fields be pending again, unless the program has reverted that."""
         increments, item.increments = item.increments, None
+        if isinstance(item, Staged) and item.is_reverted:
+            return
         for field, amount in (increments or {}).items():
             self.increment(item.known, field, amount)
+
+    def drop_increments(self, known: Tracked[S], names: Container[str]) -> None:
+        """Add nothing to fields that were set; where a commit that waits has another value, it assigns that."""
+        holders: list[Tracked[S] | Staged[S]] = [known, *self._waiting_items(known, self._frozen)]
+        for holder in holders:
+            holder.increments = {name: amount for name, amount in (holder.increments or {}).items() if name not in names} or None
+
+    def revert_increments(self, known: Tracked[S]) -> None:
+        """Give up what is to be added to fields; of what commits have frozen, if they do not write it."""
+        known.increments = None
+        for item in self._items_of(known):
+            item.is_reverted = True
 
     def is_being_written(self, known: Tracked[S]) -> bool:
         """Return whether a commit that has begun is about to change what is known of the entity."""
@@ -97,6 +138,13 @@ class Counting(Generic[S]):
             for field, amount in ({} if item.is_settled else item.increments or {}).items():
                 sums[field] = sums.get(field, 0) + amount
         return sums
+
+    def give_up(self, known: Tracked[S], *kinds: Kind) -> None:
+        """Let commits that wait not do these things with an entity."""
+        for item in self._items_of(known):
+            if item.kind in kinds and not item.is_begun:
+                item.is_given_up = True
+                self.give_back_increments(item)
 
     def complete(self, known: Tracked[S], snapshot: S) -> None:
         """Let what commits have frozen of a reference be whole, now that it is known what it stands for."""

@@ -80,6 +80,8 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
         body: What was sent: the content with the fields of the server that the entity's class does not know.
         is_begun: Whether its commit has begun; before, it waits for those that were called earlier.
         is_settled: Whether it was written or staged.
+        is_given_up: Whether it is not to be written after all: what was to be done was taken back before its commit has begun.
+        is_reverted: Whether the program has reverted the entity since the call: if this is not written, nothing is left of it.
     """
 
     known: Tracked[S]
@@ -91,3 +93,5 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
     body: bytes = b""
     is_begun: bool = False
     is_settled: bool = False
+    is_given_up: bool = False
+    is_reverted: bool = False

@@ -73,7 +73,7 @@ class UnitOfWork(Counting[S]):
         """
         self.map.add(known)
         if calling(self) is not None:  # seldom, and a function that may take it back costs more than all the rest of this
-            self._note(known, partial(self.map.remove, known))
+            self._note(known, partial(self.take_out, known))
 
     def take_back(self, known: Tracked[S]) -> None:
         """Take an entity out of the queue of removals.
@@ -98,9 +98,10 @@ class UnitOfWork(Counting[S]):
             self._note(known, lambda: self._put_back(known))
 
     def _put_back(self, known: Tracked[S]) -> None:
-        """Undo a removal, unless its key has gone to another object."""
+        """Undo a removal, unless its key has gone to another object; commits that wait do not delete it either."""
         with suppress(KeyConflict):
             self.take_back(known)
+            self.give_up(known, Kind.DELETE)
 
     @staticmethod
     def _put_removed(known: Tracked[S], *, flushed: bool) -> None:
@@ -121,6 +122,11 @@ class UnitOfWork(Counting[S]):
         self.map.remove(known)
         if self.journal:
             self.journal.pop(id(known), None)
+
+    def take_out(self, known: Tracked[S]) -> None:
+        """Forget an entity that is not to be written after all, not even by commits that were called meanwhile and wait."""
+        self.map.remove(known)
+        self.give_up(known, *Kind)
 
     def forget_former(self, known: Tracked[S]) -> None:
         """Forget what was deleted in the very write that is known to have brought another entity under its key."""
@@ -210,8 +216,12 @@ class UnitOfWork(Counting[S]):
             known.writes -= 1
             if item.increments:
                 self.leave_increments(item, later)
-            if known.is_removed and known.snapshot is None and not known.writes:
-                self.map.remove(known)  # removed while it was inserted, which failed
+            self.settle_unwritten(known)
+
+    def settle_unwritten(self, known: Tracked[S]) -> None:
+        """Forget what was removed while it was inserted, if that has failed."""
+        if known.is_removed and known.snapshot is None and not known.writes:
+            self.map.remove(known)
 
     def due(self, staged: Sequence[Staged[S]]) -> list[Staged[S]]:
         """Return what still differs from the database as far as that is known; an earlier commit may have written the same."""
@@ -219,6 +229,8 @@ class UnitOfWork(Counting[S]):
         for item in staged:
             known = item.known
             item.is_begun = True
+            if item.is_given_up:
+                continue
             before = item.before = known.snapshot
             if item.kind is Kind.DELETE:
                 if before is not None and self.map.of(known.entity) is known:

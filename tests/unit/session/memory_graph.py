@@ -129,8 +129,12 @@ class MemoryGraph:
         return answers[0]
 
     async def open(self, request: evsession.Request, trail: evsession.Trail, *, streams_body: bool = False) -> evsession.Exchange:
-        """Refuse: there are no streams here."""
-        raise NotImplementedError
+        """Begin an answer whose rows come in pieces."""
+        trail.url = request.target
+        await trio.lowlevel.checkpoint()
+        await self._pause()
+        trail.sent = True
+        return MemoryExchange(self, request, CALL.get())
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -138,6 +142,41 @@ class MemoryGraph:
     def note(self, text: str) -> None:
         """Remember what happens, and when."""
         self.log.append(f"{trio.current_time():8.3f} {text}")
+
+    def put(self, label: str, **node: Any) -> None:
+        """Let there be a node."""
+        self._identity += 1
+        self.nodes[self._identity] = {**node, LABEL: label}
+
+    def loses_now(self) -> bool:
+        """Return whether a connection breaks now."""
+        return self._random.random() < self.losses
+
+    async def stream(self, request: evsession.Request, call: int, give: Callable[[evsession.Response | bytes], bool]) -> None:
+        """Carry out a statement whose answer is read in pieces, and end it at the next row if nobody reads them any more.
+
+        Args:
+            request: The statement.
+            call: The number of the call.
+            give: Takes the head, then pieces of the body; returns whether somebody still reads.
+        """
+        content = json.loads(request.body)
+        held = self._open_alone()
+        self.note(f"call {call} streams in {held.id}: {_shown(request)}")
+        response = await self._run(held, content, call, is_alone=True)
+        reads = give(response)
+        if held.id not in self.opened:
+            return
+        with self._running(held, _plain(content["parameters"]["__evsession"])):
+            length = len(response.body) // 4
+            for place in range(4):
+                await self._pause()
+                if not reads or held.is_terminated:
+                    self._end(held, "rolled back")
+                    return
+                reads = give(response.body[place * length : (place + 1) * length])
+        await self._commit(held)
+        give(response.body[4 * length :])
 
     async def _pause(self) -> None:
         pause = self._random.choice(self._pauses)
@@ -198,16 +237,20 @@ class MemoryGraph:
     async def _run_alone(self, content: Any, call: int) -> evsession.Response:
         if "TERMINATE" in content["statement"]:
             return self._terminate(_plain(content["parameters"]["tag"]))
+        held = self._open_alone()
+        response = await self._run(held, content, call, is_alone=True)
+        if held.id in self.opened:
+            await self._commit(held)
+        return response
+
+    def _open_alone(self) -> Held:
         self._count += 1
         held = Held(f"a{self._count}")
         self.opened[held.id] = held
         self.most = max(self.most, len(self.opened))
         if len(self.opened) > 1:
             self.note(f"--- two at once: {list(self.opened)}")
-        response = await self._run(held, content, call, is_alone=True)
-        if held.id in self.opened:
-            await self._commit(held)
-        return response
+        return held
 
     def _terminate(self, tag: str) -> evsession.Response:
         found = [held for held in self.opened.values() if held.running == tag]
@@ -247,18 +290,25 @@ class MemoryGraph:
         if text == "DEADLOCK":
             raise LookupError("Neo.TransientError.Transaction.DeadlockDetected")
         if text == "RETURN 1" or "count(r)" in text:
-            return ["count"], [[1]]
+            return ["count"], [[0 if "nobody" in given.values() else 1]]
         label = re.search(r"\(n:`?(\w+)`?", text)[1]  # type: ignore[index]
         if " CREATE (n" in text or text.startswith("CREATE (n"):
             made = [self._create(held, call, label, row, view) for row in given.get("rows") or [{"id": given["id"]}]]
+            if (rows := re.search(r"range\(1, (\d+)\)", text)) is not None:
+                return ["row"], [[row] for row in range(1, int(rows[1]) + 1)]
             return ["n"], [[len(made)]] if "count(n)" in text else [[_node(view, one)] for one in made]
         if "SET n += row.set" in text:
             return self._update(text, given, held, call, label, view)
         if "DELETE n" in text:
-            for key in given["keys"]:
+            for key in given["keys"] if "keys" in given else [given["p0"]]:
                 for identity in _find(view, label, key):
                     self._do(held, call, f"delete {label}/{key}", partial(_discard, identity=identity), view)
             return [], []
+        if (set_name := re.search(r"SET n \+= \$(\w+)", text)) is not None:
+            row, found = {"set": given[set_name[1]], "more": {}}, _find(view, label, given["p0"])
+            for identity in found:
+                self._change(held, call, label, row, identity, view)
+            return ["n"], [[_node(view, one)] for one in found]
         if "$keys0" in text:
             return ["place", "n"], [[0, _node(view, one)] for key in given["keys0"] for one in _find(view, label, key)]
         if "WHERE n." in text:
@@ -276,18 +326,77 @@ class MemoryGraph:
         rows = []
         for row in given["rows"]:
             for identity in _find(view, label, row["key"]):
-
-                def change(nodes: Nodes, row: Any = row, identity: int = identity) -> None:
-                    node = nodes.get(identity)
-                    if node is not None:
-                        node.update(row["set"])
-                        for name, more in row["more"].items():
-                            node[name] = node.get(name, 0) + more
-
-                self._do(held, call, f"update {label}/{row['key']} {row['set']} {row['more']}", change, view)
+                self._change(held, call, label, row, identity, view)
                 made = typed("List", [integer(view[identity][name]) for name in names])
                 rows.append([row["place"], made])
         return ["place", "made"], rows
+
+    def _change(self, held: Held, call: int, label: str, row: Any, identity: int, view: Nodes) -> None:
+        def change(nodes: Nodes) -> None:
+            node = nodes.get(identity)
+            if node is not None:
+                node.update(row["set"])
+                for name, more in row["more"].items():
+                    node[name] = node.get(name, 0) + more
+
+        self._do(held, call, f"update {label}/{view[identity]['id']} {row['set']} {row['more']}", change, view)
+
+
+class MemoryExchange:
+    """An answer that is read in pieces.
+
+    Args:
+        server: Who answers.
+        request: What is asked.
+        call: The number of the call.
+    """
+
+    def __init__(self, server: MemoryGraph, request: evsession.Request, call: int) -> None:
+        self._server = server
+        self._is_closed = False
+        self._give, self._pieces = trio.open_memory_channel[Any](9)
+        self._begin = partial(trio.lowlevel.spawn_system_task, self._carry, request, call)
+
+    async def _carry(self, request: evsession.Request, call: int) -> None:
+        with self._give:
+            await self._server.stream(request, call, self._take)
+
+    def _take(self, piece: Any) -> bool:
+        if not self._is_closed:
+            self._give.send_nowait(piece)
+        return not self._is_closed
+
+    async def send(self, data: bytes) -> bool:
+        """Refuse: requests have no pieces here."""
+        raise NotImplementedError
+
+    async def finish(self) -> evsession.Response:
+        """Send the request, and return the head of the answer."""
+        self._begin()
+        self._response: evsession.Response = await self._next()
+        return evsession.Response(self._response.status)
+
+    async def receive(self) -> bytes:
+        """Return the next piece."""
+        piece: bytes = await self._next()
+        return piece
+
+    async def _next(self) -> Any:
+        if self._server.loses_now():
+            self.close()
+            raise evsession.ConnectionFailed("the connection broke", uncertain=True)
+        try:
+            return await self._pieces.receive()
+        except trio.EndOfChannel:
+            return b""
+
+    async def read(self) -> bytes:
+        """Return the whole of a refusal."""
+        return self._response.body
+
+    def close(self) -> None:
+        """Hang up."""
+        self._is_closed = True
 
 
 def _discard(nodes: Nodes, *, identity: int) -> None:

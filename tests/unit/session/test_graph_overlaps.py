@@ -331,6 +331,55 @@ class TestCommitsIntoATransaction:
             assert await session.commit() == ["E/1"]
 
 
+class TestCommitsBehindTheEndOfATransaction:
+    @pytest.mark.parametrize("verb", ["commit", "flush"])
+    @pytest.mark.parametrize("end", ["commit", "rollback"])
+    @pytest.mark.parametrize("hook", ["none", "pause"])
+    async def test_they_leave_it_to_that(self, hook: str, end: str, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            if hook == "pause":
+
+                @session.on("insert.pre")
+                async def pause(event: evsession.CommitEvent) -> None:
+                    await trio.sleep(1)
+
+            tx = session.use_transaction()
+            await tx.run(CREATE, {"id": "1"})
+            ending = getattr(tx, end)(lambda *_: None)
+            assert await getattr(session.add(Thing("1")), verb)() == ["E/1"]
+            await ending
+            first = "committed" if end == "commit" else "rolled back"
+            assert (server.ended, server.opened) == ({"t1": first, "t2": "committed"}, {})
+            assert (session.state, server.most) == ("idle", 1)
+
+    async def test_an_end_that_is_given_up_lets_them_keep_their_places(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            tx = session.use_transaction()
+            running = tx.run(CREATE, {"id": "1"}, lambda *_: None)
+            ending = tx.commit(lambda *_: None)
+            commits = [session.add(Thing("1")).commit(lambda *_: None)]
+            ending.cancel()
+            await fail(ending, evsession.OperationCancelled)
+            commits.append(session.add(Thing("2")).commit(lambda *_: None))
+            assert not running.is_done
+            assert [await commit for commit in commits] == [["E/1"], ["E/2"]]
+            assert (len(server.nodes), server.most) == (3, 1)
+
+    @pytest.mark.parametrize("verb", ["commit", "flush"])
+    async def test_an_end_that_is_given_up_is_none(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            tx = session.use_transaction()
+            running = tx.run(CREATE, {"id": "1"}, lambda *_: None)
+            ending = tx.commit(lambda *_: None)
+            writing = getattr(session.add(Thing("1")), verb)(lambda *_: None)
+            ending.cancel()
+            await fail(ending, evsession.OperationCancelled)
+            assert await writing == ["E/1"]
+            assert running.is_done
+            assert (tx.is_open, list(server.opened)) == ((False, []) if verb == "commit" else (True, ["t1"]))
+            await tx.close()
+
+
 class TestLostCommits:
     @pytest.mark.parametrize("happens", [True, False])
     @pytest.mark.parametrize("finds_out", [True, False])
@@ -394,6 +443,17 @@ class TestLostCommits:
             assert things(server) == [{"id": "1", "v": 2}]
             assert session.identity_map.get("E/1") is new
 
+    async def test_what_takes_the_place_of_a_reference(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            server.put("E", id="1", v=1)
+            old, new = session.get_reference(Thing, "1"), Thing("1", 2)
+            server.loses = "/commit"
+            await fail(session.remove(old).add(new).commit(), evsession.ConnectionFailed)
+            await session.refresh(old)
+            assert session.changes() == []
+            await session.commit()
+            assert things(server) == [{"id": "1", "v": 2}]
+
     async def test_what_takes_the_place_of_one_that_is_being_created(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
             old, new = Thing("1", 1), Thing("1", 2)
@@ -403,6 +463,19 @@ class TestLostCommits:
             await fail(committing, evsession.ConnectionFailed)
             await session.refresh(old)
             await session.commit()
+            assert things(server) == [{"id": "1", "v": 2}]
+
+    async def test_what_a_commit_creates_that_waits_for_a_rollback_is_still_to_be_deleted(self, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            old, new = Thing("1", 1), Thing("1", 2)
+            tx = session.use_transaction()
+            flushing = session.add(old).flush(lambda *_: None)
+            tx.rollback(lambda *_: None)
+            committing = session.commit(lambda *_: None)
+            session.remove(old).add(new)
+            assert await flushing == ["E/1"]
+            assert await committing == ["E/1"]
+            assert (await session.commit()).removed == ["E/1"]
             assert things(server) == [{"id": "1", "v": 2}]
 
     async def test_what_a_second_commit_creates_is_still_to_be_deleted(self, autojump_clock: Clock) -> None:
@@ -487,6 +560,70 @@ class TestDeletions:
             assert things(server) == [{"id": "1", "v": 0}]
 
 
+class TestSessionsWithoutAnIdentityMap:
+    @pytest.mark.parametrize("waits", [True, False])
+    @pytest.mark.parametrize("what", ["removal", "edit", "increment", "nothing", "nonsense"])
+    async def test_what_is_asked_while_it_is_written(self, what: str, waits: bool, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=False) as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            commits = [session.add(thing).commit(lambda *_: None) for _ in range(2 if waits else 1)]
+            if what == "removal":
+                session.remove(thing)
+            elif what == "increment":
+                session.increment(thing, "v", 3)
+            elif what != "nothing":
+                thing.v = object() if what == "nonsense" else 3  # type: ignore[assignment]
+                session.add(thing)
+            for commit in commits:
+                assert await commit == ["E/1"]
+            thing.v = 3
+            await session.commit()
+            left = [] if what == "removal" else [{"id": "1", "v": 0 if what == "nothing" else 3}]
+            assert (things(server), list(session.identity_map)) == (left, [])
+
+
+class TestModels:
+    @pytest.mark.parametrize("verb", ["save", "delete"])
+    async def test_what_is_removed_while_it_waits_is_gone_if_it_is_cut_off(self, verb: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, _):
+            one = NODES(id="1")
+            session.run(CREATE, {"id": "1"}, lambda *_: None)
+            session.add(one)
+            operation = getattr(one, verb)(lambda *_: None, session=session)
+            session.remove(one)
+            operation.cancel()
+            await fail(operation, evsession.OperationCancelled)
+            assert (session.changes(), list(session.identity_map)) == ([], [])
+
+    @pytest.mark.parametrize("more", [0, 3])
+    async def test_what_a_save_has_set_is_not_added_again(self, more: int, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            one = NODES(id="1", v=0)
+            await session.add(one).commit()
+            session.increment(one, "v", 1)
+            one.save(lambda *_: None, session=session)
+            if more:
+                session.increment(one, "v", more)
+            assert await session.commit() == (["E/1"] if more else [])
+            assert (one.v, things(server), session.changes()) == (1 + more, [{"id": "1", "v": 1 + more}], [])
+
+    @pytest.mark.parametrize("is_new", [True, False])
+    @pytest.mark.parametrize("place", ["session", "transaction"])
+    async def test_a_commit_that_was_called_after_a_deletion(self, place: str, is_new: bool, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            one = NODES(id="1")
+            session.add(one)
+            if not is_new:
+                await session.commit()
+                one.v = 1
+            if place == "transaction":
+                session.use_transaction()
+            one.delete(lambda *_: None, session=session)
+            assert await session.commit() == []
+            assert (things(server), session.changes(), list(session.identity_map)) == ([], [], [])
+
+
 class TestIncrements:
     async def test_those_of_a_commit_that_is_cut_off_go_to_later_ones(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
@@ -505,6 +642,24 @@ class TestIncrements:
                 assert await commit == ["E/1"]
                 assert things(server) == [{"id": "1", "v": sum, "name": "Max"}]
             assert (thing.v, session.changes()) == (3, [])
+
+    @pytest.mark.parametrize("later", ["nothing", "before", "behind"])
+    async def test_those_that_were_reverted_are_gone_with_the_commit(self, later: str, autojump_clock: Clock) -> None:
+        async with memory_graph() as (session, server):
+            thing = Thing("1")
+            await session.add(thing).commit()
+            session.increment(thing, "v", 1)
+            first = session.commit(lambda *_: None)
+            second = session.commit(lambda *_: None) if later == "before" else None
+            session.revert(thing)
+            second = session.commit(lambda *_: None) if later == "behind" else second
+            first.cancel()
+            await fail(first, evsession.OperationCancelled)
+            if second is not None:
+                await second
+            assert [node["v"] for node in things(server)] == [1 if later == "before" else 0]
+            await session.commit()
+            assert (thing.v, things(server), session.changes()) == (0, [{"id": "1", "v": 0}], [])
 
     async def test_those_of_a_transaction_that_is_rolled_back_go_to_the_next_commit(self, autojump_clock: Clock) -> None:
         async with memory_graph() as (session, server):
