@@ -64,11 +64,11 @@ class _Hook:
         return getattr(self.handler, "__qualname__", None) or repr(self.handler)
 
     def wants(self, entity_type: type | None, name: str | None) -> bool:
-        """Return whether the hook is for entities of this class, or of the type of this name."""
+        """Return whether the hook is for entities of this class, or of the type of this name, or of one that inherits from it."""
         if self.type is None or entity_type is None:
             return True
         if isinstance(self.type, str):
-            return self.type in (entity_type.__name__, name)
+            return self.type == name or any(base.__name__ == self.type for base in entity_type.__mro__)
         return issubclass(entity_type, self.type)
 
 
@@ -239,7 +239,8 @@ class Listening:
         Args:
             event: A status, a class of them, a code, or the name of an event or hook.
             handler: What to call.
-            type: For hooks only: the class of the entities, or the name of their type or collection.
+            type: For hooks only: the class of the entities, or the name of their type or collection. Entities of classes
+                that inherit from it are meant, too.
 
         Raises:
             TypeError: the handler is not callable.

@@ -249,6 +249,16 @@ class TestTypes:
         assert sorted(entity.name for event in base.calls for entity in event.entities) == ["a", "u"]
         assert [event.entities for event in own.calls] == [[admin]]
 
+    @pytest.mark.parametrize("wanted", ["Ledger", "Entry", "Ledgers"])
+    async def test_of_a_class_that_inherits_from_a_document_type(self, session: evsession.Session, wanted: str) -> None:
+        class Entry(evsession.DocumentType("Ledger")):  # type: ignore[misc]
+            """A line of a ledger."""
+
+        events = Events(session, "insert.pre", type=wanted)
+        entry = Entry(text="x")
+        await session.add(entry, Log("x")).commit()
+        assert [(event.type, event.entities) for event in events.calls] == [(Entry, [entry])]
+
     async def test_of_a_reference(self, session: evsession.Session) -> None:
         events = Events(session, "update.pre", type=User)
         reference = session.get_reference(User, PETER)
