@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Generic, TypeVar
 
 from evsession.errors import ConfigurationError
@@ -142,6 +143,8 @@ def check_strategy(name: str, value: Any) -> Any:
     """Return the value of the setting `name` if it says how keys are made."""
     if not callable(value) and value not in ID_STRATEGIES:
         raise ConfigurationError(f"{name!r} must be one of {', '.join(ID_STRATEGIES)} or a function, not {value!r}")
+    if iscoroutinefunction(value):
+        raise ConfigurationError(f"{name!r} must be a plain function: {value!r} is async, but keys are made without waiting")
     return value
 
 

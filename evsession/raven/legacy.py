@@ -17,7 +17,10 @@ from evsession.errors import PatchError
 __all__ = ["SCRIPT", "check_commands"]
 
 SCRIPT = """\
-function same(a,b){return JSON.stringify([a])===JSON.stringify([b]);}
+function same(a,b){
+ if(typeof a!=='object'||typeof b!=='object'||a===null||b===null)return JSON.stringify([a])===JSON.stringify([b]);
+ var k=Object.keys(a);if(Array.isArray(a)!==Array.isArray(b)||k.length!==Object.keys(b).length)return false;
+ return k.every(function(n){return n in b&&same(a[n],b[n]);});}
 function bad(m){throw 'legacy-patch: '+m;}
 function none(x){return x===undefined||x===null;}
 function list(x,n){if(none(x))return [];if(!Array.isArray(x))bad(n+' is not an array');return x;}

@@ -152,7 +152,8 @@ def _checked(params: object) -> Mapping[str, Any]:
     if not isinstance(params, Mapping):
         raise ConfigurationError(f"parameters are a mapping of names to values, not {params!r}")
     for name in params:
-        check_name(name, "the name of a parameter")
+        if not check_name(name, "the name of a parameter"):
+            raise ConfigurationError("the name of a field or parameter is empty")
     return params
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evsession.errors import ConfigurationError, InvalidDocument
+from evsession.errors import InvalidDocument
 from evsession.raven.document import Document
-from evsession.raven.types import is_storable_entity
+from evsession.raven.types import check_collection, is_storable_entity
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, METADATA, PROJECTION, SERVER_METADATA
 from evsession.wire.json import JSON, check
 
@@ -46,14 +46,12 @@ def chosen_facts(collection: object, metadata: Mapping[str, JSON] | None) -> dic
     """Return what the program says of a document beside its fields.
 
     Raises:
-        ConfigurationError: the collection has no name.
+        ConfigurationError: see `check_collection`.
         TypeError, InvalidDocument: see `checked_metadata`.
     """
     facts = {} if metadata is None else dict(checked_metadata(metadata))
     if collection is not None:
-        if not isinstance(collection, str) or not collection:
-            raise ConfigurationError(f"a collection is named by a text, not by {collection!r}")
-        facts[COLLECTION] = collection
+        facts[COLLECTION] = check_collection(collection)
     return facts
 
 

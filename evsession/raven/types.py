@@ -8,6 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from functools import lru_cache
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 
 import inflection
@@ -17,7 +18,17 @@ from evsession.config import check_separator, check_strategy
 from evsession.errors import ConfigurationError
 from evsession.raven.shapes import MARK, Kind, key_field_of, kind_of, shape_of
 
-__all__ = ["TypeInfo", "adopt", "collection_of", "derive_key", "document", "info_of", "is_storable_entity", "type_of_collection"]
+__all__ = [
+    "TypeInfo",
+    "adopt",
+    "check_collection",
+    "collection_of",
+    "derive_key",
+    "document",
+    "info_of",
+    "is_storable_entity",
+    "type_of_collection",
+]
 
 C = TypeVar("C", bound=type)
 
@@ -125,7 +136,7 @@ def document(
         info = TypeInfo(
             cls=cls,
             name=cls.__name__,
-            collection=_check_collection(collection, cls.__name__),
+            collection=pluralize(cls.__name__) if collection is None else check_collection(collection),
             key_field=key_field_of(cls),
             id_separator=None if id_separator is None else check_separator("id_separator", id_separator),
             id_generation_strategy=(
@@ -140,17 +151,20 @@ def document(
     return declare if cls is None else declare(cls)
 
 
-def _check_collection(collection: Any, name: str) -> Any:
-    if collection is None:
-        return pluralize(name)
+def check_collection(collection: object) -> str:
+    """Return the name if a collection of documents can have it.
+
+    Raises:
+        ConfigurationError: if not; names that start with ``@`` are RavenDB's own.
+    """
     if not isinstance(collection, str) or not collection.strip() or collection[0] == "@" or not collection.isprintable():
         raise ConfigurationError(f"'collection' must be a printable text that does not start with '@', not {collection!r}")
     return collection
 
 
 def _check_key_function(key: Any) -> Any:
-    if key is not None and not callable(key):
-        raise ConfigurationError(f"'key' must be a function of the document, not {key!r}")
+    if key is not None and (not callable(key) or iscoroutinefunction(key)):
+        raise ConfigurationError(f"'key' must be a plain function of the document, not {key!r}")
     return key
 
 

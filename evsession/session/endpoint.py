@@ -20,6 +20,7 @@ from evsession.errors import ConfigurationError, SessionClosed
 from evsession.session.events import Events, Listening
 from evsession.session.gate import Gate
 from evsession.session.runtime import Runtime
+from evsession.session.works import refuse_generator
 from evsession.transport import HTTPTransport, Node, build_ssl_context, parse_urls
 from evsession.transport.nodes import DEFAULT_LOGIN, DEFAULT_PORTS
 from evsession.wire.transport import Transport
@@ -148,6 +149,7 @@ class Endpoint(Listening):
 
         `main` is a plain or an async function. Ctrl-C stops everything and leaves as KeyboardInterrupt.
         """
+        refuse_generator(main)
 
         async def run_main() -> Any:
             async with self:

@@ -93,6 +93,8 @@ def event_name(event: object) -> str:
         raise ConfigurationError(
             f"{event!r} is not an event; there are {', '.join(sorted(NAMES))}, statuses and the codes of servers"
         )
+    if event.startswith("Raven."):  # errors have the name of the exception alone
+        return event.rpartition(".")[2]
     return event.lower() if is_class else event
 
 

@@ -166,6 +166,9 @@ class Operation(Generic[T]):
                 error.operation = self.name
             if self._callback is None:
                 self._state = State.DONE  # the caller has it; nothing is left to run
+                if isinstance(error, SessionError):
+                    for handler in self._pick(error):
+                        self._call(handler, error)
                 raise
             self._error = error
 
@@ -330,10 +333,15 @@ class Operation(Generic[T]):
 
     async def _announce(self, error: SessionError) -> None:
         """Tell the handlers, unless they have been told of this failure by an operation that this one was waiting for."""
-        handlers = [] if error._is_told else self._owner._events.pick_for(error)
-        error._is_told = error._is_told or bool(handlers)
+        handlers = self._pick(error)
         self._heard = self._heard or error._is_told
         await self._tell(error, handlers)
+
+    def _pick(self, error: SessionError) -> list[Handler]:
+        """Return the handlers that are to be told, and note that they are."""
+        handlers = [] if error._is_told else self._owner._events.pick_for(error)
+        error._is_told = error._is_told or bool(handlers)
+        return handlers
 
     async def _tell(self, error: BaseException, handlers: list[Handler]) -> None:
         """Call the handlers; return when the asynchronous ones have begun, too."""

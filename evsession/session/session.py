@@ -154,7 +154,8 @@ class Session(DocumentWork):
         """Query the documents of a type; results are a `Queryable` and `Statistics`.
 
         Args:
-            type: The name of a type (``"Dog"``) or a document class.
+            type: A document class, or the name of a type. A name that no class has means the collection of its plural: ``"Dog"``
+                asks ``Dogs``, and so does ``"Dogs"``; for a collection that is no plural, use `raw`.
             params: Field and value each; all must hold. Values may be Lucene-style: ``"5 TO 12"``, ``"[5 TO 12}"``, ``"Lab*"``,
                 ``"*dor"``, ``"(a OR b)"``, a list. Text is compared without regard to case, numbers as numbers. They are
                 translated to RQL with parameters, so they mean the same on every server version. ``"id()"`` is the key, and so
@@ -274,7 +275,7 @@ class Session(DocumentWork):
 
         Raises:
             TypeError: for anything else.
-            KeyConflict: another object of this session has the key.
+            KeyConflict: another object of this session has the key; those before it in a list are stored.
             ConfigurationError: a key that can be none.
         """
         self._check_open()

@@ -98,7 +98,7 @@ class Working(Transacting, Generic[S]):
 
         Raises:
             TypeError: something cannot be stored.
-            KeyConflict: another object of this session has the key.
+            KeyConflict: another object of this session has the key; those before it are added.
         """
         self._check_open()
         for entity in entities:
@@ -130,9 +130,10 @@ class Working(Transacting, Generic[S]):
 
         The result is `Saved`, a list of the keys of what was written: changed entities first, then new ones, each in the order
         the session met them. Deletions come before both. With nothing to do it is empty and nothing is sent. What is written is
-        what there was at the call; later edits wait for the next commit, but those of entities that a ``.pre`` hook is looking at
-        count as the hook's. When it fails nothing is written, everything is pending as before, and committing again sends the
-        same. After an `uncertain` failure `refresh` finds out what happened.
+        what there was at the call; later edits wait for the next commit, but any edit of a known entity while a ``.pre`` hook
+        runs counts as the hook's. When it fails nothing is written, everything is pending as before, and committing again sends
+        the same; only what was written before a ``.post`` hook has made more work stands. After an `uncertain` failure `refresh`
+        finds out what happened; after a cancellation the server may still be at work for a moment.
 
         Hooks may edit, add, remove and veto; see `CommitEvent`. In a hook, `commit` without a callback raises, since it would
         wait for itself; with a callback it runs after the commit that called the hook.

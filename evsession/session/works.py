@@ -74,7 +74,7 @@ def refuse_generator(work: Callable[..., Any]) -> None:
         TypeError: it yields.
     """
     if isgeneratorfunction(work) or isasyncgenfunction(work):
-        raise TypeError(f"{work!r} is a generator, whose body would not run: work returns its value")
+        raise TypeError(f"{work!r} is a generator, whose body would not run: it must return its value")
 
 
 def works_of(session: object) -> list[Work]:

@@ -89,6 +89,8 @@ class Workspace:
             document = Document(known.entity)
             self._map.replace(known, document)
             set_key(document, known.key)
+            if known.snapshot is not None:
+                set_metadata(document, known.facts)
         return known.entity
 
     def of(self, entity: Any) -> Known | None:
@@ -235,17 +237,13 @@ class Workspace:
     def _key_of_id(self, entity: Any, collection: str | None) -> str | None:
         """Return the key that the entity's id means, by which reads may know it already.
 
-        An id may change until the save, so one that is taken or can be none is the save's to refuse.
+        An id may change until the save, so one that can be none is the save's to refuse.
         """
         try:
             given = id_of(entity)
-            if given is None:
-                return None
-            key = self._mapper.key_meant(given, entity, collection)
+            return None if given is None else self._mapper.key_meant(given, entity, collection)
         except ConfigurationError:
             return None
-        rival = self._map.find(fold(key))
-        return None if rival is not None and not rival.is_removed else key
 
     def remove(self, target: Any) -> None:
         """Queue a deletion: of an entity that is known, or of what has the key that is named.

@@ -225,6 +225,14 @@ def test_an_exception_in_a_callback_leaves_run(make_store: Any) -> None:
     assert store.run(read, store, MAX).name == "Max"
 
 
+def test_a_main_whose_body_would_not_run_is_refused(make_store: Any) -> None:
+    def main() -> Any:
+        yield
+
+    with pytest.raises(TypeError, match="generator"):
+        make_store().run(main)
+
+
 def test_an_async_main_with_arguments(make_store: Any) -> None:
     store = make_store()
 

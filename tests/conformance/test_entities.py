@@ -123,6 +123,16 @@ class TestStoredButNotSaved:
         assert await session.load(["dogs/1"]) == []
 
 
+@pytest.mark.parametrize("asks", [False, True])
+async def test_a_dict_that_was_stored_has_its_metadata_as_a_document(session: evsession.Session, *, asks: bool) -> None:
+    session.store({"a": 1}, key="xs/1", collection="Xs")
+    await session.save()
+    found: Any = (await session.raw("from Xs"))[0][0] if asks else await session.load("xs/1")
+    assert found.metadata["@collection"] == "Xs"
+    await session.delete("xs/1", found.metadata["@change-vector"])
+    assert not await session.exists("xs/1")
+
+
 async def test_metadata_cannot_be_written(session: evsession.Session) -> None:
     dog: Any = evsession.Document(name="Max")
     session.store(dog, collection="Dogs")
@@ -182,9 +192,9 @@ async def test_a_default_of_the_class_does_not_hide_what_is_stored(store: evsess
             _ = reference.name
 
 
-@pytest.mark.parametrize("collection", [5, "", ("Dogs",)])
+@pytest.mark.parametrize("collection", [5, "", " ", "@empty", "a\nb", ("Dogs",)])
 async def test_a_collection_is_named_by_a_text(collection: Any, session: evsession.Session) -> None:
-    with pytest.raises(evsession.ConfigurationError, match="a collection is named by a text"):
+    with pytest.raises(evsession.ConfigurationError, match="must be a printable text"):
         session.store({}, key="dogs/1", collection=collection)
 
 

@@ -17,6 +17,7 @@ DOG: dict[str, Any] = {
     "owner": {"name": "Olga", "phones": [1, 2]},
     "walks": [{"km": 1}, {"km": 2}, {"km": 3}],
     "first name": "Maximilian",
+    "trips": [{"by": {"sea": 2, "air": 1}, "to": "Rome"}, {"to": "Oslo"}],
     "a.b": 1,
 }
 
@@ -41,6 +42,7 @@ COMMANDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"Type": "Remove", "Name": "tags", "Value": "a"}, {"tags": ["b"]}),
     ({"Type": "Remove", "Name": "tags", "Value": "z"}, {}),
     ({"Type": "Remove", "Name": "walks", "Value": {"km": 2}}, {"walks": [{"km": 1}, {"km": 3}]}),
+    ({"Type": "Remove", "Name": "trips", "Value": {"to": "Rome", "by": {"air": 1, "sea": 2}}}, {"trips": [{"to": "Oslo"}]}),
     ({"Type": "Rename", "Name": "name", "Value": "called"}, {"name": ..., "called": "Max"}),
     ({"Type": "Rename", "Name": "nothing", "Value": "something"}, {}),
     ({"Type": "Copy", "Name": "owner", "Value": "seller"}, {"seller": DOG["owner"]}),
@@ -66,6 +68,7 @@ COMMANDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"walks": [{"km": 11}, {"km": 12}, {"km": 13}]},
     ),
     ({"Type": "Set", "Name": "age", "Value": 13, "PrevVal": 12}, {"age": 13}),
+    ({"Type": "Set", "Name": "owner", "Value": 1, "PrevVal": {"phones": [1, 2], "name": "Olga"}}, {"owner": 1}),
     ({"Type": "Unset", "Name": "none", "PrevVal": None}, {"none": ...}),
     ({"Type": "Add", "Name": "tags", "Value": "c", "PrevVal": ["a", "b", "a"]}, {"tags": ["a", "b", "a", "c"]}),
 ]
@@ -105,6 +108,11 @@ class TestLists:
             {"Type": "Set", "Name": "age", "Value": 1, "PrevVal": "12"},
             {"Type": "Set", "Name": "nothing", "Value": 1, "PrevVal": None},
             {"Type": "Unset", "Name": "name", "PrevVal": "Max "},
+            {"Type": "Unset", "Name": "owner", "PrevVal": {"name": "Olga", "phones": [2, 1]}},
+            {"Type": "Unset", "Name": "owner", "PrevVal": {"name": "Olga", "phones": {"0": 1, "1": 2}}},
+            {"Type": "Unset", "Name": "owner", "PrevVal": {"name": "Olga"}},
+            {"Type": "Unset", "Name": "owner", "PrevVal": {"name": "Olga", "phones": [1, 2], "age": None}},
+            {"Type": "Unset", "Name": "owner", "PrevVal": {"name": None, "phones": [1, 2]}},
         ],
     )
     async def test_another_previous_value_is_a_conflict(

@@ -206,19 +206,25 @@ class TestSameKeyTwice:
         with pytest.raises(evsession.KeyConflict) as caught:
             session.store(Dog(n=2), key="Dogs/A")
         assert caught.value.key == "Dogs/A"
-        session.store(Dog(n=3, id="a"))
+        with pytest.raises(evsession.KeyConflict):
+            session.store(Dog(n=3, id="a"))
+        late = Dog(n=4)
+        session.store(late)
+        late.id = "A"
         with pytest.raises(evsession.KeyConflict):
             await session.save()
         assert not wire.take()
+        late.id = "b"
+        assert await session.save() == ["dogs/a", "dogs/b"]
 
     @pytest.mark.usefixtures("family")
     async def test_a_new_one_and_a_known_one(self, session: evsession.Session) -> None:
         max = await session.load(MAX)
         with pytest.raises(evsession.KeyConflict):
             session.store(Dog(name="Another"), key=MAX)
-        session.store(Dog(name="Another", id="max"))
         with pytest.raises(evsession.KeyConflict):
-            await session.save()
+            session.store(Dog(name="Another", id="max"))
+        assert await session.save() == []
         assert max.name == "Max"
 
     async def test_the_same_object_twice_is_one_document(self, session: evsession.Session) -> None:

@@ -42,6 +42,10 @@ def test_strategies(strategy: Any) -> None:
     assert check_strategy("x", strategy) is strategy
 
 
+async def make_later(_: object) -> str:
+    return "a key"
+
+
 @pytest.mark.parametrize(
     ("name", "bad"),
     [
@@ -51,6 +55,7 @@ def test_strategies(strategy: Any) -> None:
         ("id_separator", None),
         ("id_generation_strategy", "random"),
         ("id_generation_strategy", None),
+        ("id_generation_strategy", make_later),
     ],
 )
 def test_bad_conventions(name: str, bad: Any) -> None:

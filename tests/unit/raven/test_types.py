@@ -91,6 +91,17 @@ def test_a_declared_subclass_has_its_own_collection() -> None:
     assert info(Cockatoo).collection == "Cockatoos"
 
 
+def test_a_key_is_made_without_waiting() -> None:
+    async def make(_: object) -> str:
+        return "a key"
+
+    for wrong in (make, "name"):
+        with pytest.raises(ConfigurationError, match="plain function"):
+            DocumentType("Parrot", key=wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="plain function"):
+        DocumentType("Parrot", id_generation_strategy=make)  # type: ignore[arg-type]
+
+
 def test_the_class_declared_last_that_is_alive_counts() -> None:
     def declare() -> type:
         @document

@@ -19,7 +19,15 @@ CONFLICT = refused(409, "Raven.Client.Exceptions.ConcurrencyException", "changed
 
 @pytest.mark.parametrize(
     ("event", "name"),
-    [(409, "409"), ("409", "409"), ("4xx", "4xx"), ("5XX", "5xx"), ("error", "error"), ("ConcurrencyException",) * 2],
+    [
+        (409, "409"),
+        ("409", "409"),
+        ("4xx", "4xx"),
+        ("5XX", "5xx"),
+        ("error", "error"),
+        ("ConcurrencyException", "ConcurrencyException"),
+        ("Raven.Client.Exceptions.ConcurrencyException", "ConcurrencyException"),
+    ],
 )
 def test_an_event_has_one_spelling(event: Any, name: str) -> None:
     assert event_name(event) == name

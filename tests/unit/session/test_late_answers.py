@@ -204,8 +204,9 @@ class TestARead:
 
 async def test_a_new_one_that_is_deleted_takes_the_document_with_it_that_has_its_key(scripted: Scripted, tiny: TinyRaven) -> None:
     async with scripted(repeat=tiny) as (session, _):
-        a, new = await session.load("dogs/a"), Dog(id="a")
+        a, new = await session.load("dogs/a"), Dog()
         session.add(new)
+        new.id = "a"
         await session.delete(new)
         assert tiny.rows == {}
         assert len(session.identity_map) == 0

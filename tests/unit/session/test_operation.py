@@ -106,6 +106,21 @@ async def test_awaiting_again_gives_the_same(scripted: Scripted) -> None:
         assert len(transport.requests) == 2
 
 
+@pytest.mark.parametrize("how", ["call", "await", "callback"])
+async def test_handlers_are_told_of_bad_input_once(scripted: Scripted, how: str) -> None:
+    told: list[Any] = []
+    async with scripted() as (session, _):
+        session.on("error", lambda error: told.append(("handler", error.operation, error.key)))
+        session.store(evsession.Document(a=float("nan"), id="dogs/max"))
+        if how == "callback":
+            session.save(lambda error, keys: told.append(("callback", keys)))
+        else:
+            with pytest.raises(evsession.InvalidDocument):
+                session.save() if how == "call" else await session.save()
+        await session.drain()
+    assert told == [("handler", "save", "dogs/max"), ("callback", None)][: 2 if how == "callback" else 1]
+
+
 async def test_two_tasks_await_one_operation(scripted: Scripted) -> None:
     held = Held(EXISTS)
     results: list[bool] = []

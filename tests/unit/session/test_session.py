@@ -401,8 +401,9 @@ async def test_a_pending_document_is_known_by_the_key_that_its_id_means(scripted
         assert documents[0] is pending
         assert await session.save() == ["dogs/max"]
         assert len(transport.requests) == 2
-        other = Dog(n=3, id="Max")
-        session.store(other)  # its id may still change
+        other = Dog(n=3)
+        session.store(other)
+        other.id = "Max"
         with pytest.raises(KeyConflict):
             await session.save()
         other.id = "/"
