@@ -191,6 +191,8 @@ class Workspace:
         known = self._map.of(entity)
         if known is not None:
             self._check_again(known, key, collection, metadata)
+            if self._met is not None:
+                self._met.note_again(known)
             self.unit.take_back(known)
             self.deletions.note_stored(known)
             return
@@ -343,8 +345,8 @@ class Workspace:
         known.is_named = True
 
     def let_go(self, known: Known) -> None:
-        """Forget an entity that was written, if this session remembers none."""
-        if self._met is not None:
+        """Forget an entity that was written, if this session remembers none and nothing more is to be done with it."""
+        if self._met is not None and self._met.may_go(known, self._mapper):
             self._map.remove(known)
             self._met.meet(known)
 

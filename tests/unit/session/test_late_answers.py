@@ -202,6 +202,45 @@ class TestARead:
             assert (a, a.metadata["@change-vector"]) == ({"n": 2}, tiny.versions["dogs/a"])
 
 
+@pytest.mark.parametrize("what", ["nothing", "edit", "add", "edit and add", "break and add", "remove", "increment", "commit"])
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_without_a_map_what_is_asked_during_a_write_is_done_later(
+    scripted: Scripted, tiny: TinyRaven, what: str, *, is_new: bool
+) -> None:
+    answer = Late(tiny)
+    reads: list[Any] = [] if is_new else [tiny]
+    stores: list[evsession.Store] = []
+    async with scripted(*reads, answer, repeat=tiny, prepare=stores.append):
+        async with stores[0].open_session(with_identity_map=False) as session:
+            dog = Dog(n=1, m=1, id="dogs/b") if is_new else await session.load("dogs/a")
+            key = "dogs/b" if is_new else "dogs/a"
+            commit = session.add(dog).commit()
+            await answer.asked.wait()
+            if what == "edit":
+                dog.n = 2
+            if what in ("add", "edit and add", "break and add"):
+                dog.n = {"add": 1, "edit and add": 2, "break and add": {1}}[what]
+                session.add(dog)
+            if what == "remove":
+                session.remove(dog)
+            if what == "increment" and not is_new:
+                session.increment(dog, "n", 4)
+            second = session.add(dog).commit() if what == "commit" else None
+            answer.release.set()
+            await commit
+            if second is not None:
+                assert await second == [key]
+            if what == "break and add":
+                with pytest.raises(evsession.InvalidDocument):
+                    await session.commit()
+                dog.n = 2
+            saved = await session.commit()
+            wanted = {"edit and add": 2, "break and add": 2, "remove": None, "increment": 1 if is_new else 5}.get(what, 1)
+            assert (saved or saved.removed) == ([key] if wanted != 1 else [])
+            assert tiny.rows.get(key) == (None if wanted is None else {"n": wanted, "m": 1})
+            assert len(session.identity_map) == 0
+
+
 async def test_a_new_one_that_is_deleted_takes_the_document_with_it_that_has_its_key(scripted: Scripted, tiny: TinyRaven) -> None:
     async with scripted(repeat=tiny) as (session, _):
         a, new = await session.load("dogs/a"), Dog()
