@@ -21,6 +21,7 @@ from evsession.wire.json import JSON, encode_each, encode_exact, encode_to_keep
 
 __all__ = [
     "AT_ONCE",
+    "Doubtful",
     "Snapshot",
     "assign",
     "build_known",
@@ -54,6 +55,10 @@ class Snapshot(msgspec.Struct, eq=False, gc=False):
 
     known: bytes
     raw: bytes
+
+
+class Doubtful(Snapshot, eq=False, gc=False):
+    """What was sent of a document of which nobody knows whether it is there; it is remembered for the sake of its deletion."""
 
 
 def encode_entity(entity: Any) -> bytes:

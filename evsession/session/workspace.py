@@ -12,7 +12,7 @@ import msgspec
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import Snapshot, build_known, decode_known, id_of, set_key, set_metadata
+from evsession.raven.codec import Doubtful, Snapshot, build_known, decode_known, id_of, set_key, set_metadata
 from evsession.raven.document import Document, make_known
 from evsession.raven.keys import check_new_key, key_from_id
 from evsession.raven.reference import is_reference, make_reference
@@ -194,6 +194,8 @@ class Workspace:
             if self._met is not None:
                 self._met.note_again(known)
             self.unit.take_back(known)
+            if isinstance(known.snapshot, Doubtful):
+                known.snapshot = None
             self.deletions.note_stored(known)
             return
         met = None if self._met is None else self._met.take(entity)
@@ -263,7 +265,14 @@ class Workspace:
             known = met
         if known is None:
             known = self._stand_in(target)
+        elif not known.writes:
+            self.doubt(known)
         self.unit.remove(known)
+
+    def doubt(self, known: Known) -> None:
+        """Remember a new document that is to be deleted, if a lost write may have brought it into the database."""
+        if known.snapshot is None and known.unsure and known.key is not None:
+            known.snapshot = Doubtful(known.unsure, known.unsure)
 
     def _stand_in(self, target: Any) -> Known:
         """Return what is known of a document that this session has not met: its key."""

@@ -67,6 +67,9 @@ class Writer:
             # The operation will say so of nonsense, too: it alone knows what was sent.
             if error.uncertain or isinstance(error, ProtocolError):
                 self._workspace.lost += 1
+                for item in batch:
+                    if item.known.is_removed:  # while it was sent
+                        self._workspace.doubt(item.known)
             else:
                 # What became of an earlier write is as unknown as before: this refusal may have come of its success.
                 for item, unsure in zip(batch, before, strict=True):

@@ -241,6 +241,31 @@ async def test_without_a_map_what_is_asked_during_a_write_is_done_later(
             assert len(session.identity_map) == 0
 
 
+@pytest.mark.parametrize("when", ["during", "after"])
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_what_may_have_been_inserted_is_deleted(scripted: Scripted, tiny: TinyRaven, when: str, *, is_there: bool) -> None:
+    answer = Late(tiny, is_lost=True)
+    async with scripted(answer, repeat=tiny) as (session, _):
+        dog = Dog(n=1, id="dogs/b")
+        commit = session.add(dog).commit()
+        await answer.asked.wait()
+        if when == "during":
+            session.remove(dog)
+        answer.release.set()
+        with pytest.raises(ConnectionFailed):
+            await commit
+        if when == "after":
+            session.remove(dog)
+        if not is_there:
+            del tiny.rows["dogs/b"]
+        session.add(dog)  # it takes that back, and is new again
+        assert [change.kind for change in session.changes()] == ["insert"]
+        session.remove(dog)
+        assert (await session.commit()).removed == ["dogs/b"]
+        assert "dogs/b" not in tiny.rows
+        assert (dog in session.identity_map, session.changes()) == (False, [])
+
+
 async def test_a_new_one_that_is_deleted_takes_the_document_with_it_that_has_its_key(scripted: Scripted, tiny: TinyRaven) -> None:
     async with scripted(repeat=tiny) as (session, _):
         a, new = await session.load("dogs/a"), Dog()

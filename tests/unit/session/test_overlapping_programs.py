@@ -21,6 +21,7 @@ from evsession.testing.memory import MemoryServer
 from evsession.wire.transport import Trail
 
 Dog = evsession.DocumentType("Dog")
+Log = evsession.DocumentType("Log")
 
 KEYS = ["dogs/a", "dogs/b"]
 TIMES = [0, 0.1, 0.5, 1, 2]
@@ -88,13 +89,25 @@ class Program:
             async with trio.open_nursery() as nursery:
                 for session in sessions:
                     session.options.use_optimistic_concurrency = True
+                    self.prepare(session)
                     for _ in range(2):
                         nursery.start_soon(self.work, session)
             self.wire.failures = 0
+            self.hook = ""
             for session in sessions:
                 await self.end(session)
-        rows = {key: self.ask("GET", f"/databases/{self.database}/docs?id={key}")["Results"][0] for key in KEYS}
-        for key, row in rows.items():
+        self.check()
+
+    def prepare(self, session: evsession.Session) -> None:
+        """Do what is to be done with a new session."""
+
+    def row(self, key: str) -> Any:
+        return self.ask("GET", f"/databases/{self.database}/docs?id={key}")["Results"][0]
+
+    def check(self) -> None:
+        """Look at what is there in the end."""
+        for key in KEYS:
+            row = self.row(key)
             assert self.told[key] <= set(row["log"])
             assert len(set(row["log"])) == len(row["log"])
             assert row["n"] == self.added[key]
@@ -112,7 +125,7 @@ class Program:
         await session.drain()
         await session.rollback()
         await self.settle(session)
-        for dog in session.identity_map:
+        for dog in self.dogs(session):
             missing = session._workspace.known(dog).increments
             if session.is_dirty(dog):
                 await session.refresh(dog, force=True)
@@ -128,16 +141,22 @@ class Program:
         """Find out what became of lost writes; those that are on their way have succeeded, or are lost, when that is asked."""
         for dog in list(session.identity_map):
             if dog in session.identity_map and session._workspace.known(dog).unsure is not None:
-                with suppress(DirtyEntity, ConnectionFailed):
+                with suppress(DirtyEntity, ConnectionFailed, evsession.ConfigurationError):  # it may be gone meanwhile
                     await session.refresh(dog)
 
     async def commit(self, session: evsession.Session) -> None:
-        logs = {dog.id: set(dog.log) for dog in session.identity_map}
+        logs = {dog.id: set(dog.log) for dog in self.dogs(session)}
         for key in await session.commit():
-            self.told[key] |= logs.get(key, set())
+            if key in self.told:
+                self.told[key] |= logs.get(key, set())
+
+    def dogs(self, session: evsession.Session) -> list[Any]:
+        """Return the dogs of `KEYS` that the session knows, but for references."""
+        known = [session.identity_map.get(key) for key in KEYS]
+        return [dog for dog in known if dog is not None and not session._workspace.known(dog).is_reference]
 
     def any_of(self, session: evsession.Session) -> Any:
-        return self.random.choice([*session.identity_map, None])
+        return self.random.choice([*self.dogs(session), None])
 
     async def append(self, session: evsession.Session) -> None:
         dog = self.any_of(session)
@@ -181,12 +200,119 @@ class Program:
             dog.log.append(self.number)
 
 
+class RicherProgram(Program):
+    """One that also adds and removes documents, writes through references, patches, asks, and has hooks.
+
+    Attributes:
+        wanted: The documents of its own that shall be there in the end, or not.
+        marks: The fields that a write is said to have set, by key.
+    """
+
+    def __init__(self, seed: int, server: MemoryServer) -> None:
+        super().__init__(seed, server)
+        self.wanted: dict[str, bool] = {}
+        self.marks: dict[str, set[str]] = {key: set() for key in KEYS}
+        self.owners: dict[str, tuple[evsession.Session, Any]] = {}
+        steps = [self.add, self.drop, self.replace, self.refer, self.hydrate, self.patch, self.query, self.evict, self.increment]
+        self.steps = [*self.random.sample([*steps, *self.steps], 5), self.load, self.append, self.add]
+        self.hook = self.random.choice(["", "", "edit", "add", "veto", "raise"])
+
+    def prepare(self, session: evsession.Session) -> None:
+        @session.on("update.pre")
+        async def hook(event: evsession.CommitEvent) -> None:
+            await trio.sleep(self.random.choice(TIMES))
+            if self.hook == "edit":
+                for dog in event.entities:
+                    dog.seen = dog.get("seen", 0) + 1
+            elif self.hook == "add":
+                self.number += 1
+                session.add(Log({"of": event.keys}, id=f"logs/{self.number}"))
+            elif self.hook == "veto":
+                event.prevent(*event.entities[:1])
+            elif self.hook == "raise" and self.random.random() < 0.3:
+                raise SessionError("the hook says no")
+
+    def own(self, session: evsession.Session) -> list[str]:
+        return [key for key, (owner, _) in self.owners.items() if owner is session]
+
+    async def add(self, session: evsession.Session) -> None:
+        self.number += 1
+        dog = Dog({"log": [], "n": 0}, id=f"dogs/{self.number}")
+        session.add(dog)
+        self.wanted[f"dogs/{self.number}"] = True
+        self.owners[f"dogs/{self.number}"] = session, dog
+        if self.random.random() < 0.5:
+            await self.commit(session)
+        await trio.lowlevel.checkpoint()
+
+    async def drop(self, session: evsession.Session) -> None:
+        keys = self.own(session)
+        if keys:
+            key = self.random.choice(keys)
+            dog = self.owners[key][1]
+            if dog in session.identity_map:
+                session.remove(dog)
+                self.wanted[key] = False
+        if self.random.random() < 0.5:
+            await self.commit(session)
+        await trio.lowlevel.checkpoint()
+
+    async def replace(self, session: evsession.Session) -> None:
+        keys = self.own(session)
+        if keys:
+            key = self.random.choice(keys)
+            dog = self.owners[key][1]
+            if dog in session.identity_map and self.wanted[key]:
+                other = Dog({"log": [], "n": 0, "again": True}, id=key)
+                session.remove(dog).add(other)
+                self.owners[key] = session, other
+        await trio.lowlevel.checkpoint()
+
+    async def refer(self, session: evsession.Session) -> None:
+        key = self.random.choice(KEYS)
+        dog = session.get_reference(Dog, key)
+        self.number += 1
+        name = f"t{self.number}"
+        dog[name] = self.number
+        if self.random.random() < 0.7 and key in await session.commit() and self.hook != "veto":
+            self.marks[key].add(name)
+        await trio.lowlevel.checkpoint()
+
+    async def hydrate(self, session: evsession.Session) -> None:
+        await session.hydrate(session.get_reference(Dog, self.random.choice(KEYS)))
+
+    async def patch(self, session: evsession.Session) -> None:
+        key = self.random.choice(KEYS)
+        self.number += 1
+        number = self.number
+        await session.patch(key, evsession.Patch("this.log.push(args.number)", {"number": number}))
+        self.told[key].add(number)
+
+    async def query(self, session: evsession.Session) -> None:
+        await session.query("Dog", {"n": 0})
+
+    async def evict(self, session: evsession.Session) -> None:
+        dog = session.identity_map.get(self.random.choice(KEYS))
+        if dog is not None and not session.is_dirty(dog) and not session._workspace.known(dog).writes:
+            session.evict(dog)
+        await trio.lowlevel.checkpoint()
+
+    def check(self) -> None:
+        super().check()
+        for key, is_wanted in self.wanted.items():
+            rows = (self.ask("GET", f"/databases/{self.database}/docs?id={key}") or {"Results": []})["Results"]
+            assert bool(rows) == is_wanted, key
+        for key in KEYS:
+            assert self.marks[key] <= set(self.row(key)), key
+
+
+@pytest.mark.parametrize("kind", [Program, RicherProgram])
 @pytest.mark.parametrize("first", range(500, 900, 40))
-def test_what_was_told_as_written_is_there(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_told_as_written_is_there(first: int, kind: type[Program], monkeypatch: pytest.MonkeyPatch) -> None:
     evsession.document(Dog, collection="Dogs")
     with MemoryServer() as server:
         for seed in range(first, first + 40):
             # Tasks that may run at the same moment do so in an order that is the program's, too.
             monkeypatch.setattr("trio._core._run._r", Random(seed))
             monkeypatch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
-            trio.run(Program(seed, server).run, clock=trio.testing.MockClock(autojump_threshold=0))
+            trio.run(kind(seed, server).run, clock=trio.testing.MockClock(autojump_threshold=0))
