@@ -5,11 +5,14 @@ Knows documents, their reader and their writer. The verbs that every database ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 from evsession.config import SessionOptions
 from evsession.errors import ConfigurationError, DirtyEntity, SessionError
 from evsession.raven.codec import Snapshot
+from evsession.raven.document import Document
 from evsession.raven.storable import check_storable
 from evsession.raven.types import is_storable_entity
 from evsession.session.callbacks import Callback, split
@@ -79,6 +82,20 @@ class DocumentWork(Working[Snapshot]):
         """
         self._check_open()
         return self._workspace.refer(type, key)
+
+    def metadata_for(self, entity: Any) -> Mapping[str, Any]:
+        """Return what the server said about an entity's document, read-only; empty for a new one.
+
+        A `Document` has it as ``metadata``; objects of other classes have no place for it. Its ``"@change-vector"`` is the etag
+        that `delete` and `patch` take.
+
+        Raises:
+            ConfigurationError: the entity is not known to this session.
+        """
+        if isinstance(entity, Document):
+            return entity.metadata
+        known = self._workspace.known(entity)
+        return MappingProxyType({} if known.snapshot is None else known.facts)
 
     def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
         """Load what references stand for, in one request for all; fields that were set stay set.

@@ -26,6 +26,12 @@ async def test_the_life_of_an_entity(cls: Any, session: evsession.Session, store
     keys = await session.save()
     assert keys[0] == one.id == "farm/1"
     wire = Wire(session)
+    metadata = session.metadata_for(one)
+    assert [metadata[name] for name in ("@id", "@collection", "Origin")] == [
+        "farm/1",
+        session.metadata_for(two)["@collection"],
+        "market",
+    ]
     assert await session.load("FARM/1") is one
     assert not wire.take()
 
@@ -56,8 +62,15 @@ async def test_the_life_of_an_entity(cls: Any, session: evsession.Session, store
     with pytest.raises(evsession.ConcurrencyError):
         await session.delete(one, told)
     assert await session.load("farm/1") is one
-    await session.delete([one, two])
+    await session.delete(one, session.metadata_for(one)["@change-vector"])
+    await session.delete(two)
     assert await read(store, "farm/1") is None
+    stored = make(cls, "Three")
+    session.store(stored)
+    assert session.metadata_for(evsession.Document()) == session.metadata_for(stored) == {}
+    if not isinstance(two, evsession.Document):
+        with pytest.raises(evsession.ConfigurationError, match="is not known"):
+            session.metadata_for(two)
     assert await read(store, keys[1]) is None
 
 
