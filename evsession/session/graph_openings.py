@@ -53,7 +53,7 @@ class GraphOpenings(Working[NodePicture]):
     def _open_work(self, *, _is_own: bool) -> GraphTransaction:
         self._unit.journal = {}
         self._current = transaction = self._new_work_transaction()
-        transaction._is_assigned, transaction._is_own = True, _is_own
+        transaction._is_own = _is_own
         return transaction
 
     def _become_current(self, transaction: GraphTransaction) -> None:
@@ -113,7 +113,8 @@ class GraphOpenings(Working[NodePicture]):
         with a transaction of its own, it is one that begins after that.
 
         The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
-        into it, and `run` of the session runs in it and sees that.
+        into it, and `run` of the session runs in it and sees that. Its own `commit`, or leaving ``async with`` it, writes what is
+        pending in the session before it commits; hooks are called as by the session's `commit` and `rollback`.
 
         Raises:
             TransactionError: called in the work of a managed transaction.
@@ -128,7 +129,7 @@ class GraphOpenings(Working[NodePicture]):
         if latest is None and self._turns.first() is None:
             return self._open_work(_is_own=False)
         transaction = self._coming = self._new_work_transaction()
-        transaction._is_assigned, transaction._is_coming, self._is_ending = True, True, False
+        transaction._is_coming, self._is_ending = True, False
         transaction._after = latest
         Operation(self, "use_transaction", self._open_later(transaction), lambda error: None, 0, timed=False)
         return transaction

@@ -220,7 +220,7 @@ class GraphSession(Chain):
         given: Any = config
         callback, given = shift(callback, given)
         self._check_open()
-        transaction = self._new_work_transaction()
+        transaction = self._new_transaction(self._access, TransactionConfig())
         steps = self._beginning(transaction, (given, timeout, metadata))
         return Operation(transaction, "begin_transaction", steps, callback, 1)
 

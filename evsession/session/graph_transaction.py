@@ -54,7 +54,7 @@ class GraphTransaction:
 
     def __init__(self, session: TransactionHome, access: str, config: TransactionConfig, events: Events) -> None:
         self.options = session.options
-        self.session = session
+        self.session: Any = session
         self._session = session
         self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = False
         self._events = events
@@ -97,7 +97,7 @@ class GraphTransaction:
         return Operation(self, "run", self._run(query, params), callback, 1)
 
     def commit(self, callback: Callback | None = None) -> Operation[None]:
-        """Make everything that was done in the transaction last.
+        """Make everything that was done in it last; if `use_transaction` opened it, what is pending in the session, too.
 
         Called again while it is under way, it has the same outcome. If no answer comes back, it is asked whether the transaction
         is still there: then it is rolled back, else the error is `uncertain`. A commit that fails has ended it, too.
@@ -198,7 +198,7 @@ class GraphTransaction:
             runtime.attend(KeepingAlive(self, transport).run)
 
     def _commit(self) -> Steps:
-        is_second = self._phase is Phase.ACTIVE and self._asked is Phase.COMMITTED
+        is_second = self._phase is Phase.ACTIVE and self._meant() is Phase.COMMITTED
         if not is_second:
             self._check("commit", self._meant())
         turn = self._line_up("commit")

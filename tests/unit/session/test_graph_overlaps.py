@@ -538,7 +538,7 @@ class TestDeletions:
         async with memory_graph(with_identity_map=tracks) as (session, server):
             thing = Thing("1")
             await session.add(thing).commit()
-            tx = session.use_transaction()
+            tx = await session.begin_transaction()
             await session.remove(thing).flush()
             session.add(thing)
             await tx.commit()
