@@ -67,7 +67,7 @@ class GraphOpenings(Working[NodePicture]):
             after = self._coming._after
             if after is None or after._is_own or not after.is_open:
                 return
-            self._coming._give_up()
+            self._coming._move(Phase.ROLLED_BACK)
 
     @contextmanager
     def _counting(self, *, ends: bool) -> Iterator[None]:
@@ -102,7 +102,7 @@ class GraphOpenings(Working[NodePicture]):
             return ()
         finally:
             if self._current is not transaction:
-                transaction._give_up()
+                transaction._move(Phase.ROLLED_BACK)
             turn.release()
             first.release()
 

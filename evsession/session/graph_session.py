@@ -19,6 +19,7 @@ from evsession.session.gate import Gate
 from evsession.session.graph_alone import Alone, One, Resetting
 from evsession.session.graph_chain import Chain
 from evsession.session.graph_managed import Managed
+from evsession.session.graph_phase import Phase
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
@@ -246,7 +247,7 @@ class GraphSession(Chain):
             return (transaction,)
         finally:
             if not has_begun:
-                transaction._give_up()
+                transaction._move(Phase.ROLLED_BACK)
             turn.release()
             first.release()
 

@@ -227,6 +227,8 @@ class GraphTransaction:
         """Know that only what was asked before is asked, if an end was given up before it began."""
         if self._phase is Phase.ACTIVE:
             self._asked = asked
+            left, self._left = self._left, trio.Event()
+            left.set()
             self._session._stay_open()
 
     def _shared(self) -> tuple[Any, ...]:
@@ -349,10 +351,6 @@ class GraphTransaction:
     def _running(self) -> tuple[Runtime, Transport]:
         runtime, transport = self._session._running()
         return runtime, Guard(self, transport)
-
-    def _give_up(self) -> None:
-        """Know that it was never begun."""
-        self._move(Phase.ROLLED_BACK)
 
     async def _abandon(self, cause: BaseException | None) -> None:
         """Roll back whatever is there, also in a task that is cancelled; a failure of it is nobody's concern."""

@@ -332,6 +332,30 @@ class TestCommitsIntoATransaction:
 
 
 class TestCommitsBehindTheEndOfATransaction:
+    @pytest.mark.parametrize("verb", ["run", "load", "begin", "write_transaction", "save"])
+    @pytest.mark.parametrize("end", ["commit", "rollback"])
+    @pytest.mark.parametrize("begins", [True, False])
+    async def test_nothing_waits_for_an_end_that_is_given_up(
+        self, begins: bool, end: str, verb: str, autojump_clock: Clock
+    ) -> None:
+        async with memory_graph() as (session, server):
+            tx = await session.begin_transaction() if begins else session.use_transaction()
+            await tx.run(CREATE, {"id": "1"})
+            ending = getattr(tx, end)(lambda *_: None)
+            ending.cancel()
+            call: dict[str, Callable[[], Any]] = {
+                "run": lambda: session.run(CREATE, {"id": "2"}),
+                "load": lambda: session.load(Thing, "1"),
+                "begin": session.begin_transaction,
+                "write_transaction": lambda: session.write_transaction(lambda tx: None),
+                "save": lambda: NODES(id="1").save(session=session),
+            }
+            await fail(call[verb](), match="was given up")
+            assert tx.is_open
+            await tx.run(CREATE, {"id": "3"})
+            await tx.commit()
+            assert sorted(node["id"] for node in server.nodes.values()) == ["1", "3"]
+
     @pytest.mark.parametrize("verb", ["commit", "flush"])
     @pytest.mark.parametrize("end", ["commit", "rollback"])
     @pytest.mark.parametrize("hook", ["none", "pause"])
