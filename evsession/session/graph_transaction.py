@@ -56,7 +56,7 @@ class GraphTransaction:
         self.options = session.options
         self.session: Any = session
         self._session = session
-        self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = False
+        self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = self._is_undone = False
         self._events = events
         self._gate = session._gate
         self._access = access
@@ -256,6 +256,7 @@ class GraphTransaction:
                     yield from self._guarded(rollback_flow(self._session._database, self._opened))
                 finally:
                     self._end_failed()
+            self._is_undone = self._phase is not Phase.ROLLED_BACK  # now, and not by what was called before
             self._move(Phase.ROLLED_BACK)
             return ()
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import partial
+from types import TracebackType
 from typing import Protocol
 
 from evsession.neo4j.transactions import TransactionConfig
@@ -13,9 +14,11 @@ from evsession.session.events import Events
 from evsession.session.gate import Turn
 from evsession.session.graph_commit import Whole
 from evsession.session.graph_home import TransactionHome
+from evsession.session.graph_parts import PARTS
 from evsession.session.graph_phase import Phase
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
+from evsession.session.transaction import end_after
 from evsession.unitofwork.hooks import calling
 
 __all__ = ["WorkTransaction"]
@@ -32,6 +35,9 @@ class WorkHome(TransactionHome, Protocol):
 
     def _whole(self) -> Whole:
         """Freeze what is to be written, and return the pause that writes it when its turn comes."""
+
+    async def _tell_rolled_back(self) -> None:
+        """Call the hooks of a rollback."""
 
 
 class WorkTransaction(GraphTransaction):
@@ -84,5 +90,26 @@ class WorkTransaction(GraphTransaction):
             if self._phase is Phase.ACTIVE or (session._coming is None and session._current is None):
                 await whole.wait()
         except BaseException as error:
-            await self._abandon(error)  # noqa: ASYNC102 - what must be shielded there is
+            await self._abandon_telling(error)  # noqa: ASYNC102 - what must be shielded there is
             raise
+
+    def _roll_back(self, verb: str) -> Steps:
+        results = yield from super()._roll_back(verb)
+        if self._is_undone and PARTS.get() is not self:  # the session tells of what is a part of its own rollback
+            yield Call(self._session._tell_rolled_back)
+        return results
+
+    async def _abandon_telling(self, error: BaseException) -> None:
+        """Roll back, and call the hooks of that, unless it has ended."""
+        was_open = self._phase in (Phase.ACTIVE, Phase.TERMINATED)
+        await self._abandon(error)
+        if was_open and self._phase is Phase.ROLLED_BACK:
+            await end_after(self._session._tell_rolled_back, error)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            await self._abandon_telling(error)  # noqa: ASYNC102 - what must be shielded there is
+        else:
+            await super().__aexit__(kind, error, traceback)

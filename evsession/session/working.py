@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from evsession.errors import ConfigurationError, NotLoaded
 from evsession.session.callbacks import Callback
+from evsession.session.calls import Call
 from evsession.session.gate import Turns
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
@@ -210,12 +211,16 @@ class Working(Transacting, Generic[S]):
             if self._unit.journal is None:
                 return ()
             yield from self._roll_back()
-            hooks = self._events.hooks("rollback.post", None, None)
-            if hooks:
-                yield HookCall(hooks, CommitEvent("rollback.post", self), Calling(self._unit, lambda *_: None))
+            yield Call(self._tell_rolled_back)
             return ()
         finally:
             turn.release()
+
+    async def _tell_rolled_back(self) -> None:
+        """Call the hooks of a rollback."""
+        hooks = self._events.hooks("rollback.post", None, None)
+        if hooks:
+            await HookCall(hooks, CommitEvent("rollback.post", self), Calling(self._unit, lambda *_: None)).wait()
 
     def evict(self, *entities: Any) -> None:
         """Forget these entities: their edits are not saved, and loading one again gives a new object.

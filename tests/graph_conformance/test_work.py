@@ -86,6 +86,26 @@ async def test_what_is_flushed_is_seen_in_the_transaction_only(
         assert await graph_session.commit() == [f"{label}/3"]
 
 
+async def test_hooks_of_the_end_of_a_transaction(graph: evsession.GraphStore, dog: Any, label: str) -> None:
+    told: list[str] = []
+
+    async def fail(tx: evsession.GraphTransaction) -> None:
+        await tx.run(f"CREATE (:{label})")
+        raise ZeroDivisionError
+
+    async with graph.open_session() as session:
+        for name in ("commit.post", "rollback.post"):
+            session.on(name, lambda event: told.append(event.name))
+        await session.use_transaction().commit()
+        await session.use_transaction().rollback()
+        await graph.get_transaction(session, lambda tx: session.add(dog("1")))
+        with pytest.raises(ZeroDivisionError):
+            await graph.get_transaction(session, fail)
+        assert (told, await count(session, label)) == (["commit.post", "rollback.post"] * 2, 1)
+        await (await session.begin_transaction()).commit()
+        assert len(told) == 4
+
+
 @pytest.mark.parametrize("how", ["alone", "in a session", "by hand", "block"])
 async def test_the_end_of_a_transaction_writes_what_is_pending(
     graph: evsession.GraphStore, graph_session: evsession.GraphSession, dog: Any, label: str, how: str

@@ -246,3 +246,97 @@ async def test_one_that_a_hook_has_opened_is_committed_in_the_hook() -> None:
 
         assert sorted(await session.add(Dog("1")).commit()) == ["Dog/1", "Dog/2"]
         assert sent(transport)[:2] == ["POST /tx", "POST /tx/t1/commit"]
+
+
+def ends_told(session: evsession.GraphSession) -> list[str]:
+    """The hooks of ends that have been called."""
+    names: list[str] = []
+    for name in ("commit.post", "rollback.post"):
+        session.on(name, lambda event: names.append(event.name))
+    return names
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+async def test_hooks_of_a_commit_are_called(end: Ending, autojump_clock: Clock) -> None:
+    async with memory_graph() as (session, _):
+        names = ends_told(session)
+        await end(session, Thing("1"))
+        assert set(names) == {"commit.post"}
+
+
+@pytest.mark.parametrize("fails", ["", "RETRUN 1"])
+@pytest.mark.parametrize("how", ["rollback", "close", "leave", "helper", "session", "twice"])
+async def test_hooks_of_a_rollback_are_called_once(how: str, fails: str) -> None:
+    script = (opened("t1", 1), refused("Neo.ClientError.Statement.SyntaxError") if fails else ROLLED_BACK)
+    async with scripted_graph(*script) as (session, _):
+        names = ends_told(session)
+
+        async def work(tx: evsession.GraphTransaction) -> None:
+            session.add(Dog("1"))
+            await session.flush()
+            if fails:
+                await fail(tx.run(fails), evsession.QueryError)
+            raise ZeroDivisionError
+
+        if how == "helper":
+            with pytest.raises(ZeroDivisionError):
+                await evsession.get_transaction(session, work)
+        elif how == "leave":
+            with pytest.raises(ZeroDivisionError):
+                async with session.use_transaction() as tx:
+                    await work(tx)
+        else:
+            tx = session.use_transaction()
+            with pytest.raises(ZeroDivisionError):
+                await work(tx)
+            first = session.rollback(lambda *_: None) if how in ("session", "twice") else None
+            await {"rollback": tx.rollback, "close": tx.close, "session": session.rollback, "twice": tx.rollback}[how]()
+            if first is not None:
+                await first
+        assert (names, session.state, len(session.changes())) == (["rollback.post"], "idle", 1)
+        await tx.close() if how != "helper" else None
+        assert names == ["rollback.post"]
+
+
+@pytest.mark.parametrize("helps", [True, False])
+async def test_a_commit_that_a_hook_refuses_is_a_rollback(helps: bool) -> None:
+    async with scripted_graph(opened("t1", 1), ROLLED_BACK) as (session, transport):
+        names = ends_told(session)
+
+        @session.once("insert.pre")
+        def refuse(event: evsession.CommitEvent) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            if helps:
+                await evsession.get_transaction(session, lambda tx: (session.add(Dog("1")), tx.run("RETURN 1")))
+            else:
+                tx = session.add(Dog("1")).use_transaction()
+                await tx.run("RETURN 1")
+                await tx.commit()
+        assert (sent(transport), len(session.changes())) == (["POST /tx", "DELETE /tx/t1"], 1)
+        assert names == ["rollback.post"]
+
+
+async def test_an_error_of_a_hook_does_not_hide_why_it_was_rolled_back() -> None:
+    async with scripted_graph() as (session, _):
+
+        @session.on("rollback.post")
+        def refuse(event: evsession.CommitEvent) -> None:
+            raise KeyError
+
+        with pytest.raises(ZeroDivisionError) as caught:
+            async with session.use_transaction():
+                raise ZeroDivisionError
+        assert isinstance(caught.value.__context__, KeyError)
+        with pytest.raises(KeyError):
+            await session.use_transaction().rollback()
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+async def test_hooks_are_not_called_by_a_transaction_that_the_program_begins(end: str) -> None:
+    async with scripted_graph(opened("t1"), committed() if end == "commit" else ROLLED_BACK) as (session, transport):
+        names, tx = ends_told(session), await session.begin_transaction()
+        session.add(Dog("1"))
+        await getattr(tx, end)()
+        assert (names, len(transport.requests), len(session.changes())) == ([], 2, 1)
