@@ -108,8 +108,7 @@ class KnownNodes:
 
     def refer(self, info: NodeInfo, key: Any) -> Any:
         """Return the entity with this primary key, or one that only holds the key; it is remembered like any other."""
-        if key is None:
-            raise ConfigurationError(f"a reference has a key; None is no {info.key}")
+        info.check({info.key: info.check_key(key)})
         address, known = info.address(key), self._at(info, key)
         if known is not None:
             return known.entity

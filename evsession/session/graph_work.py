@@ -176,6 +176,8 @@ class GraphWork(GraphOpenings):
             key: The primary key.
 
         Raises:
+            ConfigurationError: the key can be none.
+            InvalidDocument: no node of the model can have it, or it cannot be sent.
             KeyConflict: the session knows the node as an entity of another class.
         """
         self._check_open()
