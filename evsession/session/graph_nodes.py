@@ -45,12 +45,16 @@ class KnownNodes:
         return known
 
     def under(self, info: NodeInfo, key: Any) -> KnownNode | None:
-        """Return what is known under a primary key.
+        """Return what is known under a primary key; of a session that remembers nothing, only what stands for the node.
 
         Raises:
             KeyConflict: it is an entity of another class.
         """
-        return self._at(info, key) if self.tracks else None
+        if not self.tracks:
+            known = self._unit.map.get(info.address(key))
+            if known is None or not known.is_reference:
+                return None
+        return self._at(info, key)
 
     def _at(self, info: NodeInfo, key: Any) -> KnownNode | None:
         address = info.address(key)

@@ -585,6 +585,34 @@ class TestDeletions:
 
 
 class TestSessionsWithoutAnIdentityMap:
+    @pytest.mark.parametrize("edits", [True, False])
+    @pytest.mark.parametrize("way", ["load", "load several", "find", "hydrate"])
+    async def test_a_reference_becomes_what_is_loaded(self, way: str, edits: bool, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=False) as (session, server):
+            server.put("E", id="1", v=3)
+            thing = session.get_reference(Thing, "1")
+            if edits:
+                thing.v = 5
+            if way == "hydrate":
+                await session.hydrate(thing)
+            elif way == "load":
+                assert await session.load(Thing, "1") is thing
+            elif way == "load several":
+                assert await session.load(Thing, ["1", "2"]) == [thing]
+            else:
+                assert await session.find(Thing) == [thing]
+            assert thing.v == (5 if edits else 3)
+            assert (await session.remove(thing).commit()).removed == ["E/1"]
+            assert (things(server), len(session.identity_map)) == ([], 0)
+
+    async def test_what_is_added_is_not_what_is_loaded(self, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=False) as (session, server):
+            server.put("E", id="1", v=3)
+            thing = Thing("1")
+            session.add(thing)
+            assert await session.load(Thing, "1") is not thing
+            session.evict(thing)
+
     @pytest.mark.parametrize("waits", [True, False])
     @pytest.mark.parametrize("what", ["removal", "edit", "increment", "nothing", "nonsense"])
     async def test_what_is_asked_while_it_is_written(self, what: str, waits: bool, autojump_clock: Clock) -> None:
