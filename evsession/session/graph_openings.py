@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from evsession.errors import TransactionError
 from evsession.session.graph_alone import Ending
 from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_phase import Phase
@@ -107,7 +108,7 @@ class GraphOpenings(Working[NodePicture]):
             first.release()
 
     def use_transaction(self) -> GraphTransaction:  # type: ignore[override]  # it has other verbs than one on documents
-        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
+        """Open a transaction, or return the one that this has opened; it ends with `commit` or `rollback`.
 
         While something is under way that was called before and does not run in the open one, such as a commit, or a statement
         with a transaction of its own, it is one that begins after that.
@@ -117,7 +118,8 @@ class GraphOpenings(Working[NodePicture]):
         pending in the session before it commits; hooks are called as by the session's `commit` and `rollback`.
 
         Raises:
-            TransactionError: called in the work of a managed transaction.
+            TransactionError: a transaction from `begin_transaction` is open, which is not harmed: its commit writes nothing by
+                itself. Or called in the work of a managed transaction.
         """
         self._check_open()
         self._check_turn("use_transaction")
@@ -125,6 +127,11 @@ class GraphOpenings(Working[NodePicture]):
             return self._current if self._unit.journal is not None and self._current else self._open_work(_is_own=False)
         latest = self._coming or self._current
         if latest is not None and latest.is_open and not latest._is_own and not self._is_ending:
+            if not latest._is_assigned:
+                raise TransactionError(
+                    "a transaction of begin_transaction() is open in this session; use that one, end it, or take another session",
+                    operation="use_transaction",
+                )
             return latest
         if latest is None and self._turns.first() is None:
             return self._open_work(_is_own=False)

@@ -248,6 +248,23 @@ async def test_one_that_a_hook_has_opened_is_committed_in_the_hook() -> None:
         assert sent(transport)[:2] == ["POST /tx", "POST /tx/t1/commit"]
 
 
+async def test_one_that_the_program_has_begun_is_none_to_use() -> None:
+    script = (opened("t1"), opened("t1", 1), committed(), opened("t2", 1), committed("t2"))
+    async with scripted_graph(*script) as (session, transport):
+        tx = await session.begin_transaction()
+        session.add(Dog("1"))
+        with pytest.raises(evsession.TransactionError, match="begin_transaction") as caught:
+            session.use_transaction()
+        assert caught.value.operation == "use_transaction"
+        assert await evsession.get_transaction(session, lambda given: given) is tx
+        await session.flush()
+        assert (tx.is_open, session.assigned_transaction is tx) == (True, True)
+        await tx.commit()
+        async with session.use_transaction():
+            session.add(Dog("2"))
+        assert sent(transport) == ["POST /tx", "POST /tx/t1", "POST /tx/t1/commit", "POST /tx", "POST /tx/t2/commit"]
+
+
 def ends_told(session: evsession.GraphSession) -> list[str]:
     """The hooks of ends that have been called."""
     names: list[str] = []
