@@ -265,6 +265,16 @@ async def test_one_that_the_program_has_begun_is_none_to_use() -> None:
         assert sent(transport) == ["POST /tx", "POST /tx/t1", "POST /tx/t1/commit", "POST /tx", "POST /tx/t2/commit"]
 
 
+async def test_one_that_is_used_while_that_of_the_program_ends(autojump_clock: Clock) -> None:
+    async with memory_graph() as (session, server):
+        begun = await session.begin_transaction()
+        ending = begun.commit(lambda *_: None)
+        tx = session.use_transaction()
+        session.add(Thing("1"))
+        await tx.commit()
+        assert (ending.is_done, tx is begun, things(server)) == (True, False, [{"id": "1", "v": 0}])
+
+
 def ends_told(session: evsession.GraphSession) -> list[str]:
     """The hooks of ends that have been called."""
     names: list[str] = []
@@ -357,3 +367,23 @@ async def test_hooks_are_not_called_by_a_transaction_that_the_program_begins(end
         session.add(Dog("1"))
         await getattr(tx, end)()
         assert (names, len(transport.requests), len(session.changes())) == ([], 2, 1)
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_work_that_has_failed_is_called_again_with_a_session_that_was_cleared(retries: int) -> None:
+    async with scripted_graph(opened("t1", 1), committed()) as (session, _):
+        errors: list[BaseException] = [evsession.ConcurrencyError("somebody was faster")]
+
+        def work(given: evsession.GraphSession) -> None:
+            given.add(Dog("1"))
+            if errors:
+                raise errors.pop()
+
+        if retries:
+            await session.transaction(work, retries=retries)
+        else:
+            await fail(session.transaction(work), evsession.ConcurrencyError)
+            await fail(session.transaction(work), evsession.KeyConflict)
+            session.clear()
+            await session.transaction(work)
+        assert session.changes() == []
