@@ -10,6 +10,7 @@ from typing import Any
 import trio
 
 from evsession.errors import TransactionError
+from evsession.session.gate import Turn
 from evsession.session.graph_alone import Ending
 from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_phase import Phase
@@ -91,9 +92,17 @@ class GraphOpenings(Working[NodePicture]):
         while self._is_ending:
             await self._freed.wait()
 
+    def _place_before(self, transaction: GraphTransaction) -> Turn | None:
+        """Return the turn of what is to begin when the transaction has ended, and waits for that."""
+        place, later = None, self._coming
+        while later is not None and later is not transaction:
+            place, later = later._place or place, later._after
+        return place if later is transaction else None
+
     def _open_later(self, transaction: GraphTransaction) -> Steps:
         """Let a transaction begin after what was called before; what is called in it waits for that."""
         first, turn = transaction._turns.take(), self._turns.take()
+        transaction._place = turn
         try:
             yield turn
             while self._current is not None and not self._current.is_open:
@@ -104,6 +113,7 @@ class GraphOpenings(Working[NodePicture]):
         finally:
             if self._current is not transaction:
                 transaction._move(Phase.ROLLED_BACK)
+            transaction._place = None
             turn.release()
             first.release()
 

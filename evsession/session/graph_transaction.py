@@ -64,6 +64,7 @@ class GraphTransaction:
         self._turns = Turns()
         self._flushes: list[Turn] = []
         self._after: GraphTransaction | None = None
+        self._place: Turn | None = None
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
         self._beginning: trio.Event | None = None

@@ -117,6 +117,14 @@ class GraphWork(GraphOpenings):
         """Freeze what is to be written, and return the pause that writes it when its turn comes."""
         return Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
 
+    def _whole_of(self, transaction: GraphTransaction) -> Whole:
+        """Do as `_whole` does, for the end of a transaction: its turn comes before that of what waits for the end."""
+        self._place = self._place_before(transaction)
+        try:
+            return self._whole()
+        finally:
+            self._place = None
+
     async def _undo_work(self, error: BaseException) -> None:
         """End a transaction that was opened for the commit that fails, has half of it, or was ended by the failure."""
         transaction = self._current

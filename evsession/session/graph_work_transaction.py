@@ -33,7 +33,7 @@ class WorkHome(TransactionHome, Protocol):
     def _counting(self, *, ends: bool) -> AbstractContextManager[None]:
         """Know that something is called that ends a transaction, until it is done."""
 
-    def _whole(self) -> Whole:
+    def _whole_of(self, transaction: GraphTransaction) -> Whole:
         """Freeze what is to be written, and return the pause that writes it when its turn comes."""
 
     async def _tell_rolled_back(self) -> None:
@@ -67,7 +67,7 @@ class WorkTransaction(GraphTransaction):
         is_second = self._phase is Phase.ACTIVE and self._asked is Phase.COMMITTED
         if not is_second:
             self._check("commit", self._asked)
-        whole = self._session._whole()
+        whole = self._session._whole_of(self)
         asked, self._asked = self._asked, Phase.COMMITTED
         try:
             with self._session._counting(ends=True), self._flushing() as turn:

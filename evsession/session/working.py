@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 from evsession.errors import ConfigurationError, NotLoaded
 from evsession.session.callbacks import Callback
 from evsession.session.calls import Call
-from evsession.session.gate import Turns
+from evsession.session.gate import Turn, Turns
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
 from evsession.session.transacting import Transacting
@@ -49,6 +49,7 @@ class Working(Transacting, Generic[S]):
 
     def _start_working(self) -> None:
         self._turns = Turns()
+        self._place: Turn | None = None  # before which a commit that is called now takes its turn
         self._number = next(_NUMBERS)
         self._commit: Commit[S] | None = None
         self._is_committing = False
@@ -177,7 +178,7 @@ class Working(Transacting, Generic[S]):
         unit = self._unit
         frozen = [] if only_staged else unit.freeze()
         backend = self._backend()
-        turn = self._turns.take()
+        turn = self._turns.take(self._place)
         try:
             yield turn
             if only_staged and unit.journal is None:

@@ -179,6 +179,24 @@ async def test_a_commit_behind_that_of_the_session_leaves_a_later_transaction_al
         assert [one["id"] for one in things(server)] == ["1", "2"]
 
 
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_commit_does_not_wait_for_what_waits_for_it(cut: bool, autojump_clock: Clock) -> None:
+    async with memory_graph() as (session, server):
+        tx = session.use_transaction()
+        tx.run("CREATE (n:R {id: $id})", {"id": "0"}, lambda *_: None)
+        before = session.add(Thing("1")).commit(lambda *_: None) if cut else session.rollback(lambda *_: None)
+        later = session.use_transaction()
+        session.add(Thing("2"))
+        if cut:
+            before.cancel()
+        with trio.fail_after(50):
+            await tx.commit()
+            assert not tx.is_open
+            await session.drain()
+        await later.close()
+        assert "2" in [one["id"] for one in things(server)]
+
+
 async def test_one_that_never_began_is_not_committed() -> None:
     async with scripted_graph() as (session, transport):
         session.use_transaction()
