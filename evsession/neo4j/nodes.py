@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
+from math import isnan
 from typing import Any, TypeVar, overload
 
 from evsession.errors import ConfigurationError, InvalidDocument
@@ -53,6 +54,17 @@ class NodeInfo:
     def address(self, key: Any) -> str:
         """Return the key in the identity map of the node with this primary key."""
         return address_of(self.labels, key)
+
+    def check_key(self, key: Any) -> Any:
+        """Return a primary key if it is a value by which a node can be found.
+
+        Raises:
+            ConfigurationError: it is none; a list is several, and NaN equals nothing, not even itself.
+        """
+        is_nan = isinstance(key, float) and isnan(key)
+        if key is None or is_nan or callable(key) or isinstance(key, (Mapping, list, tuple, set, frozenset)):
+            raise ConfigurationError(f"{key!r} is no {self.key} of a node")
+        return key
 
     def properties(self, entity: Any) -> dict[str, Any]:
         """Return the properties of an entity; what is None is none."""

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from evsession.errors import TransactionError
 from evsession.neo4j.results import Result
 from evsession.neo4j.statements import Statement
 from evsession.session.graph_guard import SingleGuard
+from evsession.session.graph_phase import Phase
 from evsession.session.graph_release import terminate
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.runtime import Runtime
@@ -38,14 +40,24 @@ class Alone:
 
 
 class Ending:
-    """The pause until a transaction is over."""
+    """The pause until a transaction is over that is asked to end."""
 
     def __init__(self, transaction: GraphTransaction) -> None:
         self._transaction = transaction
+        self._left = transaction._left
 
     async def wait(self) -> None:
-        """Wait."""
-        await self._transaction._left.wait()
+        """Wait.
+
+        Raises:
+            TransactionError: its end was given up, so it is still open.
+        """
+        await self._left.wait()
+        if self._transaction._phase is Phase.ACTIVE:
+            raise TransactionError(
+                "the end of the open transaction, for which this waited, was given up;"
+                " use that one, end it, or take another session"
+            )
 
 
 class One:

@@ -14,6 +14,7 @@ from evsession.session.events import Events
 from evsession.session.graph_alone import Ending
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.graph_work import GraphWork
+from evsession.session.graph_work_transaction import WorkTransaction
 from evsession.wire.transport import WireEvent
 
 __all__ = ["Chain"]
@@ -49,7 +50,7 @@ class Chain(GraphWork):
             self._store_running()[0].call(self._gate, self._events, handler, event)
 
     def _new_work_transaction(self) -> GraphTransaction:
-        return self._new_transaction(self._access, TransactionConfig())
+        return WorkTransaction(self, self._access, TransactionConfig(), self._events)
 
     def _new_transaction(self, access: str, config: TransactionConfig, events: Events | None = None) -> GraphTransaction:
         return GraphTransaction(self, access, config, self._events if events is None else events)

@@ -33,8 +33,7 @@ class KeepingAlive:
         pause = _pause(transaction.expires)
         while True:
             with trio.move_on_after(pause):
-                await transaction._left.wait()
-                return
+                await transaction._left.wait()  # which is no end yet if that is given up
             turn = transaction._turns.take()
             try:
                 await turn.wait()

@@ -45,12 +45,16 @@ class KnownNodes:
         return known
 
     def under(self, info: NodeInfo, key: Any) -> KnownNode | None:
-        """Return what is known under a primary key.
+        """Return what is known under a primary key; of a session that remembers nothing, only what stands for the node.
 
         Raises:
             KeyConflict: it is an entity of another class.
         """
-        return self._at(info, key) if self.tracks else None
+        if not self.tracks:
+            known = self._unit.map.get(info.address(key))
+            if known is None or not known.is_reference:
+                return None
+        return self._at(info, key)
 
     def _at(self, info: NodeInfo, key: Any) -> KnownNode | None:
         address = info.address(key)
@@ -108,8 +112,7 @@ class KnownNodes:
 
     def refer(self, info: NodeInfo, key: Any) -> Any:
         """Return the entity with this primary key, or one that only holds the key; it is remembered like any other."""
-        if key is None:
-            raise ConfigurationError(f"a reference has a key; None is no {info.key}")
+        info.check({info.key: info.check_key(key)})
         address, known = info.address(key), self._at(info, key)
         if known is not None:
             return known.entity

@@ -9,6 +9,8 @@ from typing import Any
 
 import trio
 
+from evsession.errors import TransactionError
+from evsession.session.gate import Turn
 from evsession.session.graph_alone import Ending
 from evsession.session.graph_mapper import NodePicture
 from evsession.session.graph_phase import Phase
@@ -53,7 +55,7 @@ class GraphOpenings(Working[NodePicture]):
     def _open_work(self, *, _is_own: bool) -> GraphTransaction:
         self._unit.journal = {}
         self._current = transaction = self._new_work_transaction()
-        transaction._is_assigned, transaction._is_own = True, _is_own
+        transaction._is_own = _is_own
         return transaction
 
     def _become_current(self, transaction: GraphTransaction) -> None:
@@ -67,7 +69,7 @@ class GraphOpenings(Working[NodePicture]):
             after = self._coming._after
             if after is None or after._is_own or not after.is_open:
                 return
-            self._coming._give_up()
+            self._coming._move(Phase.ROLLED_BACK)
 
     @contextmanager
     def _counting(self, *, ends: bool) -> Iterator[None]:
@@ -90,9 +92,17 @@ class GraphOpenings(Working[NodePicture]):
         while self._is_ending:
             await self._freed.wait()
 
+    def _place_before(self, transaction: GraphTransaction) -> Turn | None:
+        """Return the turn of what is to begin when the transaction has ended, and waits for that."""
+        place, later = None, self._coming
+        while later is not None and later is not transaction:
+            place, later = later._place or place, later._after
+        return place if later is transaction else None
+
     def _open_later(self, transaction: GraphTransaction) -> Steps:
         """Let a transaction begin after what was called before; what is called in it waits for that."""
         first, turn = transaction._turns.take(), self._turns.take()
+        transaction._place = turn
         try:
             yield turn
             while self._current is not None and not self._current.is_open:
@@ -102,21 +112,24 @@ class GraphOpenings(Working[NodePicture]):
             return ()
         finally:
             if self._current is not transaction:
-                transaction._give_up()
+                transaction._move(Phase.ROLLED_BACK)
+            transaction._place = None
             turn.release()
             first.release()
 
     def use_transaction(self) -> GraphTransaction:  # type: ignore[override]  # it has other verbs than one on documents
-        """Open a transaction, or return the one that is open; it ends with `commit` or `rollback`.
+        """Open a transaction, or return the one that this has opened; it ends with `commit` or `rollback`.
 
         While something is under way that was called before and does not run in the open one, such as a commit, or a statement
         with a transaction of its own, it is one that begins after that.
 
         The result is a `GraphTransaction`, which begins on the server with its first statement. While it is open, `flush` writes
-        into it, and `run` of the session runs in it and sees that.
+        into it, and `run` of the session runs in it and sees that. Its own `commit`, or leaving ``async with`` it, writes what is
+        pending in the session before it commits; hooks are called as by the session's `commit` and `rollback`.
 
         Raises:
-            TransactionError: called in the work of a managed transaction.
+            TransactionError: a transaction from `begin_transaction` is open, which is not harmed: its commit writes nothing by
+                itself. Or called in the work of a managed transaction.
         """
         self._check_open()
         self._check_turn("use_transaction")
@@ -124,11 +137,16 @@ class GraphOpenings(Working[NodePicture]):
             return self._current if self._unit.journal is not None and self._current else self._open_work(_is_own=False)
         latest = self._coming or self._current
         if latest is not None and latest.is_open and not latest._is_own and not self._is_ending:
+            if not latest._is_assigned:
+                raise TransactionError(
+                    "a transaction of begin_transaction() is open in this session; use that one, end it, or take another session",
+                    operation="use_transaction",
+                )
             return latest
         if latest is None and self._turns.first() is None:
             return self._open_work(_is_own=False)
         transaction = self._coming = self._new_work_transaction()
-        transaction._is_assigned, transaction._is_coming, self._is_ending = True, True, False
+        transaction._is_coming, self._is_ending = True, False
         transaction._after = latest
         Operation(self, "use_transaction", self._open_later(transaction), lambda error: None, 0, timed=False)
         return transaction

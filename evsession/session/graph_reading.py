@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from evsession.errors import ConfigurationError, SessionError
+from evsession.errors import SessionError
 from evsession.neo4j import cypher
 from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.cypher import Cypher
@@ -37,7 +37,7 @@ class NodeReader:
 
     def load(self, info: NodeInfo, key: Any, *, cache: bool) -> Steps:
         """Load one node by its primary key; a known one needs no request."""
-        known = self._nodes.under(info, _check_key(info, key))
+        known = self._nodes.under(info, info.check_key(key))
         if known is not None and cache and not known.is_reference:
             return (None if known.is_removed else known.entity,)
         result = yield from self._run(cypher.find(info.labels, {info.key: key}, limit=1))
@@ -46,7 +46,7 @@ class NodeReader:
 
     def load_many(self, info: NodeInfo, keys: Sequence[Any], *, cache: bool) -> Steps:
         """Load nodes by their primary keys in one request; those that are not there are left out."""
-        addresses = {_place(info, _check_key(info, key)): key for key in keys}
+        addresses = {_place(info, info.check_key(key)): key for key in keys}
         known = {address: self._nodes.under(info, key) for address, key in addresses.items()} if cache else {}
         here = {address: one for address, one in known.items() if one is not None and not one.is_reference}
         wanted = [key for address, key in addresses.items() if address not in here]
@@ -108,14 +108,3 @@ class NodeReader:
 def _place(info: NodeInfo, key: Any) -> str:
     """Return what no other node of these has."""
     return fold_address(info.address(key))
-
-
-def _check_key(info: NodeInfo, key: Any) -> Any:
-    """Return a primary key if it can be one.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
-    if key is None or callable(key) or isinstance(key, (Mapping, list, tuple, set)):
-        raise ConfigurationError(f"{key!r} is no {info.key} of a node")
-    return key

@@ -19,6 +19,7 @@ from evsession.session.gate import Gate
 from evsession.session.graph_alone import Alone, One, Resetting
 from evsession.session.graph_chain import Chain
 from evsession.session.graph_managed import Managed
+from evsession.session.graph_phase import Phase
 from evsession.session.graph_stream import GraphStream
 from evsession.session.graph_transaction import GraphTransaction
 from evsession.session.operation import Operation, Steps
@@ -220,7 +221,7 @@ class GraphSession(Chain):
         given: Any = config
         callback, given = shift(callback, given)
         self._check_open()
-        transaction = self._new_work_transaction()
+        transaction = self._new_transaction(self._access, TransactionConfig())
         steps = self._beginning(transaction, (given, timeout, metadata))
         return Operation(transaction, "begin_transaction", steps, callback, 1)
 
@@ -246,7 +247,7 @@ class GraphSession(Chain):
             return (transaction,)
         finally:
             if not has_begun:
-                transaction._give_up()
+                transaction._move(Phase.ROLLED_BACK)
             turn.release()
             first.release()
 

@@ -54,9 +54,9 @@ class GraphTransaction:
 
     def __init__(self, session: TransactionHome, access: str, config: TransactionConfig, events: Events) -> None:
         self.options = session.options
-        self.session = session
+        self.session: Any = session
         self._session = session
-        self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = False
+        self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = self._is_undone = False
         self._events = events
         self._gate = session._gate
         self._access = access
@@ -64,6 +64,7 @@ class GraphTransaction:
         self._turns = Turns()
         self._flushes: list[Turn] = []
         self._after: GraphTransaction | None = None
+        self._place: Turn | None = None
         self._asked = self._phase = Phase.ACTIVE
         self._opened: Opened | None = None
         self._beginning: trio.Event | None = None
@@ -97,7 +98,7 @@ class GraphTransaction:
         return Operation(self, "run", self._run(query, params), callback, 1)
 
     def commit(self, callback: Callback | None = None) -> Operation[None]:
-        """Make everything that was done in the transaction last.
+        """Make everything that was done in it last; if `use_transaction` opened it, what is pending in the session, too.
 
         Called again while it is under way, it has the same outcome. If no answer comes back, it is asked whether the transaction
         is still there: then it is rolled back, else the error is `uncertain`. A commit that fails has ended it, too.
@@ -198,7 +199,7 @@ class GraphTransaction:
             runtime.attend(KeepingAlive(self, transport).run)
 
     def _commit(self) -> Steps:
-        is_second = self._phase is Phase.ACTIVE and self._asked is Phase.COMMITTED
+        is_second = self._phase is Phase.ACTIVE and self._meant() is Phase.COMMITTED
         if not is_second:
             self._check("commit", self._meant())
         turn = self._line_up("commit")
@@ -227,6 +228,8 @@ class GraphTransaction:
         """Know that only what was asked before is asked, if an end was given up before it began."""
         if self._phase is Phase.ACTIVE:
             self._asked = asked
+            left, self._left = self._left, trio.Event()
+            left.set()
             self._session._stay_open()
 
     def _shared(self) -> tuple[Any, ...]:
@@ -254,6 +257,7 @@ class GraphTransaction:
                     yield from self._guarded(rollback_flow(self._session._database, self._opened))
                 finally:
                     self._end_failed()
+            self._is_undone = self._phase is not Phase.ROLLED_BACK  # now, and not by what was called before
             self._move(Phase.ROLLED_BACK)
             return ()
         finally:
@@ -349,10 +353,6 @@ class GraphTransaction:
     def _running(self) -> tuple[Runtime, Transport]:
         runtime, transport = self._session._running()
         return runtime, Guard(self, transport)
-
-    def _give_up(self) -> None:
-        """Know that it was never begun."""
-        self._move(Phase.ROLLED_BACK)
 
     async def _abandon(self, cause: BaseException | None) -> None:
         """Roll back whatever is there, also in a task that is cancelled; a failure of it is nobody's concern."""

@@ -97,7 +97,7 @@ class GraphWork(GraphOpenings):
         is_over = transaction is None or transaction._is_own or (flush and self._is_ending)
         transaction = None if is_over else transaction
         is_ending = transaction is not None and not transaction.is_open
-        whole = Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
+        whole = self._whole(flush=flush, only_staged=only_staged)
         try:
             with self._counting(ends=not flush or transaction is None or is_ending):
                 if transaction is not None and not (is_ending and only_staged):
@@ -112,6 +112,18 @@ class GraphWork(GraphOpenings):
                 return whole.results
         finally:
             whole.close()
+
+    def _whole(self, *, flush: bool = False, only_staged: bool = False) -> Whole:
+        """Freeze what is to be written, and return the pause that writes it when its turn comes."""
+        return Whole(super()._commit_steps(flush=flush, only_staged=only_staged), self._undo_work)
+
+    def _whole_of(self, transaction: GraphTransaction) -> Whole:
+        """Do as `_whole` does, for the end of a transaction: its turn comes before that of what waits for the end."""
+        self._place = self._place_before(transaction)
+        try:
+            return self._whole()
+        finally:
+            self._place = None
 
     async def _undo_work(self, error: BaseException) -> None:
         """End a transaction that was opened for the commit that fails, has half of it, or was ended by the failure."""
@@ -172,6 +184,8 @@ class GraphWork(GraphOpenings):
             key: The primary key.
 
         Raises:
+            ConfigurationError: the key can be none.
+            InvalidDocument: no node of the model can have it, or it cannot be sent.
             KeyConflict: the session knows the node as an entity of another class.
         """
         self._check_open()

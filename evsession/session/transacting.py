@@ -89,6 +89,9 @@ class Transacting(Waiting, ABC):
             retries: How often to start again when the commit meets a `ConcurrencyError`. Before each further attempt the
                 session forgets every entity (`clear`), so `work` must load what it changes.
 
+        After a failure what `work` has added stays pending, as after any rollback, so a `work` that adds the same keys is called
+        again only after a `clear()`, or it raises `KeyConflict`; with `retries` that is done.
+
         The transaction is that of the whole session: another task's `commit` ends it with what it has until then, so tasks
         whose work must not meet use a session each. ``options.timeout`` is for each operation in it, not for the whole.
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from evsession.errors import ConfigurationError, NotLoaded
 from evsession.session.callbacks import Callback
-from evsession.session.gate import Turns
+from evsession.session.calls import Call
+from evsession.session.gate import Turn, Turns
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation, Steps
 from evsession.session.transacting import Transacting
@@ -48,6 +49,7 @@ class Working(Transacting, Generic[S]):
 
     def _start_working(self) -> None:
         self._turns = Turns()
+        self._place: Turn | None = None  # before which a commit that is called now takes its turn
         self._number = next(_NUMBERS)
         self._commit: Commit[S] | None = None
         self._is_committing = False
@@ -177,7 +179,7 @@ class Working(Transacting, Generic[S]):
         unit = self._unit
         frozen = [] if only_staged else unit.freeze()
         backend = self._backend()
-        turn = self._turns.take()
+        turn = self._turns.take(self._place)
         try:
             yield turn
             if only_staged and unit.journal is None:
@@ -211,12 +213,16 @@ class Working(Transacting, Generic[S]):
             if self._unit.journal is None:
                 return ()
             yield from self._roll_back()
-            hooks = self._events.hooks("rollback.post", None, None)
-            if hooks:
-                yield HookCall(hooks, CommitEvent("rollback.post", self), Calling(self._unit, lambda *_: None))
+            yield Call(self._tell_rolled_back)
             return ()
         finally:
             turn.release()
+
+    async def _tell_rolled_back(self) -> None:
+        """Call the hooks of a rollback."""
+        hooks = self._events.hooks("rollback.post", None, None)
+        if hooks:
+            await HookCall(hooks, CommitEvent("rollback.post", self), Calling(self._unit, lambda *_: None)).wait()
 
     def evict(self, *entities: Any) -> None:
         """Forget these entities: their edits are not saved, and loading one again gives a new object.

@@ -86,6 +86,60 @@ async def test_what_is_flushed_is_seen_in_the_transaction_only(
         assert await graph_session.commit() == [f"{label}/3"]
 
 
+async def test_hooks_of_the_end_of_a_transaction(graph: evsession.GraphStore, dog: Any, label: str) -> None:
+    told: list[str] = []
+
+    async def fail(tx: evsession.GraphTransaction) -> None:
+        await tx.run(f"CREATE (:{label})")
+        raise ZeroDivisionError
+
+    async with graph.open_session() as session:
+        for name in ("commit.post", "rollback.post"):
+            session.on(name, lambda event: told.append(event.name))
+        await session.use_transaction().commit()
+        await session.use_transaction().rollback()
+        await graph.get_transaction(session, lambda tx: session.add(dog("1")))
+        with pytest.raises(ZeroDivisionError):
+            await graph.get_transaction(session, fail)
+        assert (told, await count(session, label)) == (["commit.post", "rollback.post"] * 2, 1)
+        await (await session.begin_transaction()).commit()
+        assert len(told) == 4
+
+
+@pytest.mark.parametrize("how", ["alone", "in a session", "by hand", "block"])
+async def test_the_end_of_a_transaction_writes_what_is_pending(
+    graph: evsession.GraphStore, graph_session: evsession.GraphSession, dog: Any, label: str, how: str
+) -> None:
+    async def work(tx: evsession.GraphTransaction) -> None:
+        await tx.run(f"CREATE (:{label})")
+        tx.session.add(dog("1"))
+
+    if how == "by hand":
+        tx = graph_session.use_transaction()
+        await work(tx)
+        await tx.commit()
+    elif how == "block":
+        async with graph_session.use_transaction() as tx:
+            await work(tx)
+    else:
+        await graph.get_transaction(None if how == "alone" else graph_session, work)
+    assert (await count(graph_session, label), graph_session.changes(), graph_session.state) == (2, [], "idle")
+
+
+async def test_a_transaction_that_cannot_write_what_is_pending(graph: evsession.GraphStore, dog: Any, label: str) -> None:
+    async with graph.open_session() as session:
+        await session.run(f"CREATE CONSTRAINT c{label} FOR (n:{label}) REQUIRE n.id IS UNIQUE")
+        try:
+            await session.run(f"CREATE (:{label} {{id: '1'}})")
+            for _ in range(2):
+                with pytest.raises(evsession.ConstraintError):
+                    await evsession.get_transaction(session, lambda tx: session.add(*[] if session.changes() else [dog("1")]))
+                assert ([change.kind for change in session.changes()], session.state) == (["insert"], "idle")
+            assert await count(session, label) == 1
+        finally:
+            await session.run(f"DROP CONSTRAINT c{label}")
+
+
 async def test_a_failed_commit_leaves_everything_pending(graph: evsession.GraphStore, dog: Any, label: str) -> None:
     async with graph.open_session() as session:
         await session.run(f"CREATE CONSTRAINT c{label} FOR (n:{label}) REQUIRE n.id IS UNIQUE")

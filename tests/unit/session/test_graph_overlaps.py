@@ -332,6 +332,30 @@ class TestCommitsIntoATransaction:
 
 
 class TestCommitsBehindTheEndOfATransaction:
+    @pytest.mark.parametrize("verb", ["run", "load", "begin", "write_transaction", "save"])
+    @pytest.mark.parametrize("end", ["commit", "rollback"])
+    @pytest.mark.parametrize("begins", [True, False])
+    async def test_nothing_waits_for_an_end_that_is_given_up(
+        self, begins: bool, end: str, verb: str, autojump_clock: Clock
+    ) -> None:
+        async with memory_graph() as (session, server):
+            tx = await session.begin_transaction() if begins else session.use_transaction()
+            await tx.run(CREATE, {"id": "1"})
+            ending = getattr(tx, end)(lambda *_: None)
+            ending.cancel()
+            call: dict[str, Callable[[], Any]] = {
+                "run": lambda: session.run(CREATE, {"id": "2"}),
+                "load": lambda: session.load(Thing, "1"),
+                "begin": session.begin_transaction,
+                "write_transaction": lambda: session.write_transaction(lambda tx: None),
+                "save": lambda: NODES(id="1").save(session=session),
+            }
+            await fail(call[verb](), match="was given up")
+            assert tx.is_open
+            await tx.run(CREATE, {"id": "3"})
+            await tx.commit()
+            assert sorted(node["id"] for node in server.nodes.values()) == ["1", "3"]
+
     @pytest.mark.parametrize("verb", ["commit", "flush"])
     @pytest.mark.parametrize("end", ["commit", "rollback"])
     @pytest.mark.parametrize("hook", ["none", "pause"])
@@ -538,7 +562,7 @@ class TestDeletions:
         async with memory_graph(with_identity_map=tracks) as (session, server):
             thing = Thing("1")
             await session.add(thing).commit()
-            tx = session.use_transaction()
+            tx = await session.begin_transaction()
             await session.remove(thing).flush()
             session.add(thing)
             await tx.commit()
@@ -561,6 +585,34 @@ class TestDeletions:
 
 
 class TestSessionsWithoutAnIdentityMap:
+    @pytest.mark.parametrize("edits", [True, False])
+    @pytest.mark.parametrize("way", ["load", "load several", "find", "hydrate"])
+    async def test_a_reference_becomes_what_is_loaded(self, way: str, edits: bool, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=False) as (session, server):
+            server.put("E", id="1", v=3)
+            thing = session.get_reference(Thing, "1")
+            if edits:
+                thing.v = 5
+            if way == "hydrate":
+                await session.hydrate(thing)
+            elif way == "load":
+                assert await session.load(Thing, "1") is thing
+            elif way == "load several":
+                assert await session.load(Thing, ["1", "2"]) == [thing]
+            else:
+                assert await session.find(Thing) == [thing]
+            assert thing.v == (5 if edits else 3)
+            assert (await session.remove(thing).commit()).removed == ["E/1"]
+            assert (things(server), len(session.identity_map)) == ([], 0)
+
+    async def test_what_is_added_is_not_what_is_loaded(self, autojump_clock: Clock) -> None:
+        async with memory_graph(with_identity_map=False) as (session, server):
+            server.put("E", id="1", v=3)
+            thing = Thing("1")
+            session.add(thing)
+            assert await session.load(Thing, "1") is not thing
+            session.evict(thing)
+
     @pytest.mark.parametrize("waits", [True, False])
     @pytest.mark.parametrize("what", ["removal", "edit", "increment", "nothing", "nonsense"])
     async def test_what_is_asked_while_it_is_written(self, what: str, waits: bool, autojump_clock: Clock) -> None:

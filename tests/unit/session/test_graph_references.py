@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from datetime import date
+from math import inf, nan
 from typing import Any, ClassVar
 
 import attrs
@@ -102,6 +105,40 @@ async def test_what_is_set_is_written_alone_and_stays_set(make: Any) -> None:
         await session.hydrate(dog)
         assert (dog.name, dog.age) == ("mine", 3)
         assert session.changes(dog)["name"] == evsession.Change("theirs", "mine")
+
+
+NO_KEYS = [None, nan, ["1"], ("1",), [], {"1": 1}, {"1"}, frozenset("1"), Dog, len]
+
+
+@pytest.mark.parametrize("make", [lambda: Dog, lambda: Plain, model], ids=range(3))
+@pytest.mark.parametrize("key", NO_KEYS, ids=repr)
+async def test_what_is_no_key_is_refused_at_the_call(make: Any, key: Any) -> None:
+    async with scripted_graph() as (session, transport):
+        with pytest.raises(evsession.ConfigurationError, match=re.escape(f"{key!r} is no id of a node")):
+            session.get_reference(make(), key)
+        if not isinstance(key, (list, tuple)) and not callable(key):
+            with pytest.raises(evsession.ConfigurationError, match="is no id of a node"):
+                session.load(make(), key)
+        with pytest.raises(evsession.ConfigurationError, match="is no id of a node"):
+            session.load(make(), ["1", key])
+        assert (session.changes(), len(session.identity_map), transport.requests) == ([], 0, [])
+
+
+@pytest.mark.parametrize("key", [True, 5, 2.5, object(), 2**70])
+async def test_a_key_that_no_node_of_the_model_has_is_refused_at_the_call(key: Any) -> None:
+    async with scripted_graph() as (session, _):
+        with pytest.raises(evsession.InvalidDocument, match="id"):
+            session.get_reference(model(), key)
+        assert (session.changes(), len(session.identity_map)) == ([], 0)
+
+
+@pytest.mark.parametrize("key", ["", "1", 5, True, 2.5, inf, b"1", date(2020, 1, 2), evsession.Point(7203, 1.0, 2.0)], ids=repr)
+async def test_whatever_a_property_can_be_is_a_key(key: Any) -> None:
+    async with scripted_graph(places([]), committed()) as (session, _):
+        dog: Any = session.get_reference(Plain, key)
+        assert session.changes() == []
+        dog.name = "Max"
+        assert len(await session.commit()) == 1
 
 
 async def test_a_default_of_the_class_is_not_taken_for_the_value() -> None:
