@@ -31,7 +31,6 @@ class KnownNodes:
         self.tracks = tracks
         self._unit = unit
         self._met: Acquaintances[NodePicture] | None = None if tracks else Acquaintances()
-        self._again: set[int] = set()
 
     def of(self, entity: Any) -> KnownNode:
         """Return what is known of the entity.
@@ -68,8 +67,8 @@ class KnownNodes:
         """Remember an entity until the next commit; take back the removal of one that is known."""
         known = self._unit.map.of(entity)
         if known is not None:
-            if known.writes and not self.tracks:
-                self._again.add(id(known))
+            if self._met is not None:
+                self._met.note_again(known)
             was_flushed = known.is_flushed
             self._unit.take_back(known)
             if was_flushed or (known.snapshot is not None and known.snapshot.is_doubtful):  # it has to be created, or may have
@@ -160,24 +159,10 @@ class KnownNodes:
         return known.entity
 
     def let_go(self, known: KnownNode) -> None:
-        """Forget an entity that was written, if this session remembers none, and nothing more is to be done with it.
-
-        Another commit may be about to write it, or the program may have removed it or added it again since it was frozen.
-        """
-        if self.tracks or known.writes > 1:
-            return
-        is_again = id(known) in self._again
-        self._again.discard(id(known))
-        if not known.is_removed and not known.increments and not (is_again and self._is_changed(known)):
+        """Forget an entity that was written, if this session remembers none, and nothing more is to be done with it."""
+        if self._met is not None and self._met.may_go(known, self._unit.mapper):
             self._unit.map.remove(known)
             self._meet(need_info(known.entity), known)
-
-    def _is_changed(self, known: KnownNode) -> bool:
-        """Return whether the entity differs from what was written, or cannot be stored."""
-        try:
-            return self._unit.mapper.changed(known) is not None
-        except InvalidDocument:
-            return True
 
     def _meet(self, info: NodeInfo, known: KnownNode) -> None:
         """Keep in mind what was read or written, for the time when it is added; what knows it itself needs nobody for that."""

@@ -112,4 +112,4 @@ class WorkTransaction(GraphTransaction):
         if error is not None:
             await self._abandon_telling(error)  # noqa: ASYNC102 - what must be shielded there is
         else:
-            await super().__aexit__(kind, error, traceback)
+            await super().__aexit__(kind, error, traceback)  # noqa: ASYNC102 - what must be shielded there is
