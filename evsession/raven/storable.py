@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evsession.errors import InvalidDocument
+from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document
-from evsession.raven.types import check_collection, is_storable_entity
+from evsession.raven.types import is_storable_entity
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, METADATA, PROJECTION, SERVER_METADATA
 from evsession.wire.json import JSON, check
 
@@ -46,12 +46,15 @@ def chosen_facts(collection: object, metadata: Mapping[str, JSON] | None) -> dic
     """Return what the program says of a document beside its fields.
 
     Raises:
-        ConfigurationError: see `check_collection`.
+        ConfigurationError: no collection can have the name.
         TypeError, InvalidDocument: see `checked_metadata`.
     """
     facts = {} if metadata is None else dict(checked_metadata(metadata))
     if collection is not None:
-        facts[COLLECTION] = check_collection(collection)
+        # ``@hilo`` and the like are RavenDB's, but may be copied.
+        if not isinstance(collection, str) or not collection.strip() or not collection.isprintable():
+            raise ConfigurationError(f"a collection is named by a printable text, not by {collection!r}")
+        facts[COLLECTION] = collection
     return facts
 
 

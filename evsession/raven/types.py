@@ -21,7 +21,6 @@ from evsession.raven.shapes import MARK, Kind, key_field_of, kind_of, shape_of
 __all__ = [
     "TypeInfo",
     "adopt",
-    "check_collection",
     "collection_of",
     "derive_key",
     "document",
@@ -136,7 +135,7 @@ def document(
         info = TypeInfo(
             cls=cls,
             name=cls.__name__,
-            collection=pluralize(cls.__name__) if collection is None else check_collection(collection),
+            collection=pluralize(cls.__name__) if collection is None else _check_collection(collection),
             key_field=key_field_of(cls),
             id_separator=None if id_separator is None else check_separator("id_separator", id_separator),
             id_generation_strategy=(
@@ -151,12 +150,7 @@ def document(
     return declare if cls is None else declare(cls)
 
 
-def check_collection(collection: object) -> str:
-    """Return the name if a collection of documents can have it.
-
-    Raises:
-        ConfigurationError: if not; names that start with ``@`` are RavenDB's own.
-    """
+def _check_collection(collection: Any) -> Any:
     if not isinstance(collection, str) or not collection.strip() or collection[0] == "@" or not collection.isprintable():
         raise ConfigurationError(f"'collection' must be a printable text that does not start with '@', not {collection!r}")
     return collection
