@@ -34,15 +34,15 @@ from evsession.raven.document import Document, DocumentType
 from evsession.raven.patches import Patch
 from evsession.raven.results import Statistics
 from evsession.raven.types import document
-from evsession.session.bulk import BulkInsert
+from evsession.session.documents.bulk import BulkInsert
+from evsession.session.documents.queryable import Queryable
+from evsession.session.documents.session import Session
+from evsession.session.documents.store import Store
+from evsession.session.documents.stream import Stream
 from evsession.session.helpers import get_runnable, get_session, get_transaction
 from evsession.session.known_entities import KnownEntities
 from evsession.session.operation import Operation
 from evsession.session.plan import Plan
-from evsession.session.queryable import Queryable
-from evsession.session.session import Session
-from evsession.session.store import Store
-from evsession.session.stream import Stream
 from evsession.session.transaction import Capabilities, Transaction, TransactionBlock
 from evsession.unitofwork.changes import MISSING, Change, Changes, EntityChanges
 from evsession.unitofwork.commit import Saved
@@ -58,12 +58,12 @@ if _typing.TYPE_CHECKING:
     from evsession.neo4j.temporal import Date, DateTime, Duration, Time
     from evsession.neo4j.things import Node, Path, Point, Relationship, Unsupported, Vector
     from evsession.neo4j.transactions import BasicAuth, BearerAuth, TransactionConfig
-    from evsession.session.graph_model import Model
-    from evsession.session.graph_runnables import QueryRunner
-    from evsession.session.graph_session import GraphSession
-    from evsession.session.graph_store import GraphStore
-    from evsession.session.graph_stream import GraphStream
-    from evsession.session.graph_transaction import GraphTransaction
+    from evsession.session.graphs.model import Model
+    from evsession.session.graphs.runnables import QueryRunner
+    from evsession.session.graphs.session import GraphSession
+    from evsession.session.graphs.store import GraphStore
+    from evsession.session.graphs.stream import GraphStream
+    from evsession.session.graphs.transaction import GraphTransaction
 else:
     # The half for graphs is imported when something of it is first asked for: programs on RavenDB need not wait for it.
     _GRAPHS = {
@@ -74,12 +74,12 @@ else:
         "neo4j.temporal": ("Date", "DateTime", "Duration", "Time"),
         "neo4j.things": ("Node", "Path", "Point", "Relationship", "Unsupported", "Vector"),
         "neo4j.transactions": ("BasicAuth", "BearerAuth", "TransactionConfig"),
-        "session.graph_model": ("Model",),
-        "session.graph_runnables": ("QueryRunner",),
-        "session.graph_session": ("GraphSession",),
-        "session.graph_store": ("GraphStore",),
-        "session.graph_stream": ("GraphStream",),
-        "session.graph_transaction": ("GraphTransaction",),
+        "session.graphs.model": ("Model",),
+        "session.graphs.runnables": ("QueryRunner",),
+        "session.graphs.session": ("GraphSession",),
+        "session.graphs.store": ("GraphStore",),
+        "session.graphs.stream": ("GraphStream",),
+        "session.graphs.transaction": ("GraphTransaction",),
     }
 
     def __getattr__(name: str) -> object:

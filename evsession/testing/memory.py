@@ -14,7 +14,7 @@ from evsession.config import Conventions, Options
 from evsession.embedded.app import App
 from evsession.embedded.serve import Server
 from evsession.embedded.transport import EmbeddedTransport
-from evsession.session.store import Store
+from evsession.session.documents.store import Store
 
 __all__ = ["MemoryServer"]
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from evsession.session.store import Store
+from evsession.session.documents.store import Store
 from evsession.testing.memory import MemoryServer
 
 __all__ = ["embedded_server", "embedded_store", "embedded_url"]

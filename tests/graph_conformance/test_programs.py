@@ -12,10 +12,10 @@ import trio
 
 import evsession
 from tests.graph_conformance.tools import soon
-from tests.unit.session.graph_checks import check_nodes, check_nothing_left, check_wishes
-from tests.unit.session.graph_programs import Program, make_program
-from tests.unit.session.graph_runs import SEEDS as KEYS
-from tests.unit.session.graph_runs import Run
+from tests.unit.session.graphs.checks import check_nodes, check_nothing_left, check_wishes
+from tests.unit.session.graphs.programs import Program, make_program
+from tests.unit.session.graphs.runs import SEEDS as KEYS
+from tests.unit.session.graphs.runs import Run
 
 SEEDS = range(20)
 

@@ -15,7 +15,7 @@ import evsession
 from evsession.testing.scripted import Answer, ScriptedTransport
 from tests.unit.cli.running import evsession_cli, printed
 from tests.unit.neo4j.typed import DISCOVERY_5, answer, body, refused, rows
-from tests.unit.session.graphs import hang
+from tests.unit.session.graphs.scripted import hang
 
 URL = "http://127.0.0.1:7474"
 

@@ -12,7 +12,7 @@ import evsession
 from evsession import ConfigurationError, SessionClosed, SessionError, get_runnable, get_session, get_transaction
 from evsession.testing.scripted import ScriptedTransport
 from tests.unit.session.conftest import refused
-from tests.unit.session.tiny import TinyRaven
+from tests.unit.session.documents.tiny import TinyRaven
 
 Dog = evsession.DocumentType("Dog")
 

@@ -12,7 +12,7 @@ import trio
 
 import evsession
 from evsession import ConnectionFailed, InvalidDocument, OperationTimeout, QueryError, SessionClosed, SessionError
-from evsession.session.bulk import CHUNK
+from evsession.session.documents.bulk import CHUNK
 from evsession.testing.scripted import ScriptedExchange, ScriptedTransport, json_answer
 from evsession.wire.json import encode
 from tests.unit.session.conftest import Scripted, refused, row

@@ -14,7 +14,7 @@ import evsession
 from evsession import ConcurrencyError, ConnectionFailed, SessionClosed, SessionError, TransactionError
 from evsession.session.transaction import end_after
 from tests.unit.session.conftest import Scripted, refused
-from tests.unit.session.tiny import TinyRaven
+from tests.unit.session.documents.tiny import TinyRaven
 
 Dog = evsession.DocumentType("Dog")
 

@@ -22,7 +22,7 @@ from evsession.testing.scripted import ScriptedTransport
 from evsession.unitofwork.changes import is_same
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport
-from tests.unit.session.tiny import TinyRaven
+from tests.unit.session.documents.tiny import TinyRaven
 
 T = TypeVar("T")
 Fields = dict[str, Any]

@@ -1,0 +1,1 @@
+"""The document session: what RavenDB's protocol and the unit of work make together. Knows no graph."""
