@@ -1,1 +1,1 @@
-"""The public face: stores, sessions, operations and events. Joins flows, identity map and transport."""
+"""What sessions on both databases share: operations, events, transactions, the verbs of the unit of work. Knows no database."""
