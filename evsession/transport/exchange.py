@@ -194,9 +194,8 @@ class HTTPExchange(Gate):
 
     def _take_head(self, head: h11.Response) -> Response:
         self._trail.answered = True
-        self._response = Response(
-            head.status_code, tuple(head.headers)
-        )  # a plain tuple is searched twice as fast as h11's own type
+        headers = tuple(head.headers)  # which is searched twice as fast as h11's own type
+        self._response = Response(head.status_code, headers)
         if self._trail.observe is not None:
             took = trio.current_time() - self._begun
             self._trail.observe(self._event("response", status_code=head.status_code, duration=took))
