@@ -110,6 +110,20 @@ def test_keys_are_not_sorted_as_numbers(asked: Asked, kind: str) -> None:
     assert asked.keys("from Dogs order by id() as alphaNumeric desc") == ["dogs/rex", "dogs/max"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "name"),
+    [
+        ("search(name, 'x') order by name", "Search(name)"),
+        ("exact(name = 'x') and name > 'a'", "Exact(name)"),
+        ("exact(name = 'x') and search(name, 'x') and age = 1", "Search(name)AndExact(name)Andage"),
+        ("search(name, 'x') and exact(age = 1) and exact(name = 'x')", "Exact(age)AndSearch(name)AndExact(name)"),
+        ("search('a b', 'x') and Z = 1 and 'a b' = 'y'", "Search('a b')AndZ"),
+    ],
+)
+def test_an_automatic_index_is_named_by_each_field_once(asked: Asked, condition: str, name: str) -> None:
+    assert asked.answer(f"from Dogs where {condition}")[1]["IndexName"] == f"Auto/Dogs/By{name}"
+
+
 @pytest.mark.parametrize("rest", ["x=1", "a.b=1"])
 def test_a_complaint_shows_what_stands_there(asked: Asked, rest: str) -> None:
     _, message = asked.refused(f"from Dogs wher {rest}")
