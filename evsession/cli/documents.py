@@ -9,7 +9,7 @@ import click
 import evsession
 from evsession.cli.collections import meant_by
 from evsession.cli.lines import Incoming, decoded, document_line, incoming, parse_documents
-from evsession.cli.output import counted, name_of, note, printing
+from evsession.cli.output import counted, name_of, note, open_input, printing
 from evsession.cli.target import Target, on_documents, run_in_session
 from evsession.cli.values import assigned
 
@@ -118,7 +118,7 @@ def save(target: Target, file: str, key: str | None, collection: str | None) -> 
 
 def _read(file: str, key: str | None, collection: str | None) -> list[Incoming]:
     try:
-        with click.open_file(file, "rb") as opened:
+        with open_input(file) as opened:
             values = parse_documents(opened.read())
     except ValueError as error:
         raise click.ClickException(f"{name_of(file)}: {error}") from None

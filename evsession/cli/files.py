@@ -12,7 +12,7 @@ import click
 import evsession
 from evsession.cli.collections import count_documents, meant_by
 from evsession.cli.lines import Incoming, decoded, document_line, incoming, split_lines
-from evsession.cli.output import counted, name_of, note, printing, progress
+from evsession.cli.output import counted, name_of, note, open_input, printing, progress
 from evsession.cli.target import Target, on_documents, run_in_session
 
 __all__ = ["export_documents", "import_documents"]
@@ -37,7 +37,7 @@ def import_documents(target: Target, file: str, collection: str | None) -> None:
     try:
         with reading.opened():
             run_in_session(target, work)
-    except (click.ClickException, evsession.SessionError):
+    except (click.ClickException, evsession.SessionError, KeyboardInterrupt):
         if reading.given:
             note(f"{counted(reading.given)} had been given before; they may have been written, or not")
         raise
@@ -60,7 +60,7 @@ class Reading:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Open the file, and show the progress bar."""
-        with click.open_file(self.path, "rb") as file:
+        with open_input(self.path) as file:
             if self.path == "-":
                 self._lines = file
                 yield

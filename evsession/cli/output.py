@@ -9,17 +9,34 @@ from typing import Any
 
 import click
 
-__all__ = ["counted", "name_of", "note", "printing", "progress"]
+__all__ = ["counted", "name_of", "note", "open_input", "printing", "progress"]
 
 
 @contextmanager
 def printing() -> Iterator[Callable[[bytes], Any]]:
-    """Give a function that writes to the standard output. What was written is out at the end, or there is a `BrokenPipeError`."""
+    """Give a function that writes to the standard output. What was written is out at the end, or there is a `BrokenPipeError`.
+
+    Raises:
+        OSError: it was closed before the program began, as by ``>&-``.
+    """
+    if sys.stdout is None:
+        raise OSError("the standard output is closed")
     out = sys.stdout.buffer
     try:
         yield out.write
     finally:
         out.flush()
+
+
+def open_input(path: str) -> Any:
+    """Open a file, or the standard input for ``"-"``, to read its bytes.
+
+    Raises:
+        OSError: it cannot be; or the standard input was closed before the program began.
+    """
+    if path == "-" and sys.stdin is None:
+        raise OSError("the standard input is closed")
+    return click.open_file(path, "rb")
 
 
 def note(text: str) -> None:

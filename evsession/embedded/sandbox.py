@@ -111,7 +111,10 @@ function metadata(document) { return document?.['@metadata']; }
 
 function known(document) {
   const about = metadata(document);
-  if (typeof about === 'object' && about !== null) facts.add(about);
+  if (typeof about === 'object' && about !== null) {
+    facts.add(about);
+    Object.setPrototypeOf(document, null);  // its fields are its own: no constructor, no toString (seen on 7.1)
+  }
   return document;
 }
 

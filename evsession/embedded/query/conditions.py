@@ -20,7 +20,7 @@ from evsession.embedded.query.searching import ends_with, searched, starts_with
 from evsession.embedded.query.sources import FieldPlan, Source
 from evsession.embedded.query.sql import FALSE, TRUE, Piece, joined, negated
 from evsession.embedded.query.terms import MAX_INTEGER, fold, literal, numbers_of, stored, text_of, ticks_of, words
-from evsession.embedded.query.values import Values, kind_of, named
+from evsession.embedded.query.values import Values, are_mixed, kind_of, named
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
 
@@ -60,15 +60,11 @@ class FieldNames:
             raise self._values.method_missing(operand)
         if not isinstance(operand, tree.Field):
             raise self._values.fail("Expected a field name")
-        alias = self._values.query.alias
         if operand.is_quoted:
             return literal(operand.path)
-        if alias is None:
-            return operand.path
-        first, dot, rest = operand.path.partition(".")
-        if dot and first != alias:
-            raise self._values.fail(f"Unknown alias {first}, but there are aliases specified in the query ({alias})")
-        return rest if dot else first
+        if self._values.query.alias is not None and "." not in operand.path and operand.path.endswith("[]"):
+            raise self._values.unknown_alias(operand.path[:-2])  # one without brackets is taken for a field (seen on 7.1)
+        return self._values.own_path(operand.path)
 
 
 class Conditions:
@@ -125,7 +121,7 @@ class Conditions:
             case tree.Between(field, low, high):
                 return self._between(field, low, high)
             case tree.Member(field, values, every):
-                return self._member(field, self._values.several(named(field), values), every=every)
+                return self._member(field, self._values.several(field, values), every=every)
             case tree.Method():
                 return self._method(expression)
         shown = named(expression)
@@ -203,6 +199,8 @@ class Conditions:
         given = [(sign, value) for sign, value in ends if value is not None]
         if is_id(field):
             column = self._key().text
+            if not all(isinstance(value, str) for _, value in given):
+                return FALSE  # keys are no numbers
             return joined([Piece(f"{column} {sign} ?", (text_of(value),)) for sign, value in given] or [TRUE], "AND")
         plan = self._field(field)
         if all(numbers_of(value) for _, value in given) and any(_is_fraction(value) for _, value in given):
@@ -213,9 +211,9 @@ class Conditions:
     def _between(self, field: tree.Operand, first: tree.Operand, last: tree.Operand) -> Piece:
         """Nulls lie beyond the upper end: with null as the upper end they belong to the range (seen on 7.1)."""
         low, high = self._values.scalar(first), self._values.scalar(last)
-        if len({kind_of(value) for value in (low, high) if value is not None}) > 1:
-            message = f"Incompatible types of variables in WHERE clause on '<Field>: {named(field)}' field."
-            raise self._values.fail(f"{message} It got values of the following types: Value,Value")
+        kinds = {kind_of(value) for value in (low, high) if value is not None or not isinstance(first, tree.Parameter)}
+        if are_mixed((first, last)) or len(kinds) > 1:
+            raise self._values.incompatible(field, (first, last))
         between = self._range(field, low, high)
         if high is not None or is_id(field):
             return between

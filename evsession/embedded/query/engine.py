@@ -231,6 +231,8 @@ class QueryEngine:
         values = Values(query, parameters)
         if query.update is not None and not updates:
             raise values.fail("Expected end of query but got: update")
+        if query.includes:
+            query = msgspec.structs.replace(query, includes=tuple(values.own_path(path) for path in query.includes))
         skip, capped = values.count(query.skip, "Offset (Start)"), values.count(query.take, "Limit (PageSize)")
         if (start or 0) < 0 or (page_size or 0) < 0:
             what, number = ("Start", start) if (start or 0) < 0 else ("PageSize", page_size)

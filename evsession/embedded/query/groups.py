@@ -62,6 +62,8 @@ class Grouping:
         if not isinstance(field, tree.Field):
             raise self._values.fail("Group by takes fields")
         path = self._path(field)
+        if not field.is_quoted:
+            self._values.own_path(field.path)
         if path == METADATA:
             raise unsupported("group by @metadata; it groups by what is in them")
         return path

@@ -64,7 +64,7 @@ class Loads:
         if alias is None or not (dot or first == alias):
             return None, load.operand.path
         if first != alias:
-            raise self._values.fail(f"Unknown alias {first}, but there are aliases specified in the query ({alias})")
+            raise self._values.unknown_alias(first)
         return None, rest
 
     def __call__(self, row: Row) -> Loaded:

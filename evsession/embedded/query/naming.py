@@ -20,6 +20,9 @@ ALL_DOCUMENTS = "@all_docs"
 ID = "id()"
 """The field of an index whose query asks for none."""
 
+ANALYZED = ("Search", "Exact")
+"""Forms that a field may have beside its own."""
+
 
 class AutoIndex(msgspec.Struct, frozen=True):
     """An automatic index.
@@ -52,7 +55,7 @@ class AutoNames:
 
     def name(self, collection: str, fields: Iterable[str], group: Iterable[str] = ()) -> str:
         """Return the name of the index that answers a query on these fields."""
-        keys, wanted = tuple(sorted(group)), frozenset(fields)
+        keys, wanted = tuple(sorted(group)), _without_plain(frozenset(fields))
         alike = [one for one in self._known.values() if one.keys == keys and one.collection.lower() == collection.lower()]
         fitting = next((one for one in reversed(alike) if wanted <= one.fields), None)
         return (fitting or self._new(collection, wanted or frozenset([ID]), keys, alike)).name
@@ -63,7 +66,7 @@ class AutoNames:
             wanted |= plain[-1]
         shown = "AllDocs" if collection == ALL_DOCUMENTS else collection
         tail = f"ReducedBy{'And'.join(keys)}" if keys else ""
-        fields = "Id()" if wanted == {ID} else "And".join(sorted(wanted))
+        fields = "Id()" if wanted == {ID} else _joined(wanted)
         name = f"Auto/{shown}/By{fields}{tail}"
         made = self._known[name] = AutoIndex(name, collection, wanted, keys, timestamp())
         self.changes += 1
@@ -81,6 +84,19 @@ class AutoNames:
         """Forget the index, until a query asks for it again; return whether it was there."""
         self.changes += 1
         return self._known.pop(name, None) is not None
+
+
+def _without_plain(fields: frozenset[str]) -> frozenset[str]:
+    """Return the fields without those that are analyzed, too: an index that searches a field has it as it is as well."""
+    return frozenset(field for field in fields if not any(f"{kind}({field})" in fields for kind in ANALYZED))
+
+
+def _joined(fields: frozenset[str]) -> str:
+    """Return the fields as a name has them, all forms of one together."""
+    analyzed = [field for field in fields if field.startswith(tuple(f"{kind}(" for kind in ANALYZED))]
+    bare = {field: field.partition("(")[2][:-1] for field in analyzed}
+    shown = {name: [f"{kind}({name})" for kind in ANALYZED if f"{kind}({name})" in fields] for name in bare.values()}
+    return "And".join(sorted([*("And".join(forms) for forms in shown.values()), *fields.difference(analyzed)]))
 
 
 def fields_of(expression: tree.Expression | None, alias: str | None) -> set[str]:

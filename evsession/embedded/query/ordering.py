@@ -51,6 +51,9 @@ def order_by(source: Source, values: Values, names: FieldNames) -> Piece:
 def _column(source: Source, values: Values, names: FieldNames, key: tree.SortKey, *, alone: bool) -> list[Piece]:
     operand = key.operand
     if is_id(operand):
+        if key.kind in ("long", "double"):
+            allowed = "this field can only be sorted as a string or alphanumeric value"
+            raise values.fail(f"Invalid ORDER BY 'id()' call, {allowed}, but got {key.kind.capitalize()}")
         if not source.has_ids:
             source.field("id()", "fold")
         return [_BY_KEY]

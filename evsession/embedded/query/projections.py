@@ -69,15 +69,25 @@ def projection(
             arguments = ", ".join(_argument(values, argument) for argument in item.operand.arguments)
             return _run(values, f"{item.operand.written}({arguments})", loads, connection, tables)
     columns: dict[str, _Column] = {}
+    has_key = by_index and any(is_id(item.operand) for item in query.items if item.operand is not None)
     for item in query.items:
         name, column = _column(values, names, item, loads)
         if name in columns:
             raise values.fail(DUPLICATE.format(name))
-        columns[name] = column
-    has_key = any(is_id(item.operand) for item in query.items if item.operand is not None)
-    if (query.alias is not None or loads.names or (by_index and has_key)) and not query.group:
-        return lambda row: encode({name: value for name, column in columns.items() if (value := column(row)) is not None})
-    return lambda row: encode({name: NULL if (value := column(row)) is None else value for name, column in columns.items()})
+        is_left_out = (has_key or _is_by_alias(query, item, loads)) and not query.group
+        columns[name] = column if is_left_out else _or_null(column)
+    return lambda row: encode({name: value for name, column in columns.items() if (value := column(row)) is not None})
+
+
+def _is_by_alias(query: tree.Query, item: tree.Item, loads: Loads) -> bool:
+    """Return whether a field is read by the name of its document; it is left out where it is missing, others are null."""
+    if not isinstance(item.operand, tree.Field) or item.operand.is_quoted:
+        return False
+    return item.operand.path.partition(".")[0] in (query.alias, *loads.names)
+
+
+def _or_null(column: _Column) -> _Column:
+    return lambda row: NULL if (value := column(row)) is None else value
 
 
 def _is_declared(query: tree.Query, method: tree.Method) -> bool:

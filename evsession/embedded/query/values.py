@@ -9,7 +9,7 @@ from evsession.embedded.failures import RavenFailure, unsupported
 from evsession.embedded.rql import tree
 from evsession.wire.json import JSON, encode
 
-__all__ = ["KNOWN_ELSEWHERE", "MAX_COUNT", "Values", "kind_of", "misunderstood", "named"]
+__all__ = ["KNOWN_ELSEWHERE", "MAX_COUNT", "Values", "are_mixed", "kind_of", "misunderstood", "named"]
 
 MAX_COUNT = 2**63 - 1
 _INVALID = "Raven.Client.Exceptions.InvalidQueryException"
@@ -42,6 +42,11 @@ def named(operand: tree.Expression) -> str:
     if isinstance(operand, tree.Method):
         return f"{operand.written}({', '.join(named(argument) for argument in operand.arguments)})"
     return str(operand)
+
+
+def are_mixed(operands: tuple[tree.Operand, ...]) -> bool:
+    """Return whether some are parameters and some are not, which RavenDB refuses for one field."""
+    return len({isinstance(operand, tree.Parameter) for operand in operands}) > 1
 
 
 @dataclass(slots=True)
@@ -96,7 +101,36 @@ class Values:
             raise self.fail(f"Method {method}() expects to get an argument of type String while it got {kind_of(value)}")
         return value
 
-    def several(self, field: str, operands: tuple[tree.Operand, ...]) -> list[JSON]:
+    def own_path(self, path: str) -> str:
+        """Return the path of a field without the name that the query gives its documents.
+
+        Raises:
+            RavenFailure: it is in something else.
+        """
+        alias = self.query.alias
+        first, dot, rest = path.partition(".")
+        if alias is None or not dot:
+            return path
+        if first != alias:
+            raise self.unknown_alias(first)
+        return rest
+
+    def unknown_alias(self, name: str) -> RavenFailure:
+        """Return the failure of a path that begins with a name that the query gives nothing."""
+        return self.fail(f"Unknown alias {name}, but there are aliases specified in the query ({self.query.alias})")
+
+    def incompatible(self, field: tree.Operand, operands: tuple[tree.Operand, ...]) -> RavenFailure:
+        """Return the failure of a comparison of one field with values of several kinds, or with parameters and values at once."""
+        path = field.path.replace("[]", ".[]") if isinstance(field, tree.Field) else ""
+        shown = f"<Field>: {path}" if path else named(field)
+        types = ",".join("Value" for _ in operands)
+        if all(isinstance(operand, tree.Parameter) for operand in operands):
+            said = f"parameters in WHERE clause on '{shown}' field. It got parameters of the following types:   {types}"
+        else:
+            said = f"variables in WHERE clause on '{shown}' field. It got values of the following types: {types}"
+        return self.fail(f"Incompatible types of {said}")
+
+    def several(self, field: tree.Operand, operands: tuple[tree.Operand, ...]) -> list[JSON]:
         """Return the values of a list; lists in it are their items.
 
         Raises:
@@ -112,11 +146,8 @@ class Values:
                     raise self.fail(f"Expected query parameter to be {first} but was {kind_of(value)}: {encode(value).decode()}")
             kinds.update([first] if first else [])
             found += values
-        are_mixed = len({isinstance(operand, tree.Parameter) for operand in operands}) > 1
-        if len(kinds) > 1 or are_mixed:
-            types = ",".join("Value" for _ in operands)
-            message = f"Incompatible types of variables in WHERE clause on '<Field>: {field}' field."
-            raise self.fail(f"{message} It got values of the following types: {types}")
+        if len(kinds) > 1 or are_mixed(operands):
+            raise self.incompatible(field, operands)
         return found
 
     def count(self, operand: tree.Operand | None, what: str) -> int | None:

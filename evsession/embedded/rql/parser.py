@@ -141,7 +141,7 @@ def _describe(terminal: str) -> str:
 
 
 def _word_at(text: str, position: int) -> str:
-    found = re.compile(r"\w+|\S").match(text, position)
+    found = re.compile(r"\S+").match(text, position)
     return found[0] if found else ""
 
 

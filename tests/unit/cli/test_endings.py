@@ -99,6 +99,26 @@ class TestPipe:
                 commands(["query", "Dog", "--page-size", "1", "--data", str(many)])
         assert caught.value.code == 141
 
+    @pytest.mark.parametrize(
+        ("stream", "command"),
+        [("stdin", ["save"]), ("stdin", ["import", "-"]), ("stdout", ["load", "k"]), ("stdout", ["export", "-"])],
+    )
+    def test_that_was_never_open(
+        self,
+        stream: str,
+        command: list[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        file = str(tmp_path / "one.db")
+        assert on_file(tmp_path / "one.db", "save", "--key", "k", input="{}").exit_code == 0
+        monkeypatch.setattr(sys, stream, None)
+        with pytest.raises(SystemExit) as caught:
+            commands([*command, "--data", file])
+        assert caught.value.code == 1
+        assert capsys.readouterr().err == f"Error: the standard {stream[3:]}put is closed\n"
+
 
 @NEEDS_SIGNALS
 class TestCtrlC:

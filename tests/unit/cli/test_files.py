@@ -92,6 +92,17 @@ class TestImport:
         assert ran.stderr.startswith("2 documents had been given before")
         assert "disk full (500, RavenException)" in ran.stderr
 
+    def test_ctrl_c(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def read(text: bytes) -> Any:
+            if b"third" in text:
+                raise KeyboardInterrupt
+            return {}
+
+        monkeypatch.setattr("evsession.cli.files.decoded", read)
+        ran = on_file(tmp_path / "dogs.db", "import", "-", input='{}\n{}\n{"third": 1}\n')
+        assert (ran.exit_code, ran.stdout) == (130, "")
+        assert ran.stderr == "2 documents had been given before; they may have been written, or not\n"
+
     def test_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "empty").touch()
         assert on_file(tmp_path / "dogs.db", "import", tmp_path / "empty").stderr == "importing\n0 documents imported\n"

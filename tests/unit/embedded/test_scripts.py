@@ -87,6 +87,7 @@ def changed(script: str, args: Mapping[str, Any] | None = None, shelf: Shelf | N
         ("this.y = id(this); this.z = id({}); this.n = id(null)", {"y": "dogs/max", "z": None, "n": None}),
         ("this.y = getMetadata(this)['@id']; this.z = lastModified(this)", {"y": "dogs/max", "z": 1795260212476}),
         ("this.y = lastModified({}); this.z = typeof lastModified({})", {"z": "undefined"}),
+        ("this.y = [typeof this.constructor, typeof this.owner.constructor]", {"y": ["undefined", "function"]}),
     ],
 )  # fmt: skip
 def test_what_a_script_leaves(script: str, expected: dict[str, Any]) -> None:

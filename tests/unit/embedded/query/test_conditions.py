@@ -77,9 +77,9 @@ EVERYONE = sorted(DOGS)
         ("age >= $p", 1.5, ["billy", "jess", "max"]),
         ("age < $p", 1.5, ["zoe"]),
         ("age between -3 and 1", 0, ["billy", "zoe"]),
-        ("age between $p and 7", None, ["billy", "jess", "zoe"]),
-        ("age between 7 and $p", None, ["ghost", "jess", "max"]),
-        ("age between null and $p", None, ["anna", "billy", "ghost", "jess", "max", "zoe"]),
+        ("age between $p and $seven", None, ["billy", "jess", "zoe"]),
+        ("age between $seven and $p", None, ["ghost", "jess", "max"]),
+        ("age between null and null", None, ["anna", "billy", "ghost", "jess", "max", "zoe"]),
         ("age > 1.4 and age < 7.5", 0, ["billy", "jess"]),
         ("age < 7.5 and age > 1.4", 0, ["billy", "jess"]),
         ("age <= 12 and name = 'max' and age > 3", 0, ["max"]),
@@ -154,7 +154,7 @@ EVERYONE = sorted(DOGS)
     ],
 )
 def test_finds(dogs: Any, where: str, p: Any, expected: list[str]) -> None:
-    assert dogs(where, p=p) == expected
+    assert dogs(where, p=p, seven=7) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import resources
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lark import Lark
 
 from evsession.embedded.failures import RavenFailure
 from evsession.embedded.rql import parse, tree
@@ -173,3 +175,8 @@ def test_any_string_comes_back(text: str) -> None:
     written = text.replace("\\", "\\\\").replace("'", "\\'")
     where = parse(f"from Dogs where a = '{written}'").where
     assert where == tree.Compare("=", A, tree.Field(text, True))
+
+
+def test_the_grammar_is_small_for_the_first_query_waits_until_it_is_built() -> None:
+    grammar = resources.files("evsession.embedded.rql").joinpath("rql.lark").read_text(encoding="utf-8")
+    assert len(Lark(grammar, parser="lalr", lexer="contextual").rules) < 200  # 1,510 rules took a second
