@@ -175,3 +175,43 @@ async def test_a_stream_that_breaks_may_have_written(
                     async for _record in session.stream("CREATE (n) RETURN 1"):
                         pass
             assert caught.value.uncertain == (access == "write")
+
+
+@pytest.mark.parametrize("end", [*range(0, len(WHOLE), 7), len(WHOLE) - 1])
+async def test_a_commit_of_what_only_read_leaves_nothing_open(end: int) -> None:
+    begun = [answer(opened("t1", 1)), read_request(), *([send(WHOLE[:end])] if end else [])]
+    async with ScriptedServer(begun, [answer(GONE), answer(opened("t2", 1)), answer(committed())]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            session.options.retry_delay = 0.0
+            result = await session.read_transaction(lambda tx: tx.run("RETURN 1"))
+            assert result.value() == 1
+    async with ScriptedServer(begun, [answer(GONE)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session("read") as session:
+            transaction = await session.begin_transaction()
+            with pytest.raises(evsession.ConnectionFailed) as caught:
+                await transaction.commit()
+            assert not caught.value.uncertain
+            with pytest.raises(evsession.TransactionError) as caught_later:
+                await transaction.run("RETURN 1")
+            assert not caught_later.value.uncertain
+
+
+@pytest.mark.parametrize("access", ["write", "read"])
+async def test_nonsense_leaves_open_only_what_a_commit_has_written(access: str) -> None:
+    nonsense = evsession.Response(202, (), b"<html>")
+    async with ScriptedServer([answer(nonsense), answer(opened("t1")), answer(nonsense), answer(GONE)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session(access) as session:
+            with pytest.raises(evsession.ProtocolError) as caught:
+                await session.begin_transaction()
+            assert not caught.value.uncertain
+            transaction = await session.begin_transaction()
+            with pytest.raises(evsession.ProtocolError) as caught:
+                await transaction.run("CREATE (n)")
+            assert not caught.value.uncertain
+            await transaction.close()
+    async with ScriptedServer([answer(opened("t1")), answer(nonsense), answer(GONE)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session(access) as session:
+            transaction = await session.begin_transaction()
+            with pytest.raises(evsession.ProtocolError) as caught:
+                await transaction.commit()
+            assert caught.value.uncertain == (access == "write")
