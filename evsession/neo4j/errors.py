@@ -83,10 +83,10 @@ def error_from(response: Response, *, database: str | None = None, writes: bool 
     """Return what an answer means that is no success, to be raised by the caller.
 
     `uncertain` is decided here for requests that commit: what Neo4j refuses in its own words is rolled back, except for a failure
-    of the database itself (``Neo.DatabaseError``, 500), which may come after the commit; so may a 5xx in foreign words. The
-    database's failures at a statement or a change of the schema are none of these: Neo4j's list of codes (Status.java) has
-    what fails in a commit, such as ``TransactionCommitFailed``, under ``Transaction``, and under ``Schema`` and ``Statement``
-    what fails while it is carried out. Seen on 5.26: a constraint over duplicates is a 500 of
+    of the database itself (``Neo.DatabaseError``, 500), which may come after the commit; so may whatever in foreign words is no
+    refusal, such as a 5xx or a 204. The database's failures at a statement or a change of the schema are none of these: Neo4j's
+    list of codes (Status.java) has what fails in a commit, such as ``TransactionCommitFailed``, under ``Transaction``, and under
+    ``Schema`` and ``Statement`` what fails while it is carried out. Seen on 5.26: a constraint over duplicates is a 500 of
     ``Schema.ConstraintCreationFailed``, and is not there afterwards.
     """
     try:
@@ -102,7 +102,7 @@ def error_from(response: Response, *, database: str | None = None, writes: bool 
         message += " (no Query API there? Neo4j 5.26 or later is needed)"
     if status in (200, 202):
         return ProtocolError(f"the answer is none of Neo4j's: {text}", status_code=status)
-    return _BY_STATUS.get(status, SessionError)(message, status_code=status, uncertain=writes and status >= 500)
+    return _BY_STATUS.get(status, SessionError)(message, status_code=status, uncertain=writes and not 400 <= status < 500)
 
 
 def fault_error(

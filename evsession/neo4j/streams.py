@@ -60,11 +60,12 @@ class LineParser:
         count: Rows so far.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *, writes: bool = False) -> None:
         self.fields: list[str] | None = None
         self.answer: Answer | None = None
         self.count = 0
         self._database = database
+        self._writes = writes
         self._pieces: list[bytes] = []
         self._failure: SessionError | None = None
 
@@ -99,7 +100,8 @@ class LineParser:
                 self.answer = event.body
             else:
                 before = self.count + len(rows)
-                self._failure = fault_error(event.body or [ServerFault()], 202, rows=before, database=self._database)
+                faults = event.body or [ServerFault()]
+                self._failure = fault_error(faults, 202, rows=before, database=self._database, writes=self._writes)
                 break
         self.count += len(rows)
         if self._failure is not None and not rows:
@@ -134,11 +136,12 @@ class ObjectParser:
     cut there is read at once, and only if that fails is it looked at token by token.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, *, writes: bool = False) -> None:
         self.fields: list[str] | None = None
         self.answer: Answer | None = None
         self.count = 0
         self._database = database
+        self._writes = writes
         self._buffer = b""
         self._head: bytes | None = None
         self._failure: SessionError | None = None
@@ -183,7 +186,8 @@ class ObjectParser:
         if self.fields is None:
             self.fields = []
         if self.answer.errors:
-            self._failure = fault_error(self.answer.errors, 202, rows=self.count, database=self._database)
+            faults = self.answer.errors
+            self._failure = fault_error(faults, 202, rows=self.count, database=self._database, writes=self._writes)
         return values_of(rows)
 
     def finish(self) -> Answer:

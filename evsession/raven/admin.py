@@ -10,8 +10,8 @@ from evsession.raven.errors import error_from
 from evsession.raven.rql import check_name
 from evsession.raven.vocabulary import Database
 from evsession.wire.flow import Flow
-from evsession.wire.json import check, decode, encode
-from evsession.wire.message import Request
+from evsession.wire.json import check, decode, decode_object, encode
+from evsession.wire.message import Request, Response
 from evsession.wire.url import target
 
 __all__ = ["create_database_flow", "delete_database_flow", "delete_index_flow", "put_index_flow", "server_version_flow"]
@@ -31,16 +31,14 @@ def create_database_flow(database: Database) -> Flow[None]:
     # The name in the body wins over the one in the query.
     where = target("/admin/databases", [("name", database.name), ("replicationFactor", "1")])
     response = yield Request("PUT", where, encode({"DatabaseName": database.name}), JSON_BODY, writes=True)
-    if response.status not in (200, 201):
-        raise error_from(response, writes=True)
+    _check_done(response, 200, 201)
 
 
 def delete_database_flow(database: Database) -> Flow[None]:
     """Delete a database and its files. One that is not there is no error (the server answers 200 on 5.4, 6.2 and 7.1)."""
     body = {"DatabaseNames": [database.name], "HardDelete": True, "TimeToWaitForConfirmation": "00:00:15"}
     response = yield Request("DELETE", "/admin/databases", encode(body), JSON_BODY, writes=True)
-    if response.status not in (200, 204):
-        raise error_from(response, writes=True)
+    _check_done(response, 200, 204)
 
 
 def put_index_flow(
@@ -63,8 +61,7 @@ def put_index_flow(
         definition["Fields"] = _fields(fields)
     body = encode({"Indexes": [definition]})
     response = yield Request("PUT", database.path("admin", "indexes"), body, JSON_BODY, writes=True)
-    if response.status not in (200, 201):
-        raise error_from(response, writes=True)
+    _check_done(response, 200, 201)
 
 
 def delete_index_flow(database: Database, name: str) -> Flow[None]:
@@ -78,8 +75,15 @@ def delete_index_flow(database: Database, name: str) -> Flow[None]:
     response = yield Request("DELETE", target(database.path("indexes"), [("name", name)]), writes=True)
     if response.status == 404 and not response.body:
         raise SessionError(f"there is no index {name!r}", status_code=404)
-    if response.status not in (200, 204):
+    _check_done(response, 200, 204)
+
+
+def _check_done(response: Response, *statuses: int) -> None:
+    """Raise unless it is done, and RavenDB says so: by an object, or by 204. A page of somebody in between says nothing."""
+    if response.status not in statuses:
         raise error_from(response, writes=True)
+    if response.status != 204:
+        decode_object(response.body)
 
 
 def _index_name(name: object) -> str:

@@ -23,7 +23,7 @@ from evsession.session.runtime import Runtime
 from evsession.wire.message import Request, Response
 from evsession.wire.transport import Trail, Transport, WireEvent
 
-__all__ = ["Notice", "Operation", "Owner", "Pause", "Steps"]
+__all__ = ["Notice", "Operation", "Owner", "Pause", "Steps", "pass_uncertainty_on"]
 
 T = TypeVar("T")
 
@@ -69,6 +69,13 @@ class _Cut:
 
 AROUND: ContextVar[_Cut | None] = ContextVar("evsession operation", default=None)
 """Of the operation that waits for what is called here."""
+
+
+def pass_uncertainty_on() -> None:
+    """Let the operation that waits for what is cut off here say that a write may have happened."""
+    around = AROUND.get()
+    if around is not None:
+        around.is_uncertain = True
 
 
 class Owner(Protocol):

@@ -11,7 +11,7 @@ import trio
 
 from evsession.errors import SessionClosed, SessionError
 from evsession.session.callbacks import Callback
-from evsession.session.operation import Operation, Owner, Steps
+from evsession.session.operation import Operation, Owner, Steps, pass_uncertainty_on
 from evsession.session.streaming import Streaming
 from evsession.session.works import Work
 
@@ -72,11 +72,19 @@ class Rows(Streaming, Generic[E]):
                 raise
             except BaseException:
                 # Never an end that looks like the end of the items.
-                self._break(SessionClosed("the stream was cut off while it waited for the server", operation=self.name))
+                self._stop_short("the stream was cut off while it waited for the server")
                 raise
             finally:
                 self._filling = None
         return self._items.popleft()
+
+    def _may_have_written(self) -> bool:
+        """Return whether what was sent may have changed the database; a stream that is no query's says so."""
+        return False
+
+    def _stop_short(self, why: str) -> None:
+        """Fail from now on; nobody knows what the server makes of what it was asked."""
+        self._break(SessionClosed(why, operation=self.name, uncertain=self._may_have_written()))
 
     def _break(self, error: SessionError) -> None:
         """Fail from now on, with what has failed first."""
@@ -106,7 +114,7 @@ class Rows(Streaming, Generic[E]):
         """End the stream because its session ends; who waits for more, or asks later, is told so."""
         if not self._is_ended:
             why = f"the session was closed before its stream had ended, which gave {self.count} until then"
-            self._break(SessionClosed(why, operation=self.name))
+            self._stop_short(why)
             self.close()
             if self._filling is not None:
                 self._filling.cancel()
@@ -176,5 +184,9 @@ class _Consumption:
                 if inspect.iscoroutine(result):
                     await result
                 await trio.lowlevel.checkpoint_if_cancelled()  # the items that are there already come without one
+        except trio.Cancelled:
+            if stream._may_have_written():
+                pass_uncertainty_on()
+            raise
         finally:
             stream.close()

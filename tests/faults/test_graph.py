@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import trio.testing
 
 import evsession
-from evsession.testing import ScriptedServer, Step, answer, close, read_request, reset, send
-from tests.unit.neo4j.typed import GONE, ROLLED_BACK, committed, opened, rows
+from evsession.testing import ScriptedServer, Step, answer, close, read_request, reset, send, stall
+from tests.unit.neo4j.typed import DISCOVERY_5, GONE, ROLLED_BACK, committed, opened, rows
 
 COMMITTED = committed().body
 HEAD = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/vnd.neo4j.query\r\nContent-Length: %d\r\n\r\n" % len(COMMITTED)
@@ -140,3 +141,77 @@ async def test_credentials_are_in_no_error() -> None:
         assert server.requests[0].headers["authorization"].startswith("Basic ")
         for secret in ("secret-word", server.requests[0].headers["authorization"].removeprefix("Basic ")):
             assert secret not in shown
+
+
+WRITTEN = rows(1, 2, 3)
+STREAMED = b"HTTP/1.1 202 Accepted\r\nContent-Type: application/vnd.neo4j.query\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(WRITTEN.body),
+    WRITTEN.body,
+)
+ENDS: dict[str, tuple[Sequence[Step], type[evsession.SessionError]]] = {
+    "silent": ([read_request(), send(STREAMED[:-20]), stall()], evsession.OperationTimeout),
+    "silent from the start": ([read_request(), stall()], evsession.OperationTimeout),
+    "reset": ([read_request(), send(STREAMED[:-20]), reset()], evsession.ConnectionFailed),
+    "closed": ([read_request(), send(STREAMED[:-20]), close()], evsession.ConnectionFailed),
+    "nonsense": ([read_request(), send(STREAMED.replace(b'"values"', b'"value s"'))], evsession.ProtocolError),
+    "html": ([answer(evsession.Response(502, (), b"<html>"))], evsession.TransientError),
+}
+
+
+@pytest.mark.parametrize("access", ["write", "read"])
+@pytest.mark.parametrize("has_callback", [False, True])
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_stream_that_breaks_may_have_written(
+    end: str, has_callback: bool, access: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    steps, kind = ENDS[end]
+    script = [answer(DISCOVERY_5), *steps]
+    async with ScriptedServer(script, [answer(rows())], [answer(rows())]) as server:
+        async with evsession.GraphStore(server.url, options={"timeout": 1}) as graph, graph.open_session(access) as session:
+            with pytest.raises(kind) as caught:
+                if has_callback:
+                    await session.stream("CREATE (n) RETURN 1", on_record=id)
+                else:
+                    async for _record in session.stream("CREATE (n) RETURN 1"):
+                        pass
+            assert caught.value.uncertain == (access == "write")
+
+
+@pytest.mark.parametrize("end", [*range(0, len(WHOLE), 7), len(WHOLE) - 1])
+async def test_a_commit_of_what_only_read_leaves_nothing_open(end: int) -> None:
+    begun = [answer(opened("t1", 1)), read_request(), *([send(WHOLE[:end])] if end else [])]
+    async with ScriptedServer(begun, [answer(GONE), answer(opened("t2", 1)), answer(committed())]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            session.options.retry_delay = 0.0
+            result = await session.read_transaction(lambda tx: tx.run("RETURN 1"))
+            assert result.value() == 1
+    async with ScriptedServer(begun, [answer(GONE)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session("read") as session:
+            transaction = await session.begin_transaction()
+            with pytest.raises(evsession.ConnectionFailed) as caught:
+                await transaction.commit()
+            assert not caught.value.uncertain
+            with pytest.raises(evsession.TransactionError) as caught_later:
+                await transaction.run("RETURN 1")
+            assert not caught_later.value.uncertain
+
+
+@pytest.mark.parametrize("access", ["write", "read"])
+async def test_nonsense_leaves_open_only_what_a_commit_has_written(access: str) -> None:
+    nonsense = evsession.Response(202, (), b"<html>")
+    async with ScriptedServer([answer(nonsense), answer(opened("t1")), answer(nonsense), answer(GONE)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session(access) as session:
+            with pytest.raises(evsession.ProtocolError) as caught:
+                await session.begin_transaction()
+            assert not caught.value.uncertain
+            transaction = await session.begin_transaction()
+            with pytest.raises(evsession.ProtocolError) as caught:
+                await transaction.run("CREATE (n)")
+            assert not caught.value.uncertain
+            await transaction.close()
+    async with ScriptedServer([answer(opened("t1")), answer(nonsense), answer(GONE)]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session(access) as session:
+            transaction = await session.begin_transaction()
+            with pytest.raises(evsession.ProtocolError) as caught:
+                await transaction.commit()
+            assert caught.value.uncertain == (access == "write")

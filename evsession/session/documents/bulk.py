@@ -194,8 +194,8 @@ class BulkInsert(Streaming):
                 await self._transport.send(kill_request(self._database, self._number), Trail(self.name))
 
     async def _run(self, flow: Flow[T]) -> T:
-        """Run a flow beside the insert."""
-        async with self._guarded():
+        """Run a flow beside the insert; its failure ends the insert, of which the server may keep what was sent."""
+        async with self._guarded(writes=self._opening == b","):
             return await run_flow(flow, self._ask)
 
     async def _ask(self, request: Request) -> Response:

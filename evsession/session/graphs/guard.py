@@ -61,13 +61,14 @@ class Guard(_Passing):
     async def send(self, request: Request, trail: Trail) -> Response:
         """Send the request; if there is no answer, the transaction has failed and is rolled back before that is told."""
         transaction, commits = self._transaction, request.target.endswith("/commit")
+        lasts = commits and transaction._writes
         if request.method == "POST":
             # It may have been ended since the request was made.
             transaction._check("commit" if commits else "run", transaction._phase)
         if transaction._opened is None and request.method == "POST":
             return await self._begin(request, trail)
         try:
-            return await self.transport.send(request, trail)
+            response = await self.transport.send(request, trail)
         except BaseException as error:
             opened = transaction._opened
             if not commits:
@@ -76,15 +77,17 @@ class Guard(_Passing):
             # Also if nothing was sent: what was begun before holds its locks.
             released = opened is not None and await transaction._release(opened, trail)  # noqa: ASYNC102 - what must be shielded there is
             undone = released or not was_sent
-            if undone or not commits:
+            if undone or not lasts:
                 transaction._fail(error)
-                # Nothing of a transaction lasts that was not committed.
+                # Nothing of a transaction lasts that was not committed, and nothing is written by one that reads.
                 trail.sent = False
                 if isinstance(error, SessionError):
                     error.uncertain = False
             else:
                 transaction._lose(error)
             raise
+        trail.sent = lasts  # what else is answered may be nonsense: it leaves nothing open
+        return response
 
     async def _begin(self, request: Request, trail: Trail) -> Response:
         """Begin, maybe by a statement: the transaction is known by its answer alone."""
@@ -107,6 +110,7 @@ class Guard(_Passing):
         finally:
             beginning.set()
         assert response is not None  # a task that is not cancelled waits for it
+        trail.sent = False  # whatever the answer means, nothing lasts yet
         return response
 
     async def _release(self, response: Response | None, trail: Trail) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
-from evsession.errors import ConfigurationError, InvalidDocument, SessionError
+from evsession.errors import ConfigurationError, InvalidDocument, ProtocolError, SessionError
 from evsession.neo4j import cypher
 from evsession.neo4j.models import Schema
 from evsession.neo4j.nodes import MARK
@@ -128,6 +128,8 @@ class Model(Related):
         labels = cls._schema.labels
         built = cypher.merge(labels, cls._schema.primary_key, data) if merge else cypher.create(labels, data)
         result = yield from place.run(built)
+        if len(result) != len(made):
+            raise ProtocolError(f"the answer has {len(result)} nodes in place of the {len(made)} that were to be made")
         for one, node, was in zip(made, result.values(0), sent, strict=True):
             place.settle(one, node.properties, was)
         return made

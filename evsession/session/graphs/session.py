@@ -280,7 +280,7 @@ class GraphSession(Chain):
         timeout: float | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Operation[Any]:
-        """Do work that only reads in a transaction; everything else is as in `write_transaction`."""
+        """Do work that only reads in a transaction, also again if its commit is lost; else it is as `write_transaction`."""
         callback, config = shift(callback, config)
         steps = self._managing("read_transaction", "READ", work, (config, timeout, metadata))
         return Operation(self, "read_transaction", steps, callback, 1)

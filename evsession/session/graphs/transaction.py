@@ -43,9 +43,9 @@ class GraphTransaction:
     ``async with transaction:`` commits when the block ends, and rolls back when it ends by an exception. Its operations take
     turns in call order. Any failure of a statement ends it on the server; then `commit` raises, and `rollback` and `close` send
     nothing. What is cancelled before it has begun leaves it as it is. After a commit that was cancelled, or whose answer was
-    lost, nobody knows what became of it: whatever is asked of it then, but `close`, raises a `TransactionError` that is
-    `uncertain`. An idle one expires on the server after a minute (its next operation raises `TransactionError`), unless
-    ``options.keep_alive`` is set.
+    lost, nobody knows what became of it, unless it only reads: whatever is asked of it then, but `close`, raises a
+    `TransactionError` that is `uncertain`. An idle one expires on the server after a minute (its next operation raises
+    `TransactionError`), unless ``options.keep_alive`` is set.
 
     Attributes:
         session: Its session.
@@ -60,6 +60,7 @@ class GraphTransaction:
         self._events = events
         self._gate = session._gate
         self._access = access
+        self._writes = access == "WRITE"
         self._config = config
         self._turns = Turns()
         self._flushes: list[Turn] = []
@@ -319,8 +320,10 @@ class GraphTransaction:
                 release = Releasing(self, opened)
                 yield release
                 error.uncertain = error.uncertain and not release.has_undone
+            lasts = commits and self._writes
+            error.uncertain = error.uncertain and lasts
             # The operation will say so of nonsense, too: it alone knows what was sent.
-            if commits and (error.uncertain or isinstance(error, ProtocolError)):
+            if lasts and (error.uncertain or isinstance(error, ProtocolError)):
                 self._lose(error)
             raise
 

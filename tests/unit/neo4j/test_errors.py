@@ -60,6 +60,9 @@ def test_a_transaction_that_is_gone_is_no_missing_database() -> None:
     [
         (502, b"<html>Bad gateway</html>", evsession.TransientError, True),
         (500, b"", evsession.SessionError, True),
+        (204, b"", evsession.SessionError, True),
+        (201, b"<html>welcome</html>", evsession.SessionError, True),
+        (302, b"", evsession.SessionError, True),
         (404, b"<html>", evsession.SessionError, False),
         (405, b"", evsession.SessionError, False),
         (401, b"", evsession.AuthenticationError, False),

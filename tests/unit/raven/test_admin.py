@@ -19,6 +19,7 @@ from evsession.raven.admin import (
     server_version_flow,
 )
 from evsession.raven.vocabulary import Database
+from evsession.wire.message import Response
 from tests.unit.raven.flows import answer, body_of, run
 
 DATABASE = Database("North-wind")
@@ -41,12 +42,27 @@ def test_create_database() -> None:
     assert (caught.value.status_code, caught.value.key) == (409, None)
 
 
-@pytest.mark.parametrize("status", [200, 204])
-def test_delete_database(status: Any) -> None:
-    [request], result = run(delete_database_flow(DATABASE), answer(status))
+@pytest.mark.parametrize("response", [answer(200, {"RaftCommandIndex": 143, "PendingDeletes": []}), answer(204)])
+def test_delete_database(response: Response) -> None:
+    [request], result = run(delete_database_flow(DATABASE), response)
     assert result is None
     assert (request.method, request.target, request.writes) == ("DELETE", "/admin/databases", True)
     assert body_of(request) == {"DatabaseNames": ["North-wind"], "HardDelete": True, "TimeToWaitForConfirmation": "00:00:15"}
+
+
+@pytest.mark.parametrize("body", [b"<html>Who are you?</html>", b"", b"[]"])
+@pytest.mark.parametrize(
+    "flow",
+    [
+        lambda: create_database_flow(DATABASE),
+        lambda: delete_database_flow(DATABASE),
+        lambda: put_index_flow(DATABASE, "I", MAP),
+        lambda: delete_index_flow(DATABASE, "I"),
+    ],
+)
+def test_what_ravendb_does_not_say_is_no_success(flow: Any, body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        run(flow(), answer(200, body))
 
 
 def test_failing_to_delete_a_database() -> None:

@@ -450,6 +450,16 @@ async def test_a_chunk_that_was_the_last_document() -> None:
     assert [item["Id"] for item in transport.bodies()[0]] == ["x/1"]
 
 
+@pytest.mark.parametrize("is_sent", [True, False])
+async def test_a_key_that_cannot_be_made_ends_an_insert_of_which_the_server_may_keep_what_it_has(is_sent: bool) -> None:
+    async with store_on(ScriptedTransport(NUMBER)) as store:  # nothing answers the request for a range of numbers
+        with pytest.raises(ConnectionFailed) as caught:
+            async with store.bulk_insert() as insert:
+                await insert.store({"text": "x" * (CHUNK if is_sent else 1)}, key="x/1")
+                await insert.store(Dog())
+        assert caught.value.uncertain == is_sent
+
+
 async def test_leaving_by_an_exception_stops_the_insert() -> None:
     transport = ScriptedTransport(NUMBER, json_answer(None, 204), NUMBER)
     async with store_on(transport) as store:

@@ -62,6 +62,15 @@ async def test_what_fits_no_model_is_refused_before(data: Any) -> None:
         assert place.transport.requests == []
 
 
+@pytest.mark.parametrize("answered", [evsession.Response(202, (), b"{}"), nodes(), nodes(node(id="1"), node(id="2"))])
+async def test_an_answer_that_does_not_fit_what_was_to_be_made(answered: evsession.Response) -> None:
+    place = Place(answered)
+    async with place.graph:
+        with pytest.raises(evsession.ProtocolError, match="in place of the 1 ") as caught:
+            await place.users.create_one({"id": "1"})
+        assert (caught.value.uncertain, caught.value.operation) == (True, "create_one")
+
+
 async def test_models_compare_by_their_properties() -> None:
     place = Place()
     one = place.users(id="1")

@@ -107,6 +107,63 @@ async def test_cancelled_it_terminates_its_statement(autojump_clock: trio.testin
         assert "TERMINATE" in transport.bodies()[-1]["statement"]
 
 
+async def test_a_wait_that_is_too_long_terminates_its_statement(autojump_clock: trio.testing.MockClock) -> None:
+    options = {"timeout": 1}
+    async with scripted_graph(DISCOVERY_2026, hang(), rows(1), options=options) as (session, transport):
+        with pytest.raises(evsession.OperationTimeout) as caught:
+            async for _record in session.stream("CREATE (n)"):
+                pass
+        assert caught.value.uncertain
+        assert "TERMINATE" in transport.bodies()[-1]["statement"]
+    async with scripted_graph(hang(), options=options) as (session, transport):
+        with pytest.raises(evsession.OperationTimeout) as caught:
+            async for _record in session.stream("CREATE (n)"):
+                pass
+        assert not caught.value.uncertain  # there is no statement yet
+        assert sent(transport) == ["GET /"]
+
+
+@pytest.mark.parametrize("access", ["write", "read"])
+@pytest.mark.parametrize("waits_for", ["the server", "the program"])
+async def test_a_cancelled_stream_may_have_written(waits_for: str, access: str, autojump_clock: trio.testing.MockClock) -> None:
+    answers = [hang(), rows(1)] if waits_for == "the server" else [answer(body(["n"], [[0]]))]
+
+    async def slowly(record: evsession.Record) -> None:
+        await trio.sleep_forever()
+
+    async with scripted_graph(DISCOVERY_5, *answers, access=access) as (session, _):
+        operation = session.stream("CREATE (n) RETURN 1", on_record=slowly)
+        await trio.sleep(1)
+        operation.cancel()
+        with pytest.raises(evsession.OperationCancelled) as caught:
+            await operation
+        assert caught.value.uncertain == (access == "write")
+
+
+async def test_a_session_that_closes_before_its_stream_has_ended() -> None:
+    async with scripted_graph(DISCOVERY_5, answer(body(["n"], [[0], [1]]))) as (session, _):
+        stream = session.stream("CREATE (n) RETURN 1")
+        assert (await anext(stream))["n"] == 0
+        await session.aclose()
+        with pytest.raises(evsession.SessionClosed) as caught:
+            await anext(stream)
+        assert caught.value.uncertain
+
+
+async def test_a_failure_of_the_database_at_the_end_leaves_it_open() -> None:
+    fault = {"code": "Neo.DatabaseError.Transaction.TransactionCommitFailed", "message": "disk"}
+    for discovery, response in (
+        (DISCOVERY_2026, lines(HEADER, *RECORDS, ("Error", [fault]))),
+        (DISCOVERY_2026, lines(("Error", [fault]), status=500)),
+        (DISCOVERY_5, answer(body(["n"], [[0], [1], [2]], errors=[fault]))),
+    ):
+        async with scripted_graph(discovery, response) as (session, _):
+            with pytest.raises(evsession.SessionError) as caught:
+                async for _record in session.stream("CREATE (n) RETURN 1"):
+                    pass
+            assert caught.value.uncertain
+
+
 async def test_none_beside_an_open_transaction() -> None:
     async with scripted_graph(opened(), evsession.Response(200)) as (session, _):
         await session.begin_transaction()
