@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
 
 import evsession
+from tests.unit.neo4j.typed import DISCOVERY_5
 from tests.unit.session.graphs import scripted_graph
 from tests.unit.session.test_graph_overlaps import Clock, Counter, Thing, fail, memory_graph, things
 from tests.unit.session.test_graph_work import Dog, dog_node, found
@@ -71,6 +74,18 @@ async def test_an_increment_while_it_is_refreshed_is_still_one(autojump_clock: C
         server.put("E", id="1", v=30)
         await session.commit()
         assert (things(server), thing.v) == ([{"id": "1", "v": 31}], 31)
+
+
+@pytest.mark.parametrize("many", [True, False])
+async def test_what_the_server_is_too_old_for_is_named_by_entity_and_property(many: bool) -> None:
+    async with scripted_graph(DISCOVERY_5, DISCOVERY_5) as (session, transport):
+        vector: Any = evsession.Vector("INT8", (1,))
+        session.add(*([Dog("1")] if many else []), Dog("2", vector))
+        with pytest.raises(evsession.UnsupportedFeature, match="name of 'Dog/2'") as caught:
+            await session.commit()
+        assert (caught.value.key, caught.value.path) == ("Dog/2", "name")
+        assert [request.target for request in transport.requests] == ["/"]
+        assert len(session.changes()) == 1 + many
 
 
 async def test_two_nodes_of_one_key_are_told_behind_one_without_a_key() -> None:

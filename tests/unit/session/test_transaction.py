@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+import trio.testing
 
 import evsession
 from evsession import ConcurrencyError, ConnectionFailed, SessionClosed, SessionError, TransactionError
@@ -498,3 +499,19 @@ async def test_what_was_staged_is_not_written_again_with_the_work_of_hooks(scrip
         session.once("update.post", lambda event: session.store(Dog(name="new"), key="dogs/b"))
         assert await session.commit() == ["dogs/a", "dogs/b"]
         assert [[command["Id"] for command in batch] for batch in tiny.batches] == [["dogs/a"], ["dogs/b"]]
+
+
+async def test_a_helper_does_not_share_the_transaction_of_another_call(
+    scripted: Scripted, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with scripted() as (session, _):
+        told: list[str] = []
+
+        async def work(session: evsession.Session) -> None:
+            await trio.sleep(5)
+            told.append("first")
+
+        first = session.transaction(work, lambda *_: None)
+        await trio.sleep(1)
+        await evsession.get_transaction(session, lambda transaction: told.append("second"))
+        assert (told, first.is_done) == (["first", "second"], True)

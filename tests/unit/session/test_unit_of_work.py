@@ -624,6 +624,16 @@ class TestReferences:
 
 
 class TestReloading:
+    @pytest.mark.parametrize("kind", [TypedDog, NamedDog, AttrsDog, StructDog])
+    async def test_without_a_cache_an_object_keeps_its_id(self, scripted: Scripted, kind: Any) -> None:
+        tiny = TinyRaven({"dogs/a": {"name": "Max"}})
+        async with on(scripted, tiny) as (session, _):
+            session.options.cache = False
+            dog: Any = await session.load("dogs/a", type=kind)
+            tiny.put("dogs/a", {"name": "Moritz"})
+            assert await session.load("dogs/a", type=kind) is dog
+            assert (dog.name, dog.id, session.changes()) == ("Moritz", "dogs/a", [])
+
     async def test_an_edit_that_cannot_be_stored_is_one(self, scripted: Scripted) -> None:
         async with on(scripted, TinyRaven({"dogs/a": {"n": 1}})) as (session, transport):
             a = await session.load("dogs/a")
