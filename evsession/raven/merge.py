@@ -51,7 +51,7 @@ def _merge_lists(new: list[JSON], known: list[JSON], raw: list[JSON]) -> list[JS
     if len(known) != len(raw):
         return new  # a set was read from a list with repetitions
     places = _places(now, before)
-    taken = {place for place in places if place is not None}
+    taken = set(places)
     if len(new) == len(known):
         places = [index if place is None and index not in taken else place for index, place in enumerate(places)]
     return [

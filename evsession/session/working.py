@@ -119,13 +119,19 @@ class Working(Transacting, Generic[S]):
 
         Raises:
             TypeError: something is no entity.
-            ConfigurationError: it has no key and was not added.
-            KeyConflict: another object of this session has its key.
+            ConfigurationError: it has no key and was not added; those before it are removed.
+            KeyConflict: another object of this session has its key; likewise.
         """
         self._check_open()
         for entity in entities:
+            self._check_target(entity)
+        for entity in entities:
             self._untrack(entity)
         return self
+
+    def _check_target(self, target: Any) -> None:
+        """Raise TypeError for what cannot be removed."""
+        self._check_entity(target)
 
     def commit(self, callback: Callback | None = None) -> Operation[Saved]:
         """Write everything that is new, changed or removed in one atomic batch, and end the transaction if one is open.

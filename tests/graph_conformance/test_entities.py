@@ -220,6 +220,22 @@ async def test_failures_of_a_commit_name_what_was_called_and_the_entity(graph: e
             await session.run(f"DROP CONSTRAINT c{label}")
 
 
+async def test_what_no_node_is_found_by_is_no_key(graph_session: evsession.GraphSession, label: str) -> None:
+    @evsession.node(label)
+    @dataclasses.dataclass
+    class Thing:
+        id: Any
+
+    await graph_session.run(f"CREATE (:{label} {{id: $nan}})", {"nan": math.nan})
+    assert not (await graph_session.run(f"MATCH (n:{label} {{id: $nan}}) RETURN n", {"nan": math.nan})).values()
+    for key in (math.nan, {"a": 1}, None):
+        with pytest.raises(evsession.ConfigurationError, match="is no id of a node"):
+            graph_session.get_reference(Thing, key)
+        with pytest.raises(evsession.ConfigurationError, match="is no id of a node"):
+            graph_session.load(Thing, key)
+    assert (graph_session.changes(), await graph_session.commit()) == ([], [])
+
+
 async def test_kinds_of_keys(graph: evsession.GraphStore, label: str) -> None:
     @evsession.node(label)
     @dataclasses.dataclass

@@ -106,6 +106,38 @@ async def test_hooks_of_the_end_of_a_transaction(graph: evsession.GraphStore, do
         assert len(told) == 4
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_a_commit_whose_transaction_a_hook_ends_has_failed(
+    graph_session: evsession.GraphSession, dog: Any, label: str, end: str
+) -> None:
+    session = graph_session
+
+    @session.once("insert.post")
+    async def interfere(event: evsession.CommitEvent) -> None:
+        await getattr(session.assigned_transaction, end)()
+        session.use_transaction()
+
+    with pytest.raises(evsession.TransactionError, match="Can't commit"):
+        await session.add(dog("1")).commit()
+    await session.rollback()
+    assert (await count(session, label), len(session.changes())) == ((1, 0) if end == "commit" else (0, 1))
+    session.clear()
+
+
+async def test_a_transaction_that_the_program_has_begun_is_none_to_use(
+    graph_session: evsession.GraphSession, dog: Any, label: str
+) -> None:
+    tx = await graph_session.begin_transaction()
+    await tx.run(f"CREATE (:{label} {{id: '0'}})")
+    with pytest.raises(evsession.TransactionError, match="begin_transaction"):
+        graph_session.add(dog("1")).use_transaction()
+    await graph_session.flush()
+    await tx.commit()
+    async with graph_session.use_transaction():
+        graph_session.add(dog("2"))
+    assert await count(graph_session, label) == 3
+
+
 @pytest.mark.parametrize("how", ["alone", "in a session", "by hand", "block"])
 async def test_the_end_of_a_transaction_writes_what_is_pending(
     graph: evsession.GraphStore, graph_session: evsession.GraphSession, dog: Any, label: str, how: str

@@ -49,7 +49,7 @@ class Renewal:
         is_busy = self._unit.is_being_written(known) or self._unit.is_pending(known)
         if is_old or is_busy or known.is_reference or known.unsure is not None:
             return
-        known.snapshot = refill(known.entity, row)
+        known.snapshot = refill(known.entity, row, key=known.key)
         _take_facts(known, metadata)
 
     def load_reference(self, known: Known, row: Row, metadata: dict[str, JSON]) -> None:

@@ -51,6 +51,10 @@ class DocumentWork(Working[Snapshot]):
     def _check_entity(self, entity: Any) -> None:
         check_storable(entity)
 
+    def _check_target(self, target: Any) -> None:
+        if not isinstance(target, str):
+            check_storable(target)
+
     def _known(self, entity: Any) -> Known:
         return self._workspace.known(entity)
 

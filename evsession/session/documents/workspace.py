@@ -16,7 +16,7 @@ from evsession.raven.codec import Doubtful, Snapshot, build_known, decode_known,
 from evsession.raven.document import Document, make_known
 from evsession.raven.keys import check_new_key, key_from_id
 from evsession.raven.reference import is_reference, make_reference
-from evsession.raven.storable import check_storable, chosen_facts, own_metadata, take_metadata
+from evsession.raven.storable import chosen_facts, own_metadata, take_metadata
 from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION
 from evsession.session.documents.deletions import Deletions
@@ -253,7 +253,6 @@ class Workspace:
         """Queue a deletion: of an entity that is known, or of what has the key that is named.
 
         Raises:
-            TypeError: it is nothing that can be deleted.
             ConfigurationError: it has no key and was never added.
             KeyConflict: another object of this session has the key.
         """
@@ -276,8 +275,6 @@ class Workspace:
 
     def _stand_in(self, target: Any) -> Known:
         """Return what is known of a document that this session has not met: its key."""
-        if not isinstance(target, str):
-            check_storable(target)
         key, version = self.address(target)
         if key is None:
             raise ConfigurationError(f"{target!r} has no key and was not added to this session, so it cannot be removed")

@@ -57,6 +57,7 @@ class GraphTransaction:
         self.session: Any = session
         self._session = session
         self._is_assigned = self._is_own = self._is_coming = self._is_half = self._is_committed = self._is_undone = False
+        self._has_refused = False
         self._events = events
         self._gate = session._gate
         self._access = access
@@ -235,7 +236,7 @@ class GraphTransaction:
 
     def _shared(self) -> tuple[Any, ...]:
         """Return or raise the outcome of the commit that was under way when another one was asked for."""
-        if self._phase in (Phase.ROLLED_BACK, Phase.UNKNOWN) and isinstance(self._cause, SessionError):
+        if isinstance(self._cause, SessionError) and not self._has_refused:
             raise self._cause
         if self._phase is not Phase.COMMITTED:
             self._check("commit", self._phase)
@@ -303,6 +304,7 @@ class GraphTransaction:
         if phase is Phase.ACTIVE:
             return
         if verb == "commit":
+            self._has_refused = True
             self._end_failed()
         raise refusal(verb, phase, is_asked=self._phase is Phase.ACTIVE) from self._cause
 

@@ -160,7 +160,6 @@ class GraphWork(GraphOpenings):
         self._nodes.track(entity)
 
     def _untrack(self, entity: Any) -> None:
-        self._check_entity(entity)
         self._nodes.untrack(entity)
 
     def _known(self, entity: Any) -> KnownNode:

@@ -507,6 +507,14 @@ def test_unchanged_entities_merge_to_the_row(known: dict[str, Any], raw: dict[st
     assert merged(known, known, whole) == whole
 
 
+@pytest.mark.parametrize(
+    ("known", "raw"), [("text", {"b": 2}), ({"b": 2}, "text"), ("text", [{"b": 2}]), ([{"b": 2}], "text"), ([1], {"b": 2})]
+)
+@pytest.mark.parametrize("new", [{"a": 1}, [{"a": 1}], "new"])
+def test_what_is_of_another_kind_now_is_sent_as_it_is(new: Any, known: Any, raw: Any) -> None:
+    assert merged({"field": new}, {"field": known}, {"field": raw}) == {"field": new}
+
+
 def keep(value: Any, wanted: Any) -> Any:
     """Return what a class that knows only the names in `wanted` would see."""
     if isinstance(value, dict):

@@ -164,6 +164,7 @@ def test_a_refused_batch_names_the_document() -> None:
         (["dogs|", "dogs/1"], "DOGS/1", False),
         (["dogs|", None], "dogs/7", True),
         (["dogs/1"], "dogs/1", False),
+        (["dogs/1"], "dogs/7", False),
         (["dogs|"], None, False),
     ],
 )

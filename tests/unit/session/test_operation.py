@@ -13,6 +13,7 @@ import trio.testing
 
 import evsession
 from evsession import OperationCancelled, OperationTimeout, SessionClosed, SessionError
+from evsession.session.gate import Gate, Pass
 from evsession.testing.scripted import json_answer
 from tests.unit.session.conftest import Scripted, loaded, refused, row, saved
 
@@ -767,3 +768,17 @@ def test_a_builtin_without_a_signature_gets_what_an_awaiter_would() -> None:
     from evsession.session.callbacks import Shape, shape_of
 
     assert shape_of(max) == Shape(0, None)
+
+
+def test_what_has_waited_counts_as_one_of_the_others_again() -> None:
+    store = Gate()
+    session = Gate(store)
+    one = Pass(session)
+    for waits in (1, 2):
+        one.begin_waiting()
+        assert (session.waiting, store.waiting, one._waits) == (1, 1, waits)
+    for waits in (1, 0):
+        one.end_waiting()
+        assert (session.waiting, store.waiting, one._waits) == (waits, waits, waits)
+    one.give_back()
+    assert (session.count, store.count) == (0, 0)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+import trio.testing
 
 import evsession
 from evsession import ConcurrencyError, ConnectionFailed, SessionClosed, SessionError, TransactionError
@@ -27,6 +28,15 @@ def _dogs_are_documents() -> None:
 async def test_what_documents_can_and_cannot_do(scripted: Scripted) -> None:
     async with scripted() as (session, _):
         assert session.capabilities == evsession.Capabilities(interactive_transactions=False, reads_own_writes=False)
+
+
+async def test_a_block_that_has_rolled_back_writes_nothing(scripted: Scripted) -> None:
+    tiny = TinyRaven()
+    async with scripted(repeat=tiny) as (session, _):
+        async with session.transaction():
+            session.add(Dog(name="new"))
+            await session.rollback()
+        assert (tiny.batches, len(session.changes())) == ([], 1)
 
 
 async def test_flush_stages_and_commit_sends_one_batch(scripted: Scripted) -> None:
@@ -463,3 +473,45 @@ async def test_ending_because_of_an_error_keeps_it() -> None:
     await end_after(fail, error)
     assert isinstance(error.__context__, ConnectionFailed)
     assert error.__context__.__context__ is cause
+
+
+@pytest.mark.parametrize("clears", [True, False])
+async def test_what_a_hook_has_kept_out_is_pending_after_a_rollback(clears: bool, scripted: Scripted) -> None:
+    async with scripted(repeat=TinyRaven()) as (session, _):
+        session.on("insert.pre", lambda event: event.prevent(*event.entities))
+        dog = Dog(name="new")
+        session.use_transaction()
+        await session.add(dog).flush()
+        assert session.changes() == []
+        if clears:
+            session.clear()
+        await session.rollback()
+        assert [change.entity for change in session.changes()] == ([] if clears else [dog])
+
+
+async def test_what_was_staged_is_not_written_again_with_the_work_of_hooks(scripted: Scripted) -> None:
+    tiny = TinyRaven({"dogs/a": {"n": 1}})
+    async with scripted(repeat=tiny) as (session, _):
+        a = await session.load("dogs/a")
+        session.use_transaction()
+        a.n = 2
+        await session.flush()
+        session.once("update.post", lambda event: session.store(Dog(name="new"), key="dogs/b"))
+        assert await session.commit() == ["dogs/a", "dogs/b"]
+        assert [[command["Id"] for command in batch] for batch in tiny.batches] == [["dogs/a"], ["dogs/b"]]
+
+
+async def test_a_helper_does_not_share_the_transaction_of_another_call(
+    scripted: Scripted, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with scripted() as (session, _):
+        told: list[str] = []
+
+        async def work(session: evsession.Session) -> None:
+            await trio.sleep(5)
+            told.append("first")
+
+        first = session.transaction(work, lambda *_: None)
+        await trio.sleep(1)
+        await evsession.get_transaction(session, lambda transaction: told.append("second"))
+        assert (told, first.is_done) == (["first", "second"], True)

@@ -69,6 +69,25 @@ def pending(session: evsession.Session) -> list[tuple[str | None, str]]:
 
 
 class TestLostAnswer:
+    async def test_the_commit_behind_it_writes_what_was_not_in_doubt(
+        self, scripted: Scripted, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        tiny = TinyRaven()
+
+        async def lost_later(request: Request) -> Response:
+            await trio.sleep(1)
+            return lost(request)
+
+        async with scripted(lost_later, repeat=tiny) as (session, _):
+            session.store(Dog(n=1), key="dogs/a")
+            first = session.commit(lambda *_: None)
+            session.add(Dog(n=2))
+            second = session.commit(lambda *_: None)
+            with pytest.raises(ConnectionFailed):
+                await first
+            assert await second == ["dogs/a", "dogs/1"]
+            assert tiny.rows == {"dogs/a": {"n": 1}, "dogs/1": {"n": 2}}
+
     async def test_written_it_counts_as_written_after_a_refresh(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1}, "dogs/b": {"n": 1}})
         async with scripted(tiny, written_but_lost(tiny), repeat=tiny) as (session, _):

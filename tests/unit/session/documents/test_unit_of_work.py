@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 
 import evsession
 from evsession import (
@@ -41,6 +42,13 @@ class TypedDog:
     name: str
     age: int = 0
     id: str | None = None
+
+
+@evsession.document(collection="Dogs")
+@dataclass
+class NamedDog:
+    id: str
+    name: str = ""
 
 
 @evsession.document(collection="Dogs")
@@ -109,11 +117,19 @@ class TestQueue:
             with pytest.raises(TypeError, match="int cannot be stored"):
                 session.add(Dog(), 5)
             with pytest.raises(TypeError, match="int cannot be stored"):
-                session.remove(5)
+                session.remove("dogs/a", 5)
             with pytest.raises(ConfigurationError, match="has no key and was not added"):
                 session.remove(Dog(name="new"))
             assert len(session.identity_map) == 0
             assert await session.commit() == []
+
+    async def test_metadata_of_one_s_own_is_sent_beside_that_of_the_collection(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            await session.add(Dog(name="a")).commit()
+            session.store(Dog(name="b"), metadata={"color": "red"})
+            await session.commit()
+            assert tiny.batches[1][0]["Document"]["@metadata"] == {"@collection": "Dogs", "color": "red"}
 
     async def test_a_removal_by_key_needs_no_loading(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {}})
@@ -266,6 +282,21 @@ class TestQueue:
 
 
 class TestWhatHasChanged:
+    async def test_the_key_that_an_id_means_by_now(self, scripted: Scripted) -> None:
+        async with on(scripted, TinyRaven()) as (session, _):
+            dog = Dog(name="new")
+            session.add(dog)
+            dog.id = "Max"
+            assert [change.key for change in session.changes()] == ["dogs/max"]
+
+    async def test_a_key_that_was_changed_is_told_where_it_is_the_first_field(self, scripted: Scripted) -> None:
+        async with on(scripted, TinyRaven({"dogs/a": {"name": "x"}})) as (session, _):
+            dog: Any = await session.load("dogs/a", type=NamedDog)
+            assert session.changes() == []
+            dog.id = "dogs/b"
+            with pytest.raises(ConfigurationError, match="dogs/b"):
+                session.commit()
+
     @pytest.mark.parametrize(
         ("now", "is_changed"),
         [
@@ -392,6 +423,29 @@ class TestKnownEntities:
 
 
 class TestReferences:
+    async def test_one_that_is_loaded_while_its_commit_waits_is_written_whole(
+        self, scripted: Scripted, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        tiny = TinyRaven({"dogs/a": {"n": 1, "name": "theirs"}})
+        pauses = iter([1, 5, 0])
+
+        async def slow(request: evsession.Request) -> evsession.Response:
+            await trio.sleep(next(pauses))
+            return tiny(request)
+
+        async with scripted(repeat=slow) as (session, _):
+            dog = session.get_reference(Dog, "dogs/a")
+            loading = session.load("dogs/a", lambda *_: None)
+            await trio.sleep(0.1)
+            session.store(Dog(), key="dogs/b")
+            first = session.commit(lambda *_: None)
+            dog.name = "mine"
+            second = session.commit(lambda *_: None)
+            assert await loading is dog
+            assert not first.is_done
+            await second
+            assert tiny.rows["dogs/a"] == {"n": 1, "name": "mine"}
+
     async def test_it_is_written_alone_as_an_edit(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1, "tags": ["x"]}})
         async with on(scripted, tiny) as (session, transport):
@@ -570,6 +624,25 @@ class TestReferences:
 
 
 class TestReloading:
+    @pytest.mark.parametrize("kind", [TypedDog, NamedDog, AttrsDog, StructDog])
+    async def test_without_a_cache_an_object_keeps_its_id(self, scripted: Scripted, kind: Any) -> None:
+        tiny = TinyRaven({"dogs/a": {"name": "Max"}})
+        async with on(scripted, tiny) as (session, _):
+            session.options.cache = False
+            dog: Any = await session.load("dogs/a", type=kind)
+            tiny.put("dogs/a", {"name": "Moritz"})
+            again: Any = await session.load("dogs/a", type=kind)
+            assert (again is dog, again.name, again.id, session.changes()) == (True, "Moritz", "dogs/a", [])
+
+    async def test_an_edit_that_cannot_be_stored_is_one(self, scripted: Scripted) -> None:
+        async with on(scripted, TinyRaven({"dogs/a": {"n": 1}})) as (session, transport):
+            a = await session.load("dogs/a")
+            a.n = object()
+            with pytest.raises(DirtyEntity, match="dogs/a"):
+                session.refresh(a)
+            assert len(transport.requests) == 1
+            session.revert(a)
+
     async def test_refresh_takes_what_the_server_has(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1}, "dogs/b": {"n": 1}})
         async with on(scripted, tiny) as (session, transport):
@@ -694,6 +767,45 @@ class TestIncrements:
             a.age = 5
             await session.commit()
             assert tiny.rows["dogs/a"] == {"n": 13, "name": "theirs", "new": 1, "age": 5}
+
+    async def test_an_edit_while_it_is_sent_outlives_what_others_have_changed(
+        self, scripted: Scripted, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        tiny = TinyRaven({"dogs/a": {"n": 1, "name": "x"}})
+
+        async def slow(request: evsession.Request) -> evsession.Response:
+            await trio.sleep(1)
+            return tiny(request)
+
+        async with scripted(repeat=slow) as (session, _):
+            a = await session.load("dogs/a")
+            tiny.put("dogs/a", {"n": 11, "name": "theirs"})
+            session.increment(a, "n", 2)
+            committing = session.commit(lambda *_: None)
+            await trio.sleep(0.5)
+            a.name = "mine"
+            await committing
+            assert (a.name, a.n) == ("mine", 13)
+            await session.commit()
+            assert tiny.rows["dogs/a"] == {"n": 13, "name": "mine"}
+
+    async def test_of_a_reference_to_what_is_just_being_created_are_still_increments(
+        self, scripted: Scripted, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        tiny = TinyRaven()
+
+        async def slow(request: evsession.Request) -> evsession.Response:
+            await trio.sleep(1)
+            return tiny(request)
+
+        async with scripted(repeat=slow) as (session, _):
+            new = Dog(n=1)
+            committing = session.add(new).commit(lambda *_: None)
+            session.increment(session.get_reference(Dog, "dogs/1"), "n", 2)
+            assert await committing == ["dogs/1"]
+            tiny.put("dogs/1", {"n": 10})
+            await session.commit()
+            assert (tiny.rows["dogs/1"], new.n) == ({"n": 12}, 12)
 
     async def test_with_other_edits_it_is_one_command(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1, "gone": 1}})
@@ -1006,6 +1118,14 @@ class TestWithoutIdentityMap:
 
 
 class TestHooks:
+    async def test_the_last_one_is_told_everything_that_was_written(self, scripted: Scripted) -> None:
+        async with on(scripted, TinyRaven()) as (session, _):
+            told: list[Any] = []
+            session.on("commit.post", lambda event: told.append((event.entities, event.keys)))
+            dog = Dog(name="new")
+            await session.add(dog).commit()
+            assert told == [([dog], ["dogs/1"])]
+
     async def test_of_the_session_and_of_the_store_by_type(self, scripted: Scripted) -> None:
         told: list[str] = []
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 import evsession
 from evsession.session.graphs.keep_alive import LONGEST_PAUSE, SHORTEST_PAUSE, _pause
@@ -32,6 +33,11 @@ async def test_begin_run_commit() -> None:
         assert [r.body for r in transport.requests[::2]] == [b"{}", b"{}"]
 
 
+async def test_one_that_has_not_begun_does_not_expire() -> None:
+    async with scripted_graph() as (session, _):
+        assert session.use_transaction().expires is None
+
+
 async def test_the_cluster_s_header_comes_back_with_every_request() -> None:
     begun = evsession.Response(202, ((b"neo4j-cluster-affinity", b"member-2"),), opened("t1").body)
     async with scripted_graph(begun, opened("t1", 1), ROLLED_BACK) as (session, transport):
@@ -49,6 +55,27 @@ async def test_as_a_block(ends: str) -> None:
             if ends != "leave":
                 await getattr(tx, ends)()
         assert sent(transport)[1:] == ["POST /tx/t1/commit" if ends in ("commit", "leave") else "DELETE /tx/t1"]
+
+
+async def test_what_comes_after_a_block_that_failed_tells_why() -> None:
+    async with scripted_graph(opened(), ROLLED_BACK) as (session, _):
+        tx = await session.begin_transaction()
+        with pytest.raises(ZeroDivisionError) as first:
+            async with tx:
+                raise ZeroDivisionError
+        with pytest.raises(evsession.TransactionError, match="rolled back") as caught:
+            tx.run("RETURN 1")
+        assert caught.value.__cause__ is first.value
+
+
+async def test_nonsense_in_place_of_an_answer_is_no_lost_commit() -> None:
+    async with scripted_graph(opened(), evsession.Response(202, (), b"<html>"), ROLLED_BACK) as (session, transport):
+        tx = await session.begin_transaction()
+        with pytest.raises(evsession.ProtocolError):
+            await tx.run("RETURN 1")
+        with pytest.raises(evsession.TransactionError, match="can't be committed") as caught:
+            tx.commit()
+        assert (caught.value.uncertain, sent(transport)[2:]) == (False, ["DELETE /tx/t1"])
 
 
 async def test_a_block_that_fails_rolls_back_and_keeps_its_error() -> None:
@@ -376,6 +403,22 @@ async def test_keeping_alive_waits_for_statements(autojump_clock: trio.testing.M
         assert len(transport.requests) == 2
 
 
+async def test_keeping_alive_goes_on_when_an_end_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
+    soon = (datetime.now(timezone.utc) + timedelta(seconds=30)).isoformat()
+    begun = opened(expires=soon)
+    async with scripted_graph(begun, begun, begun, ROLLED_BACK) as (session, transport):
+        session.options.keep_alive = True
+        tx = await session.begin_transaction()
+        await trio.testing.wait_all_tasks_blocked()  # it waits for the end now
+        ending = tx.commit(lambda *_: None)
+        ending.cancel()
+        with pytest.raises(evsession.OperationCancelled):
+            await ending
+        await trio.sleep(15)
+        assert (tx.is_open, sent(transport)) == (True, ["POST /tx", "POST /tx/t1", "POST /tx/t1"])
+        await tx.rollback()
+
+
 def test_pauses_between_signs_of_life() -> None:
     now = datetime.now(timezone.utc)
     assert _pause(None) == _pause(now - timedelta(hours=1)) == SHORTEST_PAUSE
@@ -442,3 +485,39 @@ async def test_closing_what_has_ended_is_always_possible_while_the_store_runs() 
         await session.aclose()
         await tx.close()
         assert sent(transport) == ["POST /tx", "DELETE /tx/t1"]
+
+
+async def test_who_waits_for_a_commit_that_is_cut_off_is_not_cut_off_with_it(autojump_clock: trio.testing.MockClock) -> None:
+    async def slow(request: evsession.Request) -> evsession.Response:
+        await trio.sleep(5)
+        return opened("t1", 1)
+
+    async with scripted_graph(opened("t1"), slow, repeat=rows()) as (session, transport):
+        tx = await session.begin_transaction()
+        tx.run("RETURN 1", lambda *_: None)
+        told: list[BaseException | None] = []
+        one, _ = tx.commit(lambda error: told.append(error)), tx.commit(lambda error: told.append(error))
+        await trio.sleep(1)
+        one.cancel()
+        await session.drain()
+    # Here, for a foreign cancellation would have ended the block without a word.
+    assert [type(error) for error in told] == [evsession.OperationCancelled, evsession.TransactionError]
+    assert "POST /tx/t1/commit" not in sent(transport)
+
+
+async def test_commits_at_once_of_what_has_failed_are_refused_alike(autojump_clock: trio.testing.MockClock) -> None:
+    async def slow(request: evsession.Request) -> evsession.Response:
+        await trio.sleep(5)
+        return SYNTAX
+
+    async with scripted_graph(opened("t1"), slow) as (session, transport):
+        tx = await session.begin_transaction()
+        running = tx.run("RETURN", lambda *_: None)
+        one, two = tx.commit(lambda *_: None), tx.commit(lambda *_: None)
+        with pytest.raises(evsession.QueryError) as failed:
+            await running
+        for operation in (one, two):
+            with pytest.raises(evsession.TransactionError) as caught:
+                await operation
+            assert caught.value.__cause__ is failed.value
+        assert len(transport.requests) == 2

@@ -277,6 +277,17 @@ async def test_what_fails_in_the_transaction_of_the_unit_of_work_is_told_to_hand
         assert (len(told), tx.is_open) == (4, False)
 
 
+async def test_a_flush_that_is_called_after_a_commit_is_one_of_its_own(autojump_clock: trio.testing.MockClock) -> None:
+    script = (opened("t1", 1), opened("t1", 1), committed(), opened("t2", 1), committed("t2"))
+    async with scripted_graph(*script) as (session, transport):
+        tx = session.use_transaction()
+        await tx.run("RETURN 1")
+        committing = session.add(Dog("1")).commit(lambda *_: None)
+        flushing = session.add(Dog("2")).flush(lambda *_: None)
+        assert (await committing, await flushing) == (["Dog/1"], ["Dog/2"])
+        assert sent(transport) == ["POST /tx", "POST /tx/t1", "POST /tx/t1/commit", "POST /tx", "POST /tx/t2/commit"]
+
+
 async def test_a_commit_that_was_called_before_does_not_write_into_a_later_transaction() -> None:
     script = (opened("t1", 1), committed(), opened("t2"), opened("t2", 5), ROLLED_BACK)
     async with scripted_graph(*script) as (session, transport):

@@ -79,6 +79,18 @@ async def test_a_commit() -> None:
             session.identity_map.get(Dog, "1")  # type: ignore[arg-type]  # as load takes them
 
 
+def test_what_a_transaction_can_do_is_told() -> None:
+    assert evsession.GraphSession.capabilities == evsession.Capabilities(interactive_transactions=True, reads_own_writes=True)
+
+
+@pytest.mark.parametrize("verb", ["add", "remove"])
+async def test_one_that_is_no_entity_keeps_all_from_the_queue(verb: str) -> None:
+    async with scripted_graph() as (session, _):
+        with pytest.raises(TypeError, match="no class of nodes"):
+            getattr(session, verb)(Dog("1"), object())
+        assert (session.changes(), len(session.identity_map)) == ([], 0)
+
+
 async def test_a_failed_commit_leaves_everything_as_it_was() -> None:
     refusal = refused("Neo.ClientError.Schema.ConstraintValidationFailed")
     async with scripted_graph(refusal, opened("t1", 1), refusal, opened("t1", 1), committed()) as (session, transport):

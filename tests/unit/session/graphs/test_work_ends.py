@@ -293,6 +293,24 @@ async def test_one_that_is_used_while_that_of_the_program_ends(autojump_clock: C
         assert (ending.is_done, tx is begun, things(server)) == (True, False, [{"id": "1", "v": 0}])
 
 
+async def test_a_block_begins_when_what_ends_a_transaction_is_done(autojump_clock: Clock) -> None:
+    async with memory_graph() as (session, server):
+        session.use_transaction()
+        committing = session.add(Thing("1")).commit(lambda *_: None)
+        async with session.transaction():
+            assert committing.is_done
+            session.add(Thing("2"))
+        assert [one["id"] for one in things(server)] == ["1", "2"]
+
+
+async def test_a_block_that_has_rolled_back_writes_nothing(autojump_clock: Clock) -> None:
+    async with memory_graph() as (session, server):
+        async with session.transaction():
+            await session.add(Thing("1")).flush()
+            await session.rollback()
+        assert (things(server), len(session.changes())) == ([], 1)
+
+
 def ends_told(session: evsession.GraphSession) -> list[str]:
     """The hooks of ends that have been called."""
     names: list[str] = []
@@ -341,6 +359,33 @@ async def test_hooks_of_a_rollback_are_called_once(how: str, fails: str) -> None
         assert (names, session.state, len(session.changes())) == (["rollback.post"], "idle", 1)
         await tx.close() if how != "helper" else None
         assert names == ["rollback.post"]
+
+
+async def test_a_block_that_fails_after_its_rollback_tells_of_that_alone() -> None:
+    async with scripted_graph(opened("t1", 1), ROLLED_BACK) as (session, _):
+        names = ends_told(session)
+        with pytest.raises(ZeroDivisionError):
+            async with session.use_transaction() as tx:
+                await tx.run("RETURN 1")
+                await tx.rollback()
+                raise ZeroDivisionError
+        assert names == ["rollback.post"]
+
+
+@pytest.mark.parametrize("reopens", [True, False])
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+async def test_a_commit_whose_transaction_a_hook_ends_has_failed(end: str, reopens: bool) -> None:
+    async with scripted_graph(opened("t1", 1), committed() if end == "commit" else ROLLED_BACK) as (session, transport):
+
+        @session.on("insert.post")
+        async def interfere(event: evsession.CommitEvent) -> None:
+            await getattr(session.assigned_transaction, end)()
+            if reopens:
+                session.use_transaction()
+
+        await fail(session.add(Dog("1")).commit(), match="Can't commit, transaction has been")
+        assert (len(session.changes()), len(transport.requests)) == (0 if end == "commit" else 1, 2)
+        await session.rollback()
 
 
 @pytest.mark.parametrize("helps", [True, False])
