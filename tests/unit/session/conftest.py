@@ -54,8 +54,11 @@ def scripted() -> Scripted:
         store = evsession.Store(transport=transport, database="db", **arguments)
         if prepare is not None:
             prepare(store)
+        is_over = False
         async with store, store.open_session() as session:
             yield session, transport
+            is_over = True
+        assert is_over, "the test was cut off, and the store let nobody know"
 
     return open_scripted
 

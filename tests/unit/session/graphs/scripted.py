@@ -25,8 +25,11 @@ async def scripted_graph(
     graph = evsession.GraphStore(transport=transport, **more)
     if prepare is not None:
         prepare(graph)
+    is_over = False
     async with graph, graph.open_session(access) as session:
         yield session, transport
+        is_over = True
+    assert is_over, "the test was cut off, and the store let nobody know"
 
 
 def sent(transport: ScriptedTransport) -> list[str]:

@@ -41,12 +41,15 @@ NODES = evsession.GraphStore("http://neo4j").model("E", relationships={"to": {"m
 async def memory_graph(**options: Any) -> AsyncIterator[tuple[evsession.GraphSession, MemoryGraph]]:
     """Open a session on a server that takes its time."""
     server = MemoryGraph(Random(1), pauses=(0.1,))
+    is_over = False
     async with evsession.GraphStore(transport=server) as graph:
         session = graph.open_session(**options)
         with trio.fail_after(100):
             yield session, server
             await session.aclose()
         assert not server.opened
+        is_over = True
+    assert is_over, "the test was cut off, and the store let nobody know"
 
 
 def told() -> tuple[list[BaseException | None], Callable[..., None]]:

@@ -10,9 +10,9 @@ import trio.testing
 
 import evsession
 from tests.unit.neo4j.typed import DISCOVERY_5
-from tests.unit.session.graphs import scripted_graph
-from tests.unit.session.test_graph_overlaps import Clock, Counter, Thing, fail, memory_graph, things
-from tests.unit.session.test_graph_work import Dog, dog_node, found
+from tests.unit.session.graphs.scripted import scripted_graph
+from tests.unit.session.graphs.test_overlaps import Clock, Counter, Thing, fail, memory_graph, things
+from tests.unit.session.graphs.test_work import Dog, dog_node, found
 
 
 async def test_a_forced_refresh_ends_the_doubt(autojump_clock: Clock) -> None:
