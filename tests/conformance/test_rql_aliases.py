@@ -70,6 +70,7 @@ def test_names_that_nothing_has(asked: Asked, clauses: str, name: str) -> None:
         ("select d.ok, ok as o", [{"ok": True, "o": True}, {"o": None}]),
         ("where age > 0 select ok as o, d.ok as k", [{"o": True, "k": True}, {"o": None}]),
         ("where age > 0 select ok as o, id() as k", [{"o": True, "k": "dogs/max"}, {"k": "dogs/rex"}]),
+        ("group by 'no.field' select count() as n", [{"n": 2}]),
         ("select distinct ok", [{"ok": True}, {"ok": None}]),
         ("load d.friend as c select c.name as n, ok", [{"n": "Tom", "ok": True}, {"ok": None}]),
     ],
