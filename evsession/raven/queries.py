@@ -177,7 +177,8 @@ def _build(kind: str, source: str, params: object, specs: Specs, *, index: str |
     head = f"from {kind}{source}{f' as {_ALIAS}' if odd else ''}"
     tail = _select(specs.projections, odd, key)
     if specs.include:
-        tail += " include " + ", ".join(quoted(path) for path in specs.include)
+        # Where rows have a name, a path with a dot is read as beginning with one (seen on 7.1).
+        tail += " include " + ", ".join(quoted(f"{_ALIAS}.{path}" if odd else path) for path in specs.include)
     where = f" where {' and '.join(wanted or ['true'])}" if wanted or specs.sort else ""
     paged = bool(specs.start) or specs.page_size is not None
     if paged:

@@ -170,6 +170,17 @@ class TestIncludes:
         assert wire.take() == ["POST /queries"]
         assert await pack.load("dogs/nobody") is None
 
+    @pytest.mark.parametrize("beside", ["name", "first name"])
+    async def test_through_projected_fields(self, pack: evsession.Session, beside: str) -> None:
+        wire = Wire(pack)
+        documents, _ = await pack.query(
+            "Dog", {"name": "Max"}, projections=["owner", "friend", beside], include=["owner.id", "friend"]
+        )
+        assert beside in documents[0]
+        assert (await pack.load("people/1")).name == "Olga"
+        assert (await pack.load(documents[0].friend)).name == "Jess"
+        assert wire.take() == ["POST /queries"]
+
     async def test_odd_paths(self, pack: evsession.Session) -> None:
         for path in ("it's", "first name", "nothing", "order"):
             documents, _ = await pack.query("Dog", {"name": "Max"}, include=path)
