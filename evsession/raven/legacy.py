@@ -17,10 +17,11 @@ from evsession.errors import PatchError
 __all__ = ["SCRIPT", "check_commands"]
 
 SCRIPT = """\
+function own(o,n){return Object.prototype.hasOwnProperty.call(o,n);}
 function same(a,b){
  if(typeof a!=='object'||typeof b!=='object'||a===null||b===null)return JSON.stringify([a])===JSON.stringify([b]);
  var k=Object.keys(a);if(Array.isArray(a)!==Array.isArray(b)||k.length!==Object.keys(b).length)return false;
- return k.every(function(n){return n in b&&same(a[n],b[n]);});}
+ return k.every(function(n){return own(b,n)&&same(a[n],b[n]);});}
 function bad(m){throw 'legacy-patch: '+m;}
 function none(x){return x===undefined||x===null;}
 function list(x,n){if(none(x))return [];if(!Array.isArray(x))bad(n+' is not an array');return x;}
@@ -32,7 +33,7 @@ function copy(x){
 function run(o,ops){
  for(var i=0;i<ops.length;i++){var c=ops[i],n=c.Name,a;
   if(typeof o!=='object'||o===null||Array.isArray(o))bad(n+' belongs to something that is not an object');
-  var cur=o[n],has=cur!==undefined;
+  var cur=own(o,n)?o[n]:undefined,has=cur!==undefined;
   if(c.Type!=='Set'&&c.Type!=='Unset'&&c.Type!=='Modify'||'PrevVal' in c)safe(cur,n);
   if('PrevVal' in c&&!(has&&same(cur,c.PrevVal)))throw 'legacy-patch-conflict: '+n;
   switch(c.Type){

@@ -70,6 +70,20 @@ COMMANDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"Type": "Modify", "Name": "walks", "AllPositions": True, "Nested": [{"Type": "Inc", "Name": "km", "Value": 10}]},
         {"walks": [{"km": 11}, {"km": 12}, {"km": 13}]},
     ),
+    (
+        {
+            "Type": "Modify",
+            "Name": "owner",
+            "Nested": [
+                {"Type": "Copy", "Name": "constructor", "Value": "a"},
+                {"Type": "Rename", "Name": "toString", "Value": "b"},
+                {"Type": "Inc", "Name": "valueOf", "Value": 2},
+                {"Type": "Add", "Name": "hasOwnProperty", "Value": 3},
+                {"Type": "Inc", "Name": "valueOf", "Value": 2},
+            ],
+        },
+        {"owner": {**DOG["owner"], "valueOf": 4, "hasOwnProperty": [3]}},
+    ),
     ({"Type": "Set", "Name": "age", "Value": 13, "PrevVal": 12}, {"age": 13}),
     ({"Type": "Set", "Name": "owner", "Value": 1, "PrevVal": {"phones": [1, 2], "name": "Olga"}}, {"owner": 1}),
     ({"Type": "Unset", "Name": "none", "PrevVal": None}, {"none": ...}),
