@@ -221,3 +221,13 @@ async def test_nonsense_leaves_open_only_what_a_commit_has_written(access: str) 
             with pytest.raises(evsession.ProtocolError) as caught:
                 await transaction.commit()
             assert caught.value.uncertain == (access == "write")
+
+
+async def test_a_beginning_without_a_statement_that_breaks_has_nothing_to_terminate() -> None:
+    async with ScriptedServer([read_request(), reset()], [answer(rows(1))]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            with pytest.raises(evsession.ConnectionFailed) as caught:
+                await session.begin_transaction()
+            assert not caught.value.uncertain
+            assert (await session.run("RETURN 1")).value() == 1
+        assert len(server.requests) == 2
