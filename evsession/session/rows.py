@@ -71,6 +71,7 @@ class Rows(Streaming, Generic[E]):
                 self._break(error)
                 raise
             except BaseException:
+                self._pass_uncertainty_on()
                 # Never an end that looks like the end of the items.
                 self._stop_short("the stream was cut off while it waited for the server")
                 raise
@@ -81,6 +82,11 @@ class Rows(Streaming, Generic[E]):
     def _may_have_written(self) -> bool:
         """Return whether what was sent may have changed the database; a stream that is no query's says so."""
         return False
+
+    def _pass_uncertainty_on(self) -> None:
+        """Let an operation that is cut off with this stream say what may have happened."""
+        if self._may_have_written():
+            pass_uncertainty_on()
 
     def _stop_short(self, why: str) -> None:
         """Fail from now on; nobody knows what the server makes of what it was asked."""
@@ -185,8 +191,7 @@ class _Consumption:
                     await result
                 await trio.lowlevel.checkpoint_if_cancelled()  # the items that are there already come without one
         except trio.Cancelled:
-            if stream._may_have_written():
-                pass_uncertainty_on()
+            stream._pass_uncertainty_on()
             raise
         finally:
             stream.close()

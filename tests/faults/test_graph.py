@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -69,11 +70,16 @@ async def test_half_an_answer_to_a_statement_is_none(end: int) -> None:
 @pytest.mark.parametrize("end", range(0, len(BEGUN), 7))
 async def test_half_an_answer_in_a_managed_transaction_is_tried_again(end: int) -> None:
     first = [read_request(), send(BEGUN[:end])]
-    async with ScriptedServer(first, [answer(opened("t2", 7)), answer(committed())]) as server:
+    # What is still running is terminated first, for the next try would wait for its locks.
+    async with ScriptedServer(first, [answer(rows(1)), answer(opened("t2", 7)), answer(committed())]) as server:
         async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
             session.options.retry_delay = 0.0
             result = await session.write_transaction(lambda tx: tx.run("CREATE (n) RETURN 7"))
             assert result.value() == 7
+        tag = json.loads(server.requests[0].body)["parameters"]["__evsession"]
+        terminating = json.loads(server.requests[1].body)
+        assert "TERMINATE" in terminating["statement"]
+        assert terminating["parameters"]["tag"] == tag
 
 
 @pytest.mark.parametrize(("status", "uncertain"), [(200, True), (202, True), (403, False), (502, True)])
@@ -215,3 +221,13 @@ async def test_nonsense_leaves_open_only_what_a_commit_has_written(access: str) 
             with pytest.raises(evsession.ProtocolError) as caught:
                 await transaction.commit()
             assert caught.value.uncertain == (access == "write")
+
+
+async def test_a_beginning_without_a_statement_that_breaks_has_nothing_to_terminate() -> None:
+    async with ScriptedServer([read_request(), reset()], [answer(rows(1))]) as server:
+        async with evsession.GraphStore(server.url) as graph, graph.open_session() as session:
+            with pytest.raises(evsession.ConnectionFailed) as caught:
+                await session.begin_transaction()
+            assert not caught.value.uncertain
+            assert (await session.run("RETURN 1")).value() == 1
+        assert len(server.requests) == 2

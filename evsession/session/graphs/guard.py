@@ -102,9 +102,12 @@ class Guard(_Passing):
                 await self._release(response, trail)
         except BaseException as error:
             transaction._fail(error)
-            trail.sent = False
+            was_sent, trail.sent = trail.sent, False
             if isinstance(error, SessionError):
                 error.uncertain = False
+                if was_sent and response is None and transaction._tag:
+                    # The transaction has no name here, but while its statement runs, that can be found, and its locks go with it.
+                    await terminate(self.transport, database, transaction._tag, trail)  # noqa: ASYNC102 - shields itself
             await self._release(response, trail)  # noqa: ASYNC102 - what must be shielded there is
             raise
         finally:

@@ -65,7 +65,7 @@ class GraphStream(Rows[Record]):
             raise
         except OperationTimeout as error:
             error.uncertain = self._may_have_written()
-            await self._terminate()
+            await self._terminate()  # noqa: ASYNC120 - it shields itself
             raise
         except ProtocolError as error:
             error.uncertain = self._may_have_written()

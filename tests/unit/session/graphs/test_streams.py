@@ -140,6 +140,21 @@ async def test_a_cancelled_stream_may_have_written(waits_for: str, access: str, 
         assert caught.value.uncertain == (access == "write")
 
 
+@pytest.mark.parametrize("access", ["write", "read"])
+async def test_work_that_is_cancelled_with_its_stream(access: str, autojump_clock: trio.testing.MockClock) -> None:
+    async def work(session: Any) -> None:
+        async for _record in session.stream("CREATE (n)"):
+            pass
+
+    async with scripted_graph(DISCOVERY_5, hang(), rows(1), access=access) as (session, _):
+        operation = evsession.get_session(session, work)
+        await trio.sleep(1)
+        operation.cancel()
+        with pytest.raises(evsession.OperationCancelled) as caught:
+            await operation
+        assert caught.value.uncertain == (access == "write")
+
+
 async def test_a_session_that_closes_before_its_stream_has_ended() -> None:
     async with scripted_graph(DISCOVERY_5, answer(body(["n"], [[0], [1]]))) as (session, _):
         stream = session.stream("CREATE (n) RETURN 1")
