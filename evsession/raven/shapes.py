@@ -6,6 +6,7 @@ Knows dataclasses, attrs classes, Structs, plain classes and their annotations. 
 from __future__ import annotations
 
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import InitVar, fields
@@ -150,7 +151,7 @@ def shape_of(cls: type) -> Shape:
 def _look_through(cls: type) -> Shape:
     kind, key = kind_of(cls), key_field_of(cls)
     try:
-        hints = {name: hint for name, hint in typing.get_type_hints(cls, include_extras=True).items() if not is_class_var(hint)}
+        hints = _hints(cls)
     except NameError as error:
         raise ConfigurationError(f"{cls.__qualname__}: a type hint cannot be resolved: {error}") from error
     _check_layout(cls, key, hints)
@@ -176,6 +177,20 @@ def _look_through(cls: type) -> Shape:
     # Checkers know only TypedDicts that are written out; this one has the fields that the class has.
     mirror = typing.TypedDict("Fields", typed, total=False)  # type: ignore[misc]
     return Shape(cls, kind, names, key, key_name, mirror, untyped, frozenset(sets), hides_nan, attrgetter(*names, *_MORE))
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """Return the hints of the attributes that are not the class's own."""
+    if sys.version_info < (3, 11):  # where typing takes no ClassVar without a type from a hint that is a text
+        hints: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            named = {name: hint for name, hint in get_annotations(base).items() if not is_class_var(hint)}
+            alone = type(base.__name__, (), {"__annotations__": named})
+            names = getattr(sys.modules.get(base.__module__), "__dict__", {})
+            hints.update(typing.get_type_hints(alone, names, dict(vars(base)), include_extras=True))
+        return hints
+    every = typing.get_type_hints(cls, include_extras=True)
+    return {name: hint for name, hint in every.items() if not is_class_var(hint)}
 
 
 def _has_float_or_none(node: inspect.Type) -> bool:
