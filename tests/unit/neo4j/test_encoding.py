@@ -130,6 +130,7 @@ CYCLE.append(CYCLE)
         ({"a": object()}, "a", "type object"),
         ({"a": Point(7203, 1.0, float("inf"))}, "a", "no place that Neo4j takes"),
         ({"a": time(1, tzinfo=ZoneInfo("Europe/Stockholm"))}, "a", "depends on the day"),
+        ({"a": Duration(months=2**60)}, "a", "longer than"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

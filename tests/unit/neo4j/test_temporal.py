@@ -123,6 +123,38 @@ def test_years_that_python_lacks() -> None:
         Date(0, 1, 1).to_native()
 
 
+def test_what_python_has_too_is_equal_and_of_one_hash() -> None:
+    zone = timezone(timedelta(hours=1))
+    pairs: list[tuple[Any, Any]] = [
+        (Date(2026, 1, 2), date(2026, 1, 2)),
+        (Time(1, 2, 3, 4000, 3600), time(1, 2, 3, 4, tzinfo=zone)),
+        (DateTime(2026, 1, 2, 3, 4, 5, 6000, 3600), datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=zone)),
+        (Duration(0, 1, 2, 3000), timedelta(1, 2, 3)),
+    ]
+    for ours, theirs in pairs:
+        assert ours == theirs
+        assert hash(ours) == hash(theirs)
+
+
+def test_what_python_lacks_has_a_hash_of_its_own() -> None:
+    values: list[Any] = [
+        Date(0, 1, 1),
+        Time(1, nanosecond=1),
+        DateTime(2026, 1, 1, nanosecond=1),
+        DateTime(0, 1, 1),
+        Duration(1),
+        Duration(nanoseconds=1),
+    ]
+    for value in values:
+        assert hash(value) == hash(copy.copy(value))
+
+
+def test_what_this_type_cannot_be_equals_none() -> None:
+    stockholm = ZoneInfo("Europe/Stockholm")
+    assert Time(1) != time(1, tzinfo=stockholm)
+    assert DateTime(2026, 1, 1) != datetime(2026, 1, 1, tzinfo=Odd())
+
+
 def test_both_times_of_a_clock_that_is_put_back() -> None:
     early, late = (DateTime(2025, 10, 26, 2, 30, 0, 0, offset, "Europe/Stockholm") for offset in (7200, 3600))
     assert (early.to_native().fold, late.to_native().fold) == (0, 1)

@@ -174,6 +174,17 @@ def test_a_key_goes_back_to_the_last_that_has_left_it() -> None:
     assert (known.get("dogs/max"), known.former("dogs/max"), list(known)) == (second, (), [second])
 
 
+def test_a_key_is_taken_from_an_entity_and_given_again() -> None:
+    known: IdentityMap[Any] = IdentityMap()
+    one, other = tracked("dogs/max"), tracked(None)
+    known.add(one)
+    known.add(other)
+    known.rekey(one, None)
+    assert (one.key, known.get("dogs/max"), list(known)) == (None, None, [one, other])
+    known.rekey(other, "dogs/max")
+    assert known.get("dogs/max") is other
+
+
 def test_what_is_not_known_has_its_key_for_itself() -> None:
     known: IdentityMap[Any] = IdentityMap()
     one = tracked(None)
