@@ -15,14 +15,13 @@ from evsession.errors import ConfigurationError, InvalidDocument
 from evsession.raven.document import Document, make, make_known, put_key, put_metadata
 from evsession.raven.merge import merge_bodies
 from evsession.raven.shapes import Kind, public_attributes, shape_of
+from evsession.raven.snapshots import Snapshot, keep
 from evsession.raven.typed import build_object, encode_object, encode_parts, keep_object
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, encode_each, encode_exact, encode_to_keep
 
 __all__ = [
     "AT_ONCE",
-    "Doubtful",
-    "Snapshot",
     "assign",
     "build_known",
     "decode_entity",
@@ -43,22 +42,6 @@ __all__ = [
 
 AT_ONCE = 16
 """Documents that are encoded in one piece; of more the processor's cache holds none any more when they are looked at again."""
-
-
-class Snapshot(msgspec.Struct, eq=False, gc=False):
-    """An entity as it was read or written last.
-
-    Attributes:
-        known: Its JSON, as `encode_entity` gave it then.
-        raw: The server's row; the same object if the entity holds all of it.
-    """
-
-    known: bytes
-    raw: bytes
-
-
-class Doubtful(Snapshot, eq=False, gc=False):
-    """What was sent of a document of which nobody knows whether it is there; it is remembered for the sake of its deletion."""
 
 
 def encode_entity(entity: Any) -> bytes:
@@ -129,7 +112,7 @@ def decode_entity(
     entity = build_entity(row, cls, key=key)
     room = bytearray() if room is None else room
     if isinstance(entity, dict):
-        body = encode_to_keep(row, room)
+        body = keep(row, room)
         return entity, Snapshot(body, body)
     known, raw = keep_object(entity, room), encode_to_keep(row, room)
     return entity, Snapshot(known, known if known == raw else raw)
@@ -150,7 +133,7 @@ def decode_known(row: dict[str, JSON], cls: type, key: str, metadata: dict[str, 
     """
     if issubclass(cls, Document):
         document = make_known(cls, row, key, metadata)
-        body = encode_to_keep(document, room)
+        body = keep(document, room)
         return document, Snapshot(body, body)
     del row[METADATA]
     return decode_entity(row, cls, key=key, room=room)
@@ -182,7 +165,7 @@ def build_entity(row: dict[str, JSON], cls: type | None = None, *, key: str | No
 
 def merge(entity_bytes: bytes, snapshot: Snapshot) -> bytes:
     """Return the body to send: `encode_entity`'s bytes with the fields of the row that the class does not know."""
-    return merge_bodies(entity_bytes, snapshot.known, snapshot.raw)
+    return entity_bytes if snapshot.row is snapshot.kept else merge_bodies(entity_bytes, snapshot.known, snapshot.raw)
 
 
 def refill(entity: Any, row: dict[str, JSON], cls: type | None = None, *, key: str | None = None) -> Snapshot:

@@ -9,51 +9,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from evsession.raven.shapes import Kind, shape_of
-from evsession.raven.vocabulary import METADATA
-from evsession.wire.json import encode, encode_into, has_hidden_nulls, join_lines, only_exact
+from evsession.raven.snapshots import Snapshot, is_plain, pack_into, packed
+from evsession.wire.json import encode, encode_into
 
-__all__ = ["changed_lines", "is_as_it_was"]
-
-LARGE = 1 << 20
-"""Bytes of documents that are not encoded in one piece any more: for a moment they are in memory three times."""
+__all__ = ["changed_places", "is_as_it_was"]
 
 
-def changed_lines(documents: Sequence[dict[str, Any]], known: Sequence[bytes]) -> dict[int, bytes | None]:
-    """Return the places of those documents that may have changed; all others are certainly as they were.
+def changed_places(documents: Sequence[dict[str, Any]], snapshots: Sequence[Snapshot]) -> dict[int, bytes | None]:
+    """Return the places of those documents that may have changed, in order; all others are certainly as they were.
 
-    With each comes what `encode_entity` returns for it, or None where only that can tell. Documents are encoded as they are,
-    without its proofs: for the very bytes that there were these have been given before.
+    With each comes what would be kept of it as it is now, for comparing it with its snapshot, provided that it can be stored; or
+    None, where only `encode_entity` can tell.
 
     Args:
-        documents: Some that are encoded and compared as dicts are.
-        known: Their JSON as it was.
+        documents: Some that are encoded as dicts are.
+        snapshots: What they were; those that are JSON yet become msgpack.
     """
-    if len(documents) > 1 and sum(map(len, known)) > LARGE:
-        half = len(documents) // 2
-        ends = changed_lines(documents[half:], known[half:])
-        return {**changed_lines(documents[:half], known[:half]), **{half + place: line for place, line in ends.items()}}
-    try:
-        data = join_lines(documents)
-    except (TypeError, ValueError, RecursionError, OverflowError):
-        return dict.fromkeys(range(len(documents)))
     changed: dict[int, bytes | None] = {}
-    start = 0
-    for place, then in enumerate(known):
-        if data.startswith(then, start):  # no object's JSON goes on behind that of another
-            start += len(then) + 1
-        else:
-            end = data.find(b"\n", start)
-            changed[place] = data[start:end]
-            start = end + 1
-    if start != len(data):  # something is JSON already, of several lines
-        return dict.fromkeys(range(len(documents)))
-    if has_hidden_nulls(documents, data):
-        lines = zip(documents, data.split(b"\n"), strict=False)
-        changed.update((place, None) for place, (document, line) in enumerate(lines) if has_hidden_nulls((document,), line))
-    if not changed:
-        return changed
-    exact = only_exact([documents[place] for place in changed], list(changed.values()))
-    return {place: None if METADATA in documents[place] else line for place, line in zip(changed, exact, strict=True)}
+    room = bytearray()
+    for place, (document, snapshot) in enumerate(zip(documents, snapshots, strict=True)):
+        try:
+            pack_into(document, room)
+        except (TypeError, ValueError, RecursionError, OverflowError):
+            changed[place] = None
+            continue
+        if room != snapshot.kept and room != (packed(snapshot) or b""):
+            changed[place] = bytes(room) if is_plain(room) else None
+    return changed
 
 
 def is_as_it_was(entity: Any, key: str | None, known: bytes, room: bytearray) -> bool:

@@ -14,7 +14,7 @@ from evsession.errors import KeyConflict, TransactionError
 from evsession.unitofwork.changes import Changes, diff
 from evsession.unitofwork.hooks import Calling, CommitEvent, HookCall, Listeners
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
-from evsession.unitofwork.unit import ORDER, UnitOfWork
+from evsession.unitofwork.unit import ORDER, Content, UnitOfWork
 
 __all__ = ["MAX_ROUNDS", "Backend", "Commit", "Saved"]
 
@@ -198,7 +198,7 @@ class Commit(Generic[S]):
             )
         self.rounds += 1
 
-    def _look(self, items: dict[int, Staged[S]], before: dict[int, bytes | None]) -> None:
+    def _look(self, items: dict[int, Staged[S]], before: dict[int, Content[S]]) -> None:
         """Find what hooks have edited, added, removed and evicted since `before`, which is brought up to date."""
         contents = self._unit.contents()
         for place, held in list(items.items()):
@@ -229,10 +229,10 @@ class Commit(Generic[S]):
     def _look_at(
         self,
         known: Tracked[S],
-        now: bytes | None,
+        now: Content[S],
         item: Staged[S] | None,
         items: dict[int, Staged[S]],
-        before: dict[int, bytes | None],
+        before: dict[int, Content[S]],
     ) -> None:
         place, unit = id(known), self._unit
         if known.snapshot is None and item is None:
@@ -241,14 +241,16 @@ class Commit(Generic[S]):
                     items[place] = fresh
                     before[place] = fresh.content
             return
-        was = before.get(place, None if known.snapshot is None else known.snapshot.known)
+        was = before.get(place, known.snapshot)
+        is_as_before = now is was or _fields(now) == _fields(was)
         # One that a commit which was cut off has left meanwhile is no work of hooks, and in the value already.
-        counts = bool(known.increments) and place not in self._waiting and (known.is_reference or now != was)
+        counts = bool(known.increments) and place not in self._waiting and (known.is_reference or not is_as_before)
         # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
         is_kept = place in self._vetoed
-        is_edited = is_kept and item is None and (known.snapshot is None or now != known.snapshot.known)
-        if now == was and not counts and not is_edited:
+        is_edited = is_kept and item is None and (known.snapshot is None or _fields(now) != known.snapshot.known)
+        if is_as_before and not counts and not is_edited:
             return
+        now, was = _fields(now), _fields(was)
         if now is None:
             now = unit.mapper.content(known)  # which says what is wrong with it
         before[place] = now
@@ -258,10 +260,10 @@ class Commit(Generic[S]):
             if content != known.snapshot.known or counts or not unit.detects:
                 self._add(items, Staged(known, Kind.UPDATE, content, before=known.snapshot))
             return
-        item.content = now if was is None else self._merged(item.content, was, now)
+        item.revise(now if was is None else self._merged(item.content, was, now))
         if counts:
             unit.take_increments(item)
-        if item.before is not None and item.content == item.before.known and not item.increments and unit.detects:
+        if item.before is not None and not item.increments and unit.detects and item.is_like(item.before):
             del items[place]
 
     def _add(self, items: dict[int, Staged[S]], item: Staged[S]) -> None:
@@ -358,3 +360,7 @@ class Commit(Generic[S]):
         if known is not None:
             self._queued[id(known)] = known
             self._blame = hook
+
+
+def _fields(content: Content[S]) -> bytes | None:
+    return content if content is None or isinstance(content, bytes) else content.known

@@ -62,7 +62,7 @@ class Counting(Generic[S]):
             for item in self._waiting_items(known, frozen):
                 fields = self.mapper.fields(item.content)
                 if _is_number(fields.get(field)):
-                    item.content = self.mapper.compose({**fields, field: fields[field] - amount})
+                    item.revise(self.mapper.compose({**fields, field: fields[field] - amount}))
             if is_counted:
                 # Those of the commit that fails are its own until it has ended.
                 holders = (item for item in self._items_of(known) if not item.is_settled and field in (item.increments or {}))
@@ -151,7 +151,7 @@ class Counting(Generic[S]):
         fields = self.mapper.fields(snapshot.known)
         for item in self._items_of(known):
             if item.kind is Kind.UPDATE and not item.is_settled:
-                item.content = self.mapper.compose(completed(fields, self.mapper.fields(item.content), item.increments))
+                item.revise(self.mapper.compose(completed(fields, self.mapper.fields(item.content), item.increments)))
 
     def under_way(self, known: Tracked[S]) -> list[bytes]:
         """Return what commits that have begun will have written of the entity; a deletion leaves nothing of it."""
@@ -170,14 +170,16 @@ class Counting(Generic[S]):
             if given is None or item is None or item.kind is Kind.DELETE:
                 continue
             if given.kind is Kind.DELETE:
-                item.kind, item.content = Kind.DELETE, b""
+                item.kind = Kind.DELETE
+                item.revise(b"")
                 continue
             fields, sums = self.mapper.fields(item.content), given.increments or {}
             for name, change in diff(before, self.mapper.fields(given.content)).items():
                 fields[name] = fields.get(name, 0) + sums[name] if name in sums else change.new
-            item.content = self.mapper.compose({name: value for name, value in fields.items() if value is not MISSING})
+            item.revise(self.mapper.compose({name: value for name, value in fields.items() if value is not MISSING}))
             self._add_increments(item, sums)
-            given.increments, given.content = None, self.mapper.compose(before)
+            given.increments = None
+            given.revise(self.mapper.compose(before))
 
     def settle_increments(self, item: Staged[S], fields: Mapping[str, Any], set_field: Callable[[Any, str, Any], None]) -> None:
         """Take over what the server made of increments: into the entity, the content that was sent, and what waits behind it.
@@ -200,7 +202,7 @@ class Counting(Generic[S]):
             if _is_number(now):
                 set_field(item.known.entity, field, now + more)
             self._shift_waiting(item, field, more)
-        item.content = self.mapper.compose(content)
+        item.revise(self.mapper.compose(content))
         item.increments = None
 
     def recount(self, known: Tracked[S]) -> None:
@@ -221,7 +223,7 @@ class Counting(Generic[S]):
                 later = self.mapper.fields(waiting.content)
                 if _is_number(later.get(field)):
                     later[field] += more
-                    waiting.content = self.mapper.compose(later)
+                    waiting.revise(self.mapper.compose(later))
 
 
 def completed(fields: Mapping[str, Any], own: Mapping[str, Any], increments: Mapping[str, Any] | None) -> dict[str, Any]:

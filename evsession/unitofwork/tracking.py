@@ -15,7 +15,10 @@ class Picture(Protocol):
 
     @property
     def known(self) -> bytes:
-        """Its fields, encoded as the database's side encodes them; equal bytes mean an unchanged entity."""
+        """Its fields, encoded as the database's side encodes them; equal bytes mean an unchanged entity.
+
+        They may be made anew each time.
+        """
 
 
 S = TypeVar("S", bound=Picture)
@@ -76,6 +79,7 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
         content: Its fields at the time of the call; empty for a deletion.
         key: The key to send for a new one, or what stands for it on the database's side.
         increments: What is added on the server instead of being set.
+        unlike: The snapshot that the content was compared with and differs from, if it was.
         before: The snapshot that this is a change of; None for a new one.
         body: What was sent: the content with the fields of the server that the entity's class does not know.
         is_begun: Whether its commit has begun; before, it waits for those that were called earlier.
@@ -89,9 +93,18 @@ class Staged(msgspec.Struct, Generic[S], eq=False, gc=False):
     content: bytes
     key: Any = None
     increments: dict[str, Any] | None = None
+    unlike: S | None = None
     before: S | None = None
     body: bytes = b""
     is_begun: bool = False
     is_settled: bool = False
     is_given_up: bool = False
     is_reverted: bool = False
+
+    def revise(self, content: bytes) -> None:
+        """Have another content than the entity had at the time of the call."""
+        self.content, self.unlike = content, None
+
+    def is_like(self, snapshot: S) -> bool:
+        """Return whether the content is that of a snapshot."""
+        return snapshot is not self.unlike and snapshot.known == self.content

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,9 +22,12 @@ from evsession.unitofwork.identity_map import IdentityMap, fold
 from evsession.unitofwork.mapper import Mapper
 from evsession.unitofwork.tracking import Kind, Picture, Staged, Tracked
 
-__all__ = ["UnitOfWork"]
+__all__ = ["Content", "UnitOfWork"]
 
 S = TypeVar("S", bound=Picture)
+
+Content: TypeAlias = bytes | S | None
+"""What an entity is like: its fields, or the snapshot from which it does not differ; None if it cannot be stored."""
 
 ORDER = {kind: place for place, kind in enumerate(Kind)}
 
@@ -165,7 +168,12 @@ class UnitOfWork(Counting[S]):
         anyway = [] if self.detects else [known for known in kept if not known.is_reference]
         looked_at = kept if self.detects else [known for known in kept if known.is_reference]
         found = chain(mapper.scan(looked_at), zip(anyway, mapper.contents(anyway), strict=True))
-        changed = [Staged(known, Kind.UPDATE, content or _known(known)) for known, content in found]
+        changed = [
+            Staged(known, Kind.UPDATE, _known(known))
+            if content is None
+            else Staged(known, Kind.UPDATE, content, unlike=known.snapshot)
+            for known, content in found
+        ]
         self.claim_keys(new)
         staged = [*removed, *changed, *new]
         self.hold(staged)
@@ -238,7 +246,7 @@ class UnitOfWork(Counting[S]):
             elif before is None:
                 item.kind = Kind.INSERT
                 batch.append(item)
-            elif before.known != item.content or item.increments or not self.detects:
+            elif item.increments or not self.detects or not item.is_like(before):
                 item.kind = Kind.UPDATE
                 batch.append(item)
         return batch
@@ -337,10 +345,10 @@ class UnitOfWork(Counting[S]):
         old = {} if known.snapshot is None else self.mapper.fields(known.snapshot.known)
         return diff(old, self.mapper.fields(self.mapper.content(known)))
 
-    def contents(self) -> dict[int, bytes | None]:
-        """Return all entities as they are now, by their places in memory; None for one that cannot be stored."""
+    def contents(self) -> dict[int, Content[S]]:
+        """Return all entities as they are now, by their places in memory."""
         stored = [known for known in self.map if known.snapshot is not None]
-        contents: dict[int, bytes | None] = {id(known): _known(known) for known in stored}
+        contents: dict[int, Content[S]] = {id(known): known.snapshot for known in stored}
         try:
             contents.update((id(known), content) for known, content in self.mapper.scan(stored) if content is not None)
         except InvalidDocument:  # which of them it is matters only if it is to be written
@@ -348,9 +356,9 @@ class UnitOfWork(Counting[S]):
         contents.update((id(known), self._content(known)) for known in self.map if known.snapshot is None)
         return contents
 
-    def _content(self, known: Tracked[S]) -> bytes | None:
+    def _content(self, known: Tracked[S]) -> Content[S]:
         with suppress(InvalidDocument):
-            return self.mapper.content(known) if known.snapshot is None else self.mapper.changed(known) or _known(known)
+            return self.mapper.content(known) if known.snapshot is None else self.mapper.changed(known) or known.snapshot
         return None
 
     def kinds(self, entities: Sequence[Tracked[S]]) -> Iterator[tuple[Tracked[S], Kind]]:

@@ -38,7 +38,6 @@ __all__ = [
     "has_hidden_nulls",
     "is_storable",
     "join_lines",
-    "only_exact",
     "plain_scalar",
     "to_builtins",
 ]
@@ -206,11 +205,11 @@ def encode_each(values: Sequence[dict[str, JSON]]) -> list[bytes | None]:
         return [None] * len(values)
     if has_hidden_nulls(values, data):  # one of them does not make the others slow
         unsure = [has_hidden_nulls((value,), line) for value, line in zip(values, lines, strict=True)]
-        return only_exact(values, [None if hidden else line for line, hidden in zip(lines, unsure, strict=True)])
-    return only_exact(values, lines)
+        return _only_exact(values, [None if hidden else line for line, hidden in zip(lines, unsure, strict=True)])
+    return _only_exact(values, lines)
 
 
-def only_exact(values: Sequence[dict[str, JSON]], lines: Sequence[bytes | None]) -> list[bytes | None]:
+def _only_exact(values: Sequence[dict[str, JSON]], lines: Sequence[bytes | None]) -> list[bytes | None]:
     """Return the lines, and None in place of those of objects that JSON may have changed silently, other than a NaN.
 
     A copy in which sets have become lists and names texts takes 60 % of the time of decoding for 1 KB; for much less, it takes

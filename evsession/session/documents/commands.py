@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 from evsession.errors import InvalidDocument
 from evsession.raven.batches import MUST_BE_NEW, Command, Delete, Put, Written
-from evsession.raven.codec import Snapshot, decode_entity, merge, refill, set_key, set_stored
+from evsession.raven.codec import decode_entity, merge, refill, set_key, set_stored
 from evsession.raven.document import Document, put_known, put_metadata
 from evsession.raven.edits import Edit, edit_command
 from evsession.raven.keys import is_server_made
+from evsession.raven.snapshots import Snapshot
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, LAST_MODIFIED, METADATA, SERVER_METADATA
 from evsession.session.documents.mapper import Known
 from evsession.session.documents.workspace import Workspace

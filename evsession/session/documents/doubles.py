@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from evsession.errors import InvalidDocument
-from evsession.raven.codec import Snapshot, set_stored
+from evsession.raven.codec import set_stored
+from evsession.raven.snapshots import Snapshot
 from evsession.raven.typed import typed_fields
 from evsession.raven.versions import is_later
 from evsession.session.documents.mapper import Known

@@ -10,10 +10,11 @@ from itertools import chain
 from typing import Any, TypeAlias
 
 from evsession.errors import ConfigurationError, InvalidDocument
-from evsession.raven.codec import Snapshot, assign, decode_entity, refill, set_key, set_metadata, set_stored
+from evsession.raven.codec import assign, decode_entity, refill, set_key, set_metadata, set_stored
 from evsession.raven.document import Document
 from evsession.raven.reference import base_of, become_loaded, forget_written, write_fields, written_fields
 from evsession.raven.shapes import shape_of
+from evsession.raven.snapshots import Snapshot
 from evsession.raven.storable import take_metadata
 from evsession.raven.versions import is_later
 from evsession.raven.vocabulary import CHANGE_VECTOR, METADATA

@@ -11,8 +11,8 @@ from typing import Any, TypeVar, overload
 
 from evsession.config import SessionOptions
 from evsession.errors import ConfigurationError, DirtyEntity, SessionError
-from evsession.raven.codec import Snapshot
 from evsession.raven.document import Document
+from evsession.raven.snapshots import Snapshot
 from evsession.raven.storable import check_storable
 from evsession.raven.types import is_storable_entity
 from evsession.session.callbacks import Callback, split

@@ -12,10 +12,11 @@ import msgspec
 
 from evsession.config import Conventions
 from evsession.errors import ConfigurationError
-from evsession.raven.codec import Doubtful, Snapshot, build_known, decode_known, id_of, set_key, set_metadata
+from evsession.raven.codec import build_known, decode_known, id_of, set_key, set_metadata
 from evsession.raven.document import Document, make_known
 from evsession.raven.keys import check_new_key, key_from_id
 from evsession.raven.reference import is_reference, make_reference
+from evsession.raven.snapshots import Doubtful, Snapshot
 from evsession.raven.storable import chosen_facts, own_metadata, take_metadata
 from evsession.raven.types import collection_of, info_of, is_storable_entity, type_of_collection
 from evsession.raven.vocabulary import CHANGE_VECTOR, COLLECTION, ID, METADATA, PROJECTION

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import evsession.raven.glance
 from evsession import Document, InvalidDocument
 from evsession.raven.codec import encode_entities, encode_entity
-from evsession.raven.glance import changed_lines, is_as_it_was
+from evsession.raven.glance import changed_places, is_as_it_was
+from evsession.raven.snapshots import Snapshot, decode_kept, packed
 from evsession.raven.vocabulary import METADATA
-from evsession.wire.json import Raw
+from evsession.wire.json import Raw, decode
 
 NAN = float("nan")
 
@@ -55,10 +55,36 @@ def told(document: Document) -> bytes | None:
 def test_nothing_that_has_changed_is_overlooked(documents: list[Document], data: st.DataObject) -> None:
     now = [told(document) for document in documents]
     then = [data.draw(st.sampled_from([b"{}", b'{"a":null}', *([] if line is None else [line] * 3)])) for line in now]
-    found = changed_lines(documents, then)
-    for place, (line, before) in enumerate(zip(now, then, strict=True)):
-        assert place in found or line == before
-        assert found.get(place) is None or found[place] == line
+    snapshots = [Snapshot(before, before) for before in then]
+    for snapshot in snapshots:
+        if data.draw(st.booleans()):
+            packed(snapshot)
+    found = changed_places(documents, snapshots)
+    assert list(found) == sorted(found)
+    for place, (line, before, snapshot) in enumerate(zip(now, then, snapshots, strict=True)):
+        look = found.get(place)
+        if line is None:
+            assert place in found
+        elif look is not None:
+            assert (decode_kept(look) == decode_kept(snapshot.kept)) is (decode(line) == decode(before))
+        else:
+            assert place in found or line == before
+        assert snapshot.known == before
+
+
+def test_documents_that_wait_for_a_closer_look() -> None:
+    numbered: Any = {1: 2}
+    documents = [
+        Document(a=None, b=NAN),
+        Document(a=None),
+        Document(numbered),
+        Document(a=1 << 64),
+        Document(a=(1,)),
+        Document(a=b""),
+    ]
+    known = [b'{"a":null,"b":null}', b'{"a":null}', b'{"1":2}', b'{"a":18446744073709551616}', b'{"a":[1]}', b'{"a":""}']
+    found = changed_places(documents, [Snapshot(line, line) for line in known])
+    assert {place: look is None for place, look in found.items()} == {0: False, 2: False, 3: True, 5: True}
 
 
 @given(DOCUMENTS)
@@ -71,30 +97,9 @@ def test_many_at_once_are_what_each_is_alone(documents: list[Document]) -> None:
         encode_entities(documents)
 
 
-def test_a_nan_is_no_null() -> None:
-    documents = [Document(a=None, b=NAN), Document(a=None, b=None), Document(a=1, b=[None]), Document(a="null", b=1)]
-    known = [b'{"a":null,"b":null}', b'{"a":null,"b":null}', b'{"a":1,"b":[null]}', b'{"a":"null","b":1}']
-    assert changed_lines(documents, known) == {0: None, 2: None, 3: None}
-    assert changed_lines(documents[1:2] * 3, known[1:2] * 3) == {}
-
-
-def test_large_documents_are_looked_at_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evsession.raven.glance, "LARGE", 20)
-    documents = [Document(n=number, text="x" * 30) for number in range(5)]
-    known = [encode_entity(document) for document in documents]
-    documents[3]["n"] = documents[0]["n"] = 7
-    assert changed_lines(documents, known) == {place: encode_entity(documents[place]) for place in (0, 3)}
-
-
-def test_what_cannot_be_encoded_together_is_told_one_by_one() -> None:
-    assert changed_lines([Document(a=1), Document(a=object())], [b'{"a":1}', b"{}"]) == {0: None, 1: None}
-
-
-def test_what_is_json_already_may_have_several_lines() -> None:
-    documents = [Document(a=Raw(b"1\n")), Document(b=2)]
-    assert changed_lines(documents, [b'{"a":1}', b'{"b":2}']) == {0: None, 1: None}
+def test_what_is_json_already_is_no_value() -> None:
     with pytest.raises(InvalidDocument):
-        encode_entities(documents)
+        encode_entities([Document(a=Raw(b"1\n")), Document(b=2)])
 
 
 def test_dicts_with_a_mind_of_their_own_are_encoded_alone() -> None:
@@ -115,7 +120,7 @@ def test_fields_and_methods_of_documents_may_have_the_names_of_those_of_dicts() 
     orders = [Order({"items": None, "get": 1}), Order({"items": [None], "get": 2})]
     known = [b'{"items":null,"get":1}', b'{"items":[null],"get":2}']
     assert encode_entities(orders) == known
-    assert changed_lines(orders, known) == {1: None}
+    assert changed_places(orders, [Snapshot(line, line) for line in known]) == {}
 
 
 @dataclass

@@ -1,0 +1,97 @@
+"""What a document looked like when it was read or written last, kept for comparing.
+
+Knows JSON and msgpack, and neither objects nor sessions. A document that was read is kept as msgpack, which is smaller than JSON
+and made in 60 % of the time. Above all, it tells a NaN from a None and the key 1 from ``"1"``, so that equal bytes are proof
+enough. What was sent is JSON, and becomes msgpack when somebody compares it; objects of other classes stay JSON.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from evsession.wire.json import JSON, decode, encode, plain_scalar
+
+__all__ = ["Doubtful", "Snapshot", "decode_kept", "is_plain", "keep", "pack_into", "packed"]
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=plain_scalar)
+_DECODER = msgspec.msgpack.Decoder()
+
+pack_into = _ENCODER.encode_into
+"""Fills a bytearray with a value's msgpack; raises TypeError, ValueError, RecursionError or OverflowError, as msgspec does."""
+
+
+class Snapshot(msgspec.Struct, eq=False, gc=False):
+    """An entity as it was read or written last.
+
+    Attributes:
+        kept: What `encode_entity` gave for it then; or the same as msgpack, which an object's first byte tells from JSON.
+        row: The server's row in one of the two forms; the same object if the entity holds all of it.
+    """
+
+    kept: bytes
+    row: bytes
+
+    @property
+    def known(self) -> bytes:
+        """Its JSON, as `encode_entity` gave it then; for what was read it is made anew each time."""
+        return _as_json(self.kept)
+
+    @property
+    def raw(self) -> bytes:
+        """The server's row as JSON."""
+        return _as_json(self.row)
+
+
+class Doubtful(Snapshot, eq=False, gc=False):
+    """What was sent of a document of which nobody knows whether it is there; it is remembered for the sake of its deletion."""
+
+
+def keep(value: dict[str, JSON], room: bytearray) -> bytes:
+    """Return what was decoded from JSON in the form in which it is kept.
+
+    msgspec gives bytes with room for up to half as many again behind them. By way of a buffer that is used again and again they
+    are of just their size, and 15 % faster made.
+
+    Args:
+        value: What runs no code of the program while it is encoded; it could use the buffer, too.
+        room: The buffer, whatever is in it.
+    """
+    try:
+        pack_into(value, room)
+    except OverflowError:  # msgpack ends at 64 bits
+        return encode(value)
+    return bytes(room)
+
+
+def packed(snapshot: Snapshot) -> bytes | None:
+    """Return the snapshot of a dict as msgpack, which it is from then on; None if msgpack cannot hold it."""
+    if _is_json(snapshot.kept):
+        is_whole = snapshot.row is snapshot.kept
+        try:
+            snapshot.kept = _ENCODER.encode(decode(snapshot.kept))
+        except OverflowError:
+            return None
+        if is_whole:
+            snapshot.row = snapshot.kept
+    return snapshot.kept
+
+
+def is_plain(data: bytes | bytearray) -> bool:
+    """Return whether the msgpack is certainly of text, numbers, bools and None alone.
+
+    Otherwise it may hold bytes or a time, which msgpack tells from the text that they are in JSON.
+    """
+    return data.find(0xFF) < 0 and data.find(0xC4) < 0 and data.find(0xC5) < 0 and data.find(0xC6) < 0  # twice as fast as `in`
+
+
+def decode_kept(data: bytes) -> JSON:
+    """Return the fields of what is kept in either form."""
+    return decode(data) if _is_json(data) else _DECODER.decode(data)
+
+
+def _as_json(data: bytes) -> bytes:
+    return data if _is_json(data) else encode(decode_kept(data))
+
+
+def _is_json(data: bytes) -> bool:
+    return data[0] == 0x7B  # in msgpack, the number 123
