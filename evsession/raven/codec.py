@@ -21,7 +21,6 @@ from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import JSON, encode_each, encode_exact, encode_to_keep
 
 __all__ = [
-    "AT_ONCE",
     "assign",
     "build_known",
     "decode_entity",
@@ -38,10 +37,6 @@ __all__ = [
     "set_metadata",
     "set_stored",
 ]
-
-
-AT_ONCE = 16
-"""Documents that are encoded in one piece; of more the processor's cache holds none any more when they are looked at again."""
 
 
 def encode_entity(entity: Any) -> bytes:
@@ -72,10 +67,7 @@ def encode_entities(entities: Sequence[Any]) -> list[bytes]:
     """
     if not all(map(is_like_dict, set(map(type, entities)))) or [1 for entity in entities if METADATA in entity]:
         return [encode_entity(entity) for entity in entities]
-    lines: list[bytes | None] = []
-    for start in range(0, len(entities), AT_ONCE):
-        lines += encode_each(entities[start : start + AT_ONCE])
-    return [line or encode_entity(entity) for line, entity in zip(lines, entities, strict=True)]
+    return [line or encode_entity(entity) for line, entity in zip(encode_each(entities), entities, strict=True)]
 
 
 def is_like_dict(cls: type) -> bool:

@@ -7,35 +7,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import adler32
 
 from evsession.raven.shapes import Kind, shape_of
-from evsession.raven.snapshots import Snapshot, is_plain, pack_into, packed
-from evsession.wire.json import encode, encode_into
+from evsession.raven.snapshots import Snapshot, pack_into, packed
+from evsession.raven.vocabulary import METADATA
+from evsession.wire.json import encode, encode_each, encode_into
 
-__all__ = ["changed_places", "is_as_it_was"]
+__all__ = ["changed_lines", "is_as_it_was", "may_be_in_other_order"]
 
 
-def changed_places(documents: Sequence[dict[str, Any]], snapshots: Sequence[Snapshot]) -> dict[int, bytes | None]:
+def changed_lines(documents: Sequence[dict[str, Any]], snapshots: Sequence[Snapshot]) -> dict[int, bytes | None]:
     """Return the places of those documents that may have changed, in order; all others are certainly as they were.
 
-    With each comes what would be kept of it as it is now, for comparing it with its snapshot, provided that it can be stored; or
-    None, where only `encode_entity` can tell.
+    With each that certainly has, in more than the order of its fields, comes what `encode_entity` returns for it; None where only
+    that can tell.
 
     Args:
-        documents: Some that are encoded as dicts are.
+        documents: Some that are encoded and compared as dicts are.
         snapshots: What they were; those that are JSON yet become msgpack.
     """
-    changed: dict[int, bytes | None] = {}
+    changed: list[int] = []
+    unsure: list[int] = []
     room = bytearray()
     for place, (document, snapshot) in enumerate(zip(documents, snapshots, strict=True)):
         try:
             pack_into(document, room)
         except (TypeError, ValueError, RecursionError, OverflowError):
-            changed[place] = None
+            unsure.append(place)
             continue
-        if room != snapshot.kept and room != (packed(snapshot) or b""):
-            changed[place] = bytes(room) if is_plain(room) else None
-    return changed
+        if room != snapshot.kept:
+            then = packed(snapshot)
+            if then is None or METADATA in document or may_be_in_other_order(room, then):
+                unsure.append(place)
+            elif room != then:
+                changed.append(place)
+    lines = encode_each([documents[place] for place in changed], plain=True)
+    found = dict(zip(changed, lines, strict=True))
+    return dict(sorted({**found, **dict.fromkeys(unsure)}.items())) if unsure else found
+
+
+def may_be_in_other_order(one: bytes | bytearray, other: bytes) -> bool:
+    """Return whether two documents may differ in the order of their fields alone; asking it is much less than decoding them."""
+    return len(one) == len(other) and one != other and _sum(one) == _sum(other)
+
+
+def _sum(data: bytes | bytearray) -> int:
+    return adler32(data) & 0xFFFF  # its low half is the sum of the bytes, see RFC 1950
 
 
 def is_as_it_was(entity: Any, key: str | None, known: bytes, room: bytearray) -> bool:

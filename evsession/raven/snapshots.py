@@ -11,7 +11,7 @@ import msgspec
 
 from evsession.wire.json import JSON, decode, encode, plain_scalar
 
-__all__ = ["Doubtful", "Snapshot", "decode_kept", "is_plain", "keep", "pack_into", "packed"]
+__all__ = ["Doubtful", "Snapshot", "keep", "pack_into", "packed"]
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=plain_scalar)
 _DECODER = msgspec.msgpack.Decoder()
@@ -76,21 +76,8 @@ def packed(snapshot: Snapshot) -> bytes | None:
     return snapshot.kept
 
 
-def is_plain(data: bytes | bytearray) -> bool:
-    """Return whether the msgpack is certainly of text, numbers, bools and None alone.
-
-    Otherwise it may hold bytes or a time, which msgpack tells from the text that they are in JSON.
-    """
-    return data.find(0xFF) < 0 and data.find(0xC4) < 0 and data.find(0xC5) < 0 and data.find(0xC6) < 0  # twice as fast as `in`
-
-
-def decode_kept(data: bytes) -> JSON:
-    """Return the fields of what is kept in either form."""
-    return decode(data) if _is_json(data) else _DECODER.decode(data)
-
-
 def _as_json(data: bytes) -> bytes:
-    return data if _is_json(data) else encode(decode_kept(data))
+    return data if _is_json(data) else encode(_DECODER.decode(data))
 
 
 def _is_json(data: bytes) -> bool:

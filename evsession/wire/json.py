@@ -50,6 +50,9 @@ JSON: TypeAlias = Any
 Raw = msgspec.Raw
 """Bytes that are JSON already and are copied as they are."""
 
+AT_ONCE = 16
+"""Documents that are encoded in one piece; of more the processor's cache holds none any more when they are looked at again."""
+
 MAX_DEPTH = 200
 """Levels of nesting that a document may have; a document that contains itself is noticed by it."""
 
@@ -190,35 +193,44 @@ def join_lines(values: Sequence[JSON]) -> bytes:
     return _ENCODER.encode_lines(values)
 
 
-def encode_each(values: Sequence[dict[str, JSON]]) -> list[bytes | None]:
+def encode_each(values: Sequence[dict[str, JSON]], *, plain: bool = False) -> list[bytes | None]:
     """Return what `encode_exact` returns for each of the objects, and None in place of those of which only that can tell.
+
+    Many together take half of the time.
 
     Args:
         values: Dicts whose classes compare as dict does.
+        plain: Whether times and bytes, which are text in JSON, are left to it, too.
     """
+    lines: list[bytes | None] = []
+    for start in range(0, len(values), AT_ONCE):
+        lines += _encode_some(values[start : start + AT_ONCE], () if plain else _SCALARS)
+    return lines
+
+
+def _encode_some(values: Sequence[dict[str, JSON]], scalars: Sequence[type]) -> list[bytes | None]:
     try:
         data = join_lines(values)
     except (TypeError, ValueError, RecursionError, OverflowError):
         return [None] * len(values)
-    lines = data.split(b"\n")[:-1]
+    lines: list[bytes | None] = [*data.split(b"\n")[:-1]]
     if len(lines) != len(values):  # something is JSON already, of several lines
         return [None] * len(values)
     if has_hidden_nulls(values, data):  # one of them does not make the others slow
-        unsure = [has_hidden_nulls((value,), line) for value, line in zip(values, lines, strict=True)]
-        return _only_exact(values, [None if hidden else line for line, hidden in zip(lines, unsure, strict=True)])
-    return _only_exact(values, lines)
+        lines = [None if has_hidden_nulls((value,), line or b"") else line for value, line in zip(values, lines, strict=True)]
+    return _only_exact(values, lines, scalars)
 
 
-def _only_exact(values: Sequence[dict[str, JSON]], lines: Sequence[bytes | None]) -> list[bytes | None]:
+def _only_exact(values: Sequence[dict[str, JSON]], lines: list[bytes | None], scalars: Sequence[type]) -> list[bytes | None]:
     """Return the lines, and None in place of those of objects that JSON may have changed silently, other than a NaN.
 
     A copy in which sets have become lists and names texts takes 60 % of the time of decoding for 1 KB; for much less, it takes
     more.
     """
     try:
-        copies = msgspec.to_builtins(values, str_keys=True, builtin_types=_SCALARS)
+        copies = msgspec.to_builtins(values, str_keys=True, builtin_types=scalars)
         if copies == values:
-            return [*lines]
+            return lines
         return [line if copy == value else None for line, copy, value in zip(lines, copies, values, strict=True)]
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError, OverflowError):
         return [None] * len(values)

@@ -5,7 +5,6 @@ Knows the codec, the keys and the conventions. Remembers nothing.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -21,11 +20,11 @@ from evsession.raven.codec import (
     merge,
 )
 from evsession.raven.document import Document
-from evsession.raven.glance import changed_places, is_as_it_was
+from evsession.raven.glance import changed_lines, is_as_it_was, may_be_in_other_order
 from evsession.raven.keys import KeySource, chosen_key, is_server_made, key_from_id, new_key, separator_of
 from evsession.raven.reference import base_of, written_fields
 from evsession.raven.shapes import Kind, shape_of
-from evsession.raven.snapshots import Snapshot, decode_kept
+from evsession.raven.snapshots import Snapshot
 from evsession.raven.types import info_of
 from evsession.raven.vocabulary import COLLECTION, ID
 from evsession.unitofwork.changes import is_same
@@ -37,7 +36,7 @@ __all__ = ["DocumentMapper", "Known"]
 Known: TypeAlias = Tracked[Snapshot]
 
 LOOKED_AT_ONCE = 256
-"""Entities that are encoded in one piece when changes are looked for."""
+"""Entities that are compared before those that have changed are encoded; so many stay in the processor's cache."""
 
 
 class DocumentMapper:
@@ -88,34 +87,34 @@ class DocumentMapper:
         """Yield what has changed, or counts as changed; see `Mapper`."""
         for start in range(0, len(entities), LOOKED_AT_ONCE):
             some = entities[start : start + LOOKED_AT_ONCE]
-            looks = self._look(some)
-            contents = dict(zip(looks, self.contents([some[place] for place in looks]), strict=True))
+            lines = self._look(some)
             busy = [place for place, known in enumerate(some) if known.writes or known.increments]
-            for place in sorted({*looks, *busy}) if busy else looks:
+            for place in sorted({*lines, *busy}) if busy else lines:
                 known = some[place]
-                if place in looks and _has_changed(known, looks[place], contents[place]):
-                    yield known, contents[place]
-                elif known.writes or known.increments:
-                    yield known, None
+                content = lines.get(place)
+                if content is None and place in lines and _differs(now := self.content(known), _known(known)):
+                    content = now
+                if content is not None or known.writes or known.increments:
+                    yield known, content
 
     def _look(self, entities: Sequence[Known]) -> dict[int, bytes | None]:
-        """Return the places of those that may have changed, in order; see `changed_places`."""
+        """Return the places of those that may have changed, in order; see `changed_lines`."""
         objects = [known.entity for known in entities]
         kinds = {cls: is_like_dict(cls) for cls in set(map(type, objects))}
         if all(kinds.values()):
             # `scan` is for entities that have a snapshot.
-            return changed_places(objects, [known.snapshot for known in entities])  # type: ignore[misc]
+            return changed_lines(objects, [known.snapshot for known in entities])  # type: ignore[misc]
         alike = [place for place, entity in enumerate(objects) if kinds[type(entity)]]
         found = self._look([entities[place] for place in alike]) if alike else {}
-        looks = {alike[place]: look for place, look in found.items()}
+        lines = {alike[place]: line for place, line in found.items()}
         room = bytearray()
         for place, known in enumerate(entities):
             # A stand-in has more to it than its fields.
             if not kinds[type(known.entity)] and (
                 known.is_reference or not is_as_it_was(known.entity, known.key, _known(known), room)
             ):
-                looks[place] = None
-        return dict(sorted(looks.items())) if alike else looks
+                lines[place] = None
+        return dict(sorted(lines.items())) if alike else lines
 
     def claim(self, known: Known) -> str | KeySource | None:
         """Return the key to send a new document with, or where it is fetched before."""
@@ -205,23 +204,11 @@ def _known(known: Known) -> bytes:
     return known.snapshot.known
 
 
-def _has_changed(known: Known, look: bytes | None, content: bytes) -> bool:
-    assert known.snapshot is not None
-    return _differs(content, known.snapshot.known) if look is None else _differs(look, known.snapshot.kept)
-
-
-def _differs(one: bytes, other: bytes) -> bool:
-    """Return whether two documents in the same form differ in more than the order of their fields, which means nothing."""
-    if one == other:
-        return False
-    if len(one) != len(other) or _sum(one) != _sum(other):
-        return True
-    return not is_same(decode_kept(one), decode_kept(other))
-
-
-def _sum(data: bytes) -> int:
-    """Return a sum over the bytes that is the same in whatever order they are; a hundredth of what decoding takes."""
-    return zlib.adler32(data) & 0xFFFF  # its low half is the sum, see RFC 1950
+def _differs(content: bytes, before: bytes) -> bool:
+    """Return whether two documents differ in more than the order of their fields, which means nothing."""
+    if not may_be_in_other_order(content, before):
+        return content != before
+    return not is_same(decode(content), decode(before))
 
 
 def _refuse_new_key(known: Known) -> None:

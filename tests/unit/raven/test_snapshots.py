@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evsession.raven.snapshots import Snapshot, decode_kept, is_plain, keep, pack_into, packed
+from evsession.raven.snapshots import Snapshot, keep, packed
 from evsession.wire.json import decode, encode
-from tests.unit.raven.test_glance import VALUES
 
 HUGE = 1 << 64
 
@@ -32,7 +29,6 @@ def test_what_is_kept_comes_back_to_the_byte(row: dict[str, Any]) -> None:
     kept = keep(read, bytearray(b"anything"))
     snapshot = Snapshot(kept, kept)
     assert snapshot.known == snapshot.raw == encode(row)
-    assert decode_kept(kept) == read
 
 
 @given(ROWS)
@@ -56,26 +52,3 @@ def test_a_row_of_which_the_entity_holds_a_part_stays_by_itself() -> None:
     snapshot = Snapshot(b'{"a":1}', b'{"a":1,"more":2}')
     assert packed(snapshot) == packed(snapshot) == keep({"a": 1}, bytearray())
     assert (snapshot.known, snapshot.raw) == (b'{"a":1}', b'{"a":1,"more":2}')
-
-
-def packed_as_it_is(value: Any) -> bytes:
-    room = bytearray()
-    pack_into({"value": value}, room)
-    return bytes(room)
-
-
-@given(VALUES)
-def test_what_is_plain_is_told_from_other_things_as_json_tells_it(value: Any) -> None:
-    try:
-        now = packed_as_it_is(value)
-    except (OverflowError, TypeError):
-        return
-    if is_plain(now):
-        assert decode(encode(decode_kept(now))) == decode(encode({"value": value}))
-
-
-@pytest.mark.parametrize(
-    "value", [b"", b"x" * 300, bytearray(70_000), datetime.now(timezone.utc), datetime(1900, 1, 1, tzinfo=timezone.utc)]
-)
-def test_bytes_and_times_are_not_plain(value: Any) -> None:
-    assert not is_plain(packed_as_it_is(value))
