@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from zlib import adler32
 
-from evsession.raven.shapes import Kind, shape_of
+from evsession.raven.shapes import shape_of
 from evsession.raven.snapshots import Snapshot, pack_into, packed
 from evsession.raven.vocabulary import METADATA
 from evsession.wire.json import encode, encode_each, encode_into
@@ -80,8 +80,8 @@ def is_as_it_was(entity: Any, key: str | None, known: bytes, room: bytearray) ->
 def _is_with_key(data: bytearray, known: bytes, cls: type, key: str | None) -> bool:
     """Return whether an object's JSON is the known one and its key."""
     shape = shape_of(cls)
-    if shape.key_name is None or key is None or shape.sets or shape.kind is Kind.PLAIN:
-        return False  # without a key, not in order, or not encoded by its fields
+    if shape.key_name is None:
+        return False
     if data.startswith(known[:-1]):
         return data[len(known) - 1 :] == b"".join((b',"', shape.key_name.encode(), b'":', encode(key), b"}"))
     more = len(data) - len(known) + 1

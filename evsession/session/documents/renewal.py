@@ -188,7 +188,7 @@ class Renewal:
     def _take_note_of_heir(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
         """If the row is what was to take the entity's place in the write that deletes it, take note that both were written."""
         heir = None if known.unsure != b"" or known.key is None else self._unit.map.get(known.key)
-        return heir is not None and heir is not known and heir.unsure is not None and self._take_note(heir, row, metadata)
+        return heir is not None and heir is not known and self._take_note(heir, row, metadata)
 
 
 def is_behind(known: Known, row: Row) -> bool:

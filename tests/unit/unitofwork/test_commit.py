@@ -571,6 +571,32 @@ class TestVetoes:
         at.commit()
         assert sorted(at.shelf.rows) == ["b", "c", "d"]
 
+    def test_a_veto_is_forgotten_when_the_transaction_is_rolled_back(self) -> None:
+        at = desk(a={"n": 1})
+        a, new, other = at.load("a"), Thing("b"), Thing("c")
+        at.on("insert.pre", lambda event: event.prevent(new))
+        at.on("delete.pre", lambda event: event.prevent())
+        at.remove(a)
+        at.add(new, other)
+        before = at.kinds()
+        at.begin()
+        assert at.flush() == ["c"]
+        assert at.kinds() == {}
+        at.unit.roll_back()
+        assert at.kinds() == before == {a: "delete", new: "insert", other: "insert"}
+
+    def test_the_removal_of_one_that_has_no_key_yet_can_be_vetoed(self) -> None:
+        at = desk()
+        new = Thing(n=1)
+        at.on("delete.pre", lambda event: event.prevent())
+        at.begin()
+        at.add(new)
+        at.flush()
+        at.remove(new)
+        assert at.commit() == [new.key] == ["made/0"]
+        assert at.shelf.rows == {"made/0": {"n": 1}}
+        assert at.kinds() == {}
+
     def test_what_was_vetoed_can_be_added_again(self) -> None:
         at = desk()
         one = Thing("a")

@@ -158,6 +158,9 @@ def test_of_many_at_once_odd_ones_are_left_out() -> None:
     assert encode_each(values) == [b'{"a":1}', None, None, b'{"a":null}']
     assert encode_each([{"a": 1}, {"a": Text("b")}]) == [None, None]  # as nobody wants to know which of them is so rare
     assert encode_each([{"a": 1}, {"a": Raw(b"1\n")}]) == [None, None]
+    assert encode_each([{"a": None}, {"a": Raw(b"\nnull")}, {"b": float("nan")}]) == [None, None, None]
+    assert encode_each([{"a": None}, {"a": 1, "b": float("nan")}]) == [b'{"a":null}', None]
+    assert encode_each([{"a": None}, {"b": float("nan")}]) == [b'{"a":null}', None]
     assert encode_each([{"a": object()}]) == [None]
     assert encode_each([{"a": dt.date(2012, 4, 13), "b": [Decimal("1.50")]}]) == [b'{"a":"2012-04-13","b":["1.50"]}']
     assert encode_each([{"a": {dt.date(2012, 4, 13): 1}}]) == [None]

@@ -90,6 +90,19 @@ class TestWhatATransactionHasStaged:
             await session.commit()
             assert tiny.rows["dogs/a"]["n"] == a.n == (100 if force else 105)
 
+    async def test_does_not_matter_of_what_is_to_be_deleted(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(tiny, lost, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            session.increment(a, "n", 5)
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            tiny.put("dogs/a", {"n": 100, "m": 1})
+            session.remove(a)
+            await session.refresh(a)
+            assert pending(session) == [("dogs/a", "delete")]
+            assert (await session.commit()).removed == ["dogs/a"]
+            assert tiny.rows == {}
+
     async def test_meanwhile_is_kept(self, scripted: Scripted, tiny: TinyRaven) -> None:
         answer = Late(tiny)
         async with scripted(tiny, answer, repeat=tiny) as (session, _):
@@ -123,6 +136,22 @@ class TestARefresh:
                 await session.commit()
             assert tiny.rows == {"dogs/a": {"n": 2, "m": 2}}
 
+    async def test_leaves_what_was_taken_out_meanwhile(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        class Kennel:
+            n: int
+
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            a: Any = await session.load("dogs/a", type=evsession.document(collection="Dogs")(Kennel))
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            del a.m
+            answer.release.set()
+            await refresh
+            assert not hasattr(a, "m")
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {"n": 1}}
+
     async def test_adds_to_no_text(self, scripted: Scripted, tiny: TinyRaven) -> None:
         answer = Late(tiny)
         async with scripted(tiny, answer, repeat=tiny) as (session, _):
@@ -154,6 +183,26 @@ class TestARefresh:
             assert session.changes(a) == {"n": (3, 5), "none": (None, 1), "new": (evsession.MISSING, 4)}
             await session.commit()
             assert tiny.rows == {"dogs/a": {"n": 5, "m": 2, "none": 1, "new": 4}}
+
+    async def test_leaves_the_increments_of_a_commit_that_waits_increments(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        question, batch = Late(tiny), Late(tiny)
+        async with scripted(question, batch, repeat=tiny) as (session, _):
+            a = session.get_reference(Dog, "a")
+            refresh = session.refresh(a)
+            await question.asked.wait()
+            session.store(Dog(), key="dogs/b")
+            first = session.commit()
+            await batch.asked.wait()
+            session.increment(a, "n", 2)
+            second = session.commit()
+            question.release.set()
+            await refresh
+            assert (a, first.is_done) == ({"n": 3, "m": 1}, False)
+            tiny.put("dogs/a", {"n": 11, "m": 1})
+            batch.release.set()
+            assert await second == ["dogs/a"]
+            assert tiny.rows["dogs/a"] == a == {"n": 13, "m": 1}
+            assert pending(session) == []
 
     async def test_leaves_what_a_commit_that_waits_will_write(self, scripted: Scripted, tiny: TinyRaven) -> None:
         tiny.put("dogs/b", {})
@@ -322,6 +371,22 @@ class TestADocumentThatIsReadBeforeItsKeyIsTold:
             await session.commit()
             assert len(tiny.batches) == count
 
+    async def test_counts_from_what_others_have_made_of_it(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        answer = Late(tiny)
+        async with scripted(answer, repeat=tiny) as (session, _):
+            new = Dog(name="Max", age=1)
+            session.add(new)
+            session.commit()
+            await answer.asked.wait()
+            double: Any = await session.load("dogs/1")
+            session.increment(double, "age", 2)
+            session.commit()
+            tiny.put("dogs/1", {"name": "Max", "age": 101})
+            answer.release.set()
+            await session.drain()
+            assert tiny.rows["dogs/1"] == new == {"name": "Max", "age": 103}
+            assert pending(session) == []
+
     async def test_an_older_one_is_another_document(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/1": {"n": 1}})
         async with scripted(repeat=tiny) as (session, _):
@@ -354,6 +419,42 @@ async def test_what_is_replaced_after_the_veto_of_its_removal_is_removed(scripte
         await session.commit()
         assert tiny.rows == {"dogs/a": {"n": 3}, "dogs/b": {"n": 1}}
         assert list(session.identity_map) == [b, new]
+
+
+async def test_what_is_read_before_a_commit_deletes_it_does_not_come_back(scripted: Scripted, tiny: TinyRaven) -> None:
+    tiny.put("dogs/b", {"n": 2})
+    answer = Late(tiny)
+    async with scripted(tiny, answer, repeat=tiny) as (session, _):
+        a = await session.load("dogs/a")
+        session.remove(a)
+        session.options.cache = False
+        reading = session.load(["dogs/a", "dogs/b"])
+        await answer.asked.wait()
+        assert (await session.commit()).removed == ["dogs/a"]
+        answer.release.set()
+        old, b = await reading
+        assert old == {"n": 1, "m": 1}
+        assert list(session.identity_map) == [b]
+
+
+@pytest.mark.parametrize("cls", [Dog, TypedDog])
+async def test_a_reference_that_is_added_again_while_it_is_deleted_is_written_as_far_as_it_is_known(
+    scripted: Scripted, tiny: TinyRaven, cls: Any
+) -> None:
+    evsession.document(cls, collection="Dogs")
+    answer = Late(tiny)
+    async with scripted(answer, repeat=tiny) as (session, _):
+        a = session.get_reference(cls, "dogs/a")
+        a.age = 7
+        session.remove(a)
+        commit = session.commit()
+        await answer.asked.wait()
+        session.add(a)
+        answer.release.set()
+        assert (await commit).removed == ["dogs/a"]
+        assert await session.commit() == ["dogs/a"]
+        assert tiny.rows == {"dogs/a": {"age": 7}}
+        assert pending(session) == []
 
 
 async def test_what_is_added_again_is_not_forgotten_with_what_it_was(scripted: Scripted, tiny: TinyRaven) -> None:

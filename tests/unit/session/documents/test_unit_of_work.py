@@ -49,6 +49,23 @@ class TypedDog:
 class NamedDog:
     id: str
     name: str = ""
+    age: int = 0
+
+
+@evsession.document(collection="Dogs")
+@dataclass
+class KeylessDog:
+    name: str
+    age: int = 0
+
+
+@evsession.document(collection="Dogs")
+@dataclass(slots=True)
+class SlottedDog:
+    """It can hold no key, and nobody can refer to it weakly."""
+
+    name: str
+    age: int = 0
 
 
 @evsession.document(collection="Dogs")
@@ -130,6 +147,111 @@ class TestQueue:
             session.store(Dog(name="b"), metadata={"color": "red"})
             await session.commit()
             assert tiny.batches[1][0]["Document"]["@metadata"] == {"@collection": "Dogs", "color": "red"}
+
+    async def test_the_collection_is_sent_wherever_the_key_comes_from(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            for id in ("dogs/1", "One", None):
+                dog = Dog()
+                if id is not None:
+                    dog.id = id
+                session.add(dog)
+            session.store(Dog(), key="pets/1")
+            session.store(TypedDog("Max", id="Two"), collection="Strays")
+            stray = evsession.Document()
+            stray.id = "strays/3"
+            session.add(stray)
+            await session.commit()
+            assert [(command["Id"], command["Document"]["@metadata"]) for command in tiny.batches[0]] == [
+                ("dogs/1", {"@collection": "Dogs"}),
+                ("dogs/one", {"@collection": "Dogs"}),
+                ("dogs|", {"@collection": "Dogs"}),
+                ("pets/1", {"@collection": "Dogs"}),
+                ("strays/two", {"@collection": "Strays"}),
+                ("strays/3", {}),
+            ]
+
+    async def test_a_key_that_is_named_goes_before_all_that_would_make_one(self, scripted: Scripted) -> None:
+        @evsession.document(collection="Dogs", key=lambda dog: dog.name)
+        @dataclass(slots=True)
+        class Called:
+            """It can hold no key."""
+
+            name: str
+
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            session.add(Called("Rex"))
+            session.store(Called("Max"), key="pets/1")
+            assert [change.key for change in session.changes()] == ["dogs/rex", "pets/1"]
+            assert await session.commit() == ["dogs/rex", "pets/1"]
+
+    async def test_what_can_hold_no_key_is_deleted_by_the_one_it_is_known_by(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": MAX})
+        async with on(scripted, tiny) as (session, _):
+            await session.delete(await session.load("dogs/a", type=SlottedDog))
+            assert tiny.rows == {}
+
+    async def test_an_id_is_known_by_the_key_that_it_means(self, scripted: Scripted) -> None:
+        @evsession.document(collection="Dogs", id_separator="-")
+        @dataclass
+        class Dashed:
+            id: str | None
+
+        async with on(scripted, TinyRaven()) as (session, _):
+            one, two, three = Dashed("One"), Dashed("Two"), TypedDog("x", id="Three")
+            session.add(one)
+            session.store(two, collection="Strays")
+            session.store(three, collection="Strays")
+            assert [session.identity_map.get(key) for key in ("dogs-one", "strays-two", "strays/three")] == [one, two, three]
+            assert await session.commit() == ["dogs-one", "strays-two", "strays/three"]
+
+    async def test_an_id_may_be_given_until_the_transaction_ends(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            session.use_transaction()
+            dog = TypedDog("Max")
+            session.add(dog)
+            await session.flush()
+            dog.id, dog.age = "dogs/max", 12
+            assert await session.commit() == ["dogs/max"]
+            assert tiny.rows == {"dogs/max": MAX}
+
+    async def test_an_id_may_be_edited_until_the_document_is_saved(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            dog = Dog()
+            dog.id = "dogs/a"
+            session.add(dog)
+            dog.id = "dogs/b"
+            assert await session.commit() == ["dogs/b"]
+            assert list(tiny.rows) == ["dogs/b"]
+
+    async def test_what_cannot_be_stored_is_named_by_the_key_it_has_or_will_have(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": MAX, "dogs/b": MAX})
+        async with on(scripted, tiny) as (session, _):
+            loaded: Any = await session.load("dogs/a", type=KeylessDog)
+            reference = session.get_reference(Dog, "b")
+            plain: dict[str, Any] = {}
+            session.store(plain, key="pets/c")
+            new: Any = Dog()
+            session.add(new)
+            new.id = "dogs/d"
+            loaded.age = reference["age"] = plain["age"] = new.age = float("nan")
+            named = {"dogs/d": new, "pets/c": plain, "dogs/a": loaded, "dogs/b": reference}
+            for key, entity in named.items():
+                with pytest.raises(InvalidDocument) as caught:
+                    session.changes(entity)
+                assert (caught.value.key, caught.value.path) == (key, "age")
+            told = []
+            for _ in named:
+                with pytest.raises(InvalidDocument) as caught:
+                    session.commit()
+                told.append(caught.value.key)
+                session.evict(named[told[-1] or ""])
+            assert sorted(map(str, told)) == sorted(named)
+            assert await session.commit() == []
+            assert tiny.batches == []
 
     async def test_a_removal_by_key_needs_no_loading(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {}})
@@ -297,6 +419,17 @@ class TestWhatHasChanged:
             with pytest.raises(ConfigurationError, match="dogs/b"):
                 session.commit()
 
+    @pytest.mark.parametrize("cls", [*KINDS, NamedDog, KeylessDog, SlottedDog])
+    @pytest.mark.parametrize(("field", "value"), [("name", "Rex"), ("name", "Maxi"), ("name", ""), ("age", 21), ("age", 123)])
+    async def test_an_edit_is_found_whatever_it_looks_like(self, scripted: Scripted, cls: Any, field: str, value: Any) -> None:
+        """The JSON may be as long as before, and may begin or end as before."""
+        tiny = TinyRaven({"dogs/a": MAX})
+        async with on(scripted, tiny) as (session, _):
+            dog: Any = await session.load("dogs/a", type=cls)
+            setattr(dog, field, value)
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows["dogs/a"] == {**MAX, field: value}
+
     @pytest.mark.parametrize(
         ("now", "is_changed"),
         [
@@ -318,12 +451,16 @@ class TestWhatHasChanged:
             assert await session.commit() == (["dogs/a"] if is_changed else [])
             assert tiny.rows["dogs/a"] == now
 
-    async def test_entities_of_all_kinds_are_written_in_the_order_they_were_met(self, scripted: Scripted) -> None:
+    @pytest.mark.parametrize("counts", [False, True])
+    async def test_entities_of_all_kinds_are_written_in_the_order_they_were_met(
+        self, scripted: Scripted, *, counts: bool
+    ) -> None:
         tiny = TinyRaven({f"dogs/{number}": dict(MAX) for number in range(len(KINDS) * 2)})
         async with on(scripted, tiny) as (session, _):
-            dogs: list[Any] = [await session.load(key, type=KINDS[number // 2]) for number, key in enumerate(tiny.rows)]
-            session.increment(dogs[4], "age", 1)
-            for dog in (*dogs[:4], *dogs[5:]):
+            dogs: list[Any] = [await session.load(key, type=KINDS[number % len(KINDS)]) for number, key in enumerate(tiny.rows)]
+            if counts:
+                session.increment(dogs[4], "age", 1)
+            for dog in (*dogs[:4], *dogs[4 + counts :]):
                 dog.name = "Rex"
             assert await session.commit() == list(tiny.rows)
 
@@ -349,6 +486,19 @@ class TestKnownEntities:
             assert repr(known) == "<KnownEntities ['dogs/a', 'dogs/b']>"
             known.clear()
             assert len(session.identity_map) == 0
+
+    async def test_a_plain_dict_that_was_saved_is_a_document_when_it_is_asked_for(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, transport):
+            session.store({"n": 1}, key="dogs/a", collection="Dogs")
+            await session.commit()
+            dog = await session.load("dogs/a")
+            assert len(transport.requests) == 1
+            assert (dog, dog.id) == ({"n": 1}, "dogs/a")
+            assert (dog.metadata["@collection"], dog.metadata["@change-vector"]) == ("Dogs", tiny.versions["dogs/a"])
+            dog.n = 2
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {"n": 2}}
 
     async def test_evict_and_clear_forget_edits(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1}})
@@ -579,6 +729,18 @@ class TestReferences:
             session.evict(dog)
             with pytest.raises(ConfigurationError, match="refers to a document of another session"):
                 session.add(dog)
+
+    @pytest.mark.parametrize("cls", KINDS[1:])
+    async def test_its_key_cannot_be_edited(self, scripted: Scripted, cls: Any) -> None:
+        tiny = TinyRaven({"dogs/a": MAX})
+        async with on(scripted, tiny) as (session, _):
+            dog: Any = session.get_reference(cls, "dogs/a")
+            dog.id, dog.age = "dogs/b", 1
+            with pytest.raises(ConfigurationError, match="'dogs/a' cannot change to 'dogs/b'"):
+                session.commit()
+            dog.id = "dogs/a"
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {**MAX, "age": 1}}
 
     async def test_bad_input(self, scripted: Scripted) -> None:
         async with on(scripted, TinyRaven()) as (session, transport):
@@ -910,6 +1072,21 @@ class TestIncrements:
             assert sent(tiny) == [[("PUT", "dogs/a")]]
             assert tiny.rows == {"dogs/a": {"n": 3}}
 
+    async def test_of_what_somebody_else_has_made_unreadable_meanwhile(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/a": MAX})
+        async with on(scripted, tiny) as (session, _):
+            a: Any = await session.load("dogs/a", type=TypedDog)
+            tiny.put("dogs/a", {"name": ["no", "text"], "age": 20})
+            session.increment(a, "age", 2)
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {"name": ["no", "text"], "age": 22}}
+            assert (a.name, a.age) == ("Max", 22)
+            assert await session.commit() == []
+            session.options.use_optimistic_concurrency = True
+            a.name = "Rex"
+            with pytest.raises(ConcurrencyError):
+                await session.commit()
+
     async def test_it_needs_no_version(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": {"n": 1, "name": "x"}})
         async with on(scripted, tiny) as (session, _):
@@ -945,6 +1122,23 @@ class TestIncrements:
                 session.increment(b, "n")
             with pytest.raises(ConfigurationError, match="not known"):
                 session.increment(Dog(), "n")
+
+    @pytest.mark.parametrize("is_loaded", [False, True])
+    async def test_by_what_the_field_cannot_hold_is_refused(self, scripted: Scripted, *, is_loaded: bool) -> None:
+        tiny = TinyRaven({"dogs/a": MAX, "dogs/b": {"n": 1e308}})
+        async with on(scripted, tiny) as (session, _):
+            a: Any = session.get_reference(TypedDog, "dogs/a")
+            if is_loaded:
+                await session.hydrate(a)
+                b = await session.load("dogs/b")
+                with pytest.raises(InvalidDocument, match="inf has no form in JSON"):
+                    session.increment(b, "n", 1e308)
+            with pytest.raises(InvalidDocument, match="age"):
+                session.increment(a, "age", 0.5)
+            with pytest.raises(ConfigurationError, match="TypedDog has no field 'agee'; there are: name, age$"):
+                session.increment(a, "agee")
+            assert session.changes() == []
+            assert await session.commit() == []
 
     async def test_a_loaded_entity_that_reads_a_reference_says_so(self, scripted: Scripted) -> None:
         reference: list[Any] = []
@@ -1102,6 +1296,18 @@ class TestWithoutIdentityMap:
             assert await session.commit() == ["dogs/a"]
             assert tiny.rows == {"dogs/a": {"n": 1, "name": "x"}}
 
+    @pytest.mark.parametrize("cls", [TypedDog, AttrsDog, HandDog])
+    async def test_a_key_cannot_be_edited(self, scripted: Scripted, cls: Any) -> None:
+        tiny = TinyRaven({"dogs/a": MAX})
+        async with self.open(tiny, scripted) as session:
+            dog: Any = await session.load("dogs/a", type=cls)
+            dog.id = "dogs/b"
+            session.add(dog)
+            with pytest.raises(ConfigurationError, match="'dogs/a' cannot change to 'dogs/b'"):
+                session.commit()
+            dog.id = "dogs/a"
+            assert await session.commit() == ["dogs/a"]
+
     async def test_nobody_is_kept_alive(self, scripted: Scripted) -> None:
         tiny = TinyRaven({"dogs/a": MAX})
         async with self.open(tiny, scripted) as session:
@@ -1153,6 +1359,23 @@ class TestHooks:
                 "by collection",
                 "Dog ['dogs/x']",
                 "typed t True",
+            ]
+
+    async def test_of_what_has_no_type_are_told_of_documents(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            told: list[Any] = []
+            session.on("insert.pre", lambda event: told.append((event.type, event.keys)))
+            session.on("insert.post", lambda event: told.append(event.keys), type="Strays")
+            session.store({"n": 1}, key="pets/1")
+            session.store(evsession.Document(n=2), key="pets/2")
+            session.store(evsession.Document(n=3), key="pets/3", collection="Strays")
+            assert await session.commit() == ["pets/1", "pets/2", "pets/3"]
+            assert told == [
+                (dict, ["pets/1"]),
+                (evsession.Document, ["pets/2"]),
+                (evsession.Document, ["pets/3"]),
+                ["pets/3"],
             ]
 
     async def test_once_off_and_a_wrong_one(self, scripted: Scripted) -> None:

@@ -264,6 +264,16 @@ async def test_increments() -> None:
         assert sent_rows(transport, 3) == [{"place": "0", "key": "1", "set": {"age": "6"}, "more": {}}]
 
 
+async def test_an_increment_of_what_the_node_lacks_counts_from_zero() -> None:
+    async with scripted_graph(found(dog_node(id="1")), places([9]), committed()) as (session, transport):
+        one: Any
+        [one] = await session.find(Pup, {})
+        session.increment(one, "age", 2)
+        await session.commit()
+        assert sent_rows(transport, 1) == [{"place": "0", "key": "1", "set": {}, "more": {"age": "2"}}]
+        assert (one.age, session.changes()) == (9, [])
+
+
 @evsession.node("Dog")
 class Pup:
     """One whose nodes may lack the key."""
