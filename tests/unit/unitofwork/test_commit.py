@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from evsession.errors import ConfigurationError, InvalidDocument, TransactionError
+from evsession.errors import ConfigurationError, InvalidDocument, KeyConflict, TransactionError
 from evsession.unitofwork.changes import MISSING
 from evsession.unitofwork.commit import MAX_ROUNDS
 from evsession.unitofwork.hooks import CommitEvent
@@ -585,6 +585,20 @@ class TestVetoes:
         at.unit.roll_back()
         assert at.kinds() == before == {a: "delete", new: "insert", other: "insert"}
 
+    def test_a_removal_whose_key_has_gone_to_another_cannot_be_vetoed(self) -> None:
+        at = desk(a={"n": 1})
+        a, new = at.load("a"), Thing("a", n=2)
+        at.remove(a)
+        at.add(new)
+        at.on("delete.pre", lambda event: event.prevent())
+        with pytest.raises(KeyConflict, match="'a' cannot stay: another object was added under its key"):
+            at.commit()
+        assert at.kinds() == {a: "delete", new: "insert"}
+        at.hooks = Hooks()
+        at.on("insert.pre", lambda event: event.prevent())
+        at.commit()
+        assert at.shelf.rows == {}
+
     def test_the_removal_of_one_that_has_no_key_yet_can_be_vetoed(self) -> None:
         at = desk()
         new = Thing(n=1)
@@ -669,6 +683,22 @@ class TestFailure:
         at.shelf.refuses = False
         assert at.commit() == ["b", "c"]
         assert sorted(at.shelf.rows) == ["b", "c"]
+
+    def test_a_removal_of_a_hook_is_taken_back_and_commits_that_wait_still_write_edits(self) -> None:
+        at = desk(a={"n": 1}, b={"n": 1})
+        a, b = at.load("a"), at.load("b")
+        at.on("update.pre", lambda event: at.remove(a))
+        b.n = 2
+        with at.call() as first:
+            a.n = 2
+            with at.call() as second:
+                at.shelf.refuses = True
+                with pytest.raises(Refused):
+                    first()
+                at.shelf.refuses = False
+                at.hooks.added.clear()
+                assert second() == ["a", "b"]
+        assert at.shelf.rows == {"a": {"n": 2}, "b": {"n": 2}}
 
     def test_a_removal_of_a_hook_is_taken_back_although_its_key_has_gone_to_another(self) -> None:
         at = desk(a={"n": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -90,6 +91,19 @@ class TestWhatATransactionHasStaged:
             await session.commit()
             assert tiny.rows["dogs/a"]["n"] == a.n == (100 if force else 105)
 
+    async def test_is_clear_when_somebody_else_wrote_after_an_edit(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(tiny, lost, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            session.use_transaction()
+            a.n = 6
+            await session.flush()
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            tiny.put("dogs/a", {"n": 100, "m": 1})
+            await session.refresh(a)
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows["dogs/a"]["n"] == a.n == 6
+
     async def test_does_not_matter_of_what_is_to_be_deleted(self, scripted: Scripted, tiny: TinyRaven) -> None:
         async with scripted(tiny, lost, repeat=tiny) as (session, _):
             a = await session.load("dogs/a")
@@ -151,6 +165,21 @@ class TestARefresh:
             assert not hasattr(a, "m")
             assert await session.commit() == ["dogs/a"]
             assert tiny.rows == {"dogs/a": {"n": 1}}
+
+    async def test_leaves_what_was_made_unstorable_meanwhile(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            tiny.put("dogs/a", {"n": 2, "m": 2})
+            refresh = session.refresh(a)
+            await answer.asked.wait()
+            a.n = {1}
+            answer.release.set()
+            await refresh
+            assert a == {"n": {1}, "m": 1}
+            a.n = 1
+            await session.refresh(a)
+            assert (a, pending(session)) == ({"n": 2, "m": 2}, [])
 
     async def test_adds_to_no_text(self, scripted: Scripted, tiny: TinyRaven) -> None:
         answer = Late(tiny)
@@ -371,6 +400,21 @@ class TestADocumentThatIsReadBeforeItsKeyIsTold:
             await session.commit()
             assert len(tiny.batches) == count
 
+    async def test_and_is_removed_may_be_asked_for_when_that_was_lost(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        answer = Late(tiny)
+        async with scripted(answer, tiny, written_but_lost(tiny), repeat=tiny) as (session, _):
+            new = Dog(name="Max")
+            session.add(new)
+            session.commit()
+            await answer.asked.wait()
+            session.remove(await session.load("dogs/1"))
+            commit = session.commit()
+            answer.release.set()
+            with pytest.raises(ConnectionFailed):
+                await commit
+            await session.refresh(new)
+            assert (pending(session), len(session.identity_map), "dogs/1" in tiny.rows) == ([], 0, False)
+
     async def test_counts_from_what_others_have_made_of_it(self, scripted: Scripted, tiny: TinyRaven) -> None:
         answer = Late(tiny)
         async with scripted(answer, repeat=tiny) as (session, _):
@@ -419,6 +463,20 @@ async def test_what_is_replaced_after_the_veto_of_its_removal_is_removed(scripte
         await session.commit()
         assert tiny.rows == {"dogs/a": {"n": 3}, "dogs/b": {"n": 1}}
         assert list(session.identity_map) == [b, new]
+
+
+async def test_one_that_is_being_saved_gets_no_other_key(scripted: Scripted, tiny: TinyRaven) -> None:
+    answer = Late(tiny)
+    async with scripted(answer, repeat=tiny) as (session, _):
+        dog = Dog(n=1)
+        session.store(dog, key="dogs/b")
+        commit = session.commit()
+        await answer.asked.wait()
+        with pytest.raises(evsession.ConfigurationError, match="with the key 'dogs/b', not 'dogs/c'"):
+            session.store(dog, key="dogs/c")
+        answer.release.set()
+        assert await commit == ["dogs/b"]
+        assert (dog.id, pending(session)) == ("dogs/b", [])
 
 
 async def test_what_is_read_before_a_commit_deletes_it_does_not_come_back(scripted: Scripted, tiny: TinyRaven) -> None:
@@ -538,6 +596,45 @@ class TestAWriteThatWasLost:
                 await session.commit()
             await session.refresh(a)
             assert (pending(session), list(tiny.rows["dogs/a"])) == ([], ["n", "m", "new", "more"])
+
+    async def test_of_a_reference_that_holds_all_of_it_is_no_loading(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        tiny.put("dogs/a", {"n": 1})
+        async with scripted(written_but_lost(tiny), repeat=tiny) as (session, _):
+            a = session.get_reference(Dog, "a")
+            a.n = 2
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(a)
+            assert dict(a) == {"n": 2}
+            assert pending(session) == []
+
+    async def test_does_not_hide_what_others_have_made_of_an_edit_that_was_taken_back(
+        self, scripted: Scripted, tiny: TinyRaven
+    ) -> None:
+        async with scripted(tiny, lost, repeat=tiny) as (session, _):
+            a = await session.load("dogs/a")
+            a.n = 2
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            a.n = 1
+            tiny.put("dogs/a", {"n": 9, "m": 9})
+            await session.refresh(a)
+            assert (a, pending(session)) == ({"n": 9, "m": 9}, [])
+
+    async def test_gives_a_new_one_its_key(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        @evsession.document(collection="Dogs", key=lambda dog: dog.name)
+        @dataclass
+        class Called:
+            name: str
+            id: str | None = None
+
+        async with scripted(written_but_lost(tiny), repeat=tiny) as (session, _):
+            new = Called("Max")
+            session.add(new)
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(new)
+            assert (new.id, pending(session)) == ("dogs/max", [])
 
     async def test_was_none_where_another_document_is(self, scripted: Scripted, tiny: TinyRaven) -> None:
         async with scripted(lost, repeat=tiny) as (session, _):

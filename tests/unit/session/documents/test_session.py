@@ -367,6 +367,21 @@ async def test_one_key_for_several_documents_is_refused(scripted: Scripted) -> N
             session.store([{}, {}], key="dogs/max")
 
 
+async def test_rows_of_a_query_are_met_again_learnt_or_only_looked_at(scripted: Scripted) -> None:
+    part = {"age": 9, "@metadata": {"@id": "dogs/c", "@projection": True}}
+    reduced = {"count": 3}
+    rows = [row("dogs/a", age=8), part, reduced, row("dogs/b", age=2)]
+    page = {"Results": rows, "TotalResults": 4, "IsStale": False}
+    async with scripted(loaded(row("dogs/a", age=1)), json_answer(page)) as (session, transport):
+        a = await session.load("dogs/a")
+        documents, _statistics = await session.query("Dog")
+        assert [dict(document) for document in documents] == [{"age": 1}, {"age": 9}, {"count": 3}, {"age": 2}]
+        assert list(session.identity_map) == [a, documents[3]]
+        documents[1]["age"] = documents[2]["count"] = 0
+        assert await session.commit() == []
+        assert len(transport.requests) == 2
+
+
 async def test_a_projection_cannot_be_stored(scripted: Scripted) -> None:
     page = {"Results": [{"age": 1, "@metadata": {"@id": "dogs/a", "@projection": True}}], "TotalResults": 1, "IsStale": False}
     async with scripted(repeat=json_answer(page)) as (session, _):

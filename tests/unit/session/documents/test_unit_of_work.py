@@ -192,6 +192,16 @@ class TestQueue:
             await session.delete(await session.load("dogs/a", type=SlottedDog))
             assert tiny.rows == {}
 
+    @pytest.mark.parametrize("foreign", [Dog(key="dogs/b"), TypedDog("Max")])
+    async def test_a_document_of_another_session_is_deleted_by_its_own_key(self, scripted: Scripted, foreign: Any) -> None:
+        """A field may be named as the parameter is."""
+        tiny = TinyRaven({"dogs/a": {}, "dogs/b": {}})
+        foreign.id = "dogs/a"
+        async with on(scripted, tiny) as (session, _):
+            session.remove(foreign)
+            assert (await session.commit()).removed == ["dogs/a"]
+            assert list(tiny.rows) == ["dogs/b"]
+
     async def test_an_id_is_known_by_the_key_that_it_means(self, scripted: Scripted) -> None:
         @evsession.document(collection="Dogs", id_separator="-")
         @dataclass
@@ -1098,6 +1108,9 @@ class TestIncrements:
             with pytest.raises(ConcurrencyError) as caught:
                 await session.commit()
             assert caught.value.key == "dogs/a"
+            del a["name"]
+            with pytest.raises(ConcurrencyError) as caught:
+                await session.commit()
             a.name = "x"
             await session.commit()
             assert tiny.rows == {"dogs/a": {"n": 6, "name": "y"}}
@@ -1360,6 +1373,23 @@ class TestHooks:
                 "Dog ['dogs/x']",
                 "typed t True",
             ]
+
+    async def test_a_reference_to_nothing_is_told_in_a_hook_too(self, scripted: Scripted) -> None:
+        tiny = TinyRaven()
+        async with on(scripted, tiny) as (session, _):
+            told: list[str] = []
+            dog = session.get_reference(Dog, "a")
+            dog.name = "Max"
+
+            @session.on("update.pre")
+            async def hook(event: CommitEvent) -> None:
+                with pytest.raises(SessionError, match="there is no document 'dogs/a'$"):
+                    await session.hydrate(dog)
+                event.prevent()
+                told.append(event.name)
+
+            assert await session.commit() == []
+            assert (told, tiny.batches) == (["update.pre"], [])
 
     async def test_of_what_has_no_type_are_told_of_documents(self, scripted: Scripted) -> None:
         tiny = TinyRaven()

@@ -195,6 +195,17 @@ async def test_a_reference_that_is_saved_by_itself_becomes_the_node() -> None:
         assert session.is_dirty(one)  # for the increment is still to be done
 
 
+async def test_one_that_is_saved_under_the_key_of_another_is_saved() -> None:
+    place = Place(*[nodes(node(id=key)) for key in ("1", "2", "1")])
+    async with place.graph, place.graph.open_session() as session:
+        one, two = [await session.load(place.users, key) for key in "12"]
+        assert two is not None
+        two.id = "1"
+        await two.save(session=session)
+        assert (two.exists, two.changed) == (True, {})
+        assert session.identity_map.get("User/1") is one
+
+
 async def test_increments_that_a_save_has_written_are_not_written_again() -> None:
     place = Place(nodes(node(id="1", age="5")), nodes(node(id="1", age="6")))
     users = place.graph.model("User")
