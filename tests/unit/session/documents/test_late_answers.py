@@ -664,6 +664,20 @@ class TestAWriteThatWasLost:
             assert tiny.rows == {"dogs/a": {"n": 2}}
             assert list(session.identity_map) == [entities["new"]]
 
+    async def test_of_a_replacement_leaves_no_doubt_of_either(self, scripted: Scripted, tiny: TinyRaven) -> None:
+        async with scripted(tiny, written_but_lost(tiny), repeat=tiny) as (session, _):
+            old, new = await session.load("dogs/a"), Dog(n=2)
+            session.remove(old)
+            session.store(new, key="dogs/a")
+            with pytest.raises(ConnectionFailed):
+                await session.commit()
+            await session.refresh(old)
+            new.n = 3
+            with pytest.raises(evsession.DirtyEntity):
+                session.refresh(new)
+            assert await session.commit() == ["dogs/a"]
+            assert tiny.rows == {"dogs/a": {"n": 3}}
+
     @pytest.mark.parametrize("there", [True, False])
     async def test_may_be_asked_for_twice_at_once(self, scripted: Scripted, tiny: TinyRaven, there: bool) -> None:
         first, second = Late(tiny), Late(tiny)
