@@ -169,12 +169,14 @@ class Renewal:
 
     def _take_note(self, known: Known, row: Row, metadata: Mapping[str, JSON]) -> bool:
         """If the row is what was sent last, take note that it was written."""
+        if not known.unsure:
+            return False
         cls = base_of(type(known.entity))
         try:
             snapshot = decode_entity(dict(row), None if issubclass(cls, dict) else cls, key=known.key)[1]
         except InvalidDocument:  # another document than was sent
             return False
-        if not known.unsure or not is_same(decode(snapshot.known), decode(known.unsure)):
+        if not is_same(decode(snapshot.known), decode(known.unsure)):
             return False
         known.unsure = None
         known.snapshot, known.is_written = snapshot, True

@@ -216,6 +216,22 @@ class TestQueue:
             assert [session.identity_map.get(key) for key in ("dogs-one", "strays-two", "strays/three")] == [one, two, three]
             assert await session.commit() == ["dogs-one", "strays-two", "strays/three"]
 
+    @pytest.mark.parametrize(("id", "key"), [("dogs-1", "dogs-1"), ("dogs/1", "strays-dogs/1")])
+    async def test_an_id_that_is_whole_in_one_collection_may_not_be_in_another(
+        self, scripted: Scripted, id: str, key: str
+    ) -> None:
+        @evsession.document(collection="Dogs", id_separator="-")
+        class Dashed(evsession.Document):
+            pass
+
+        async with on(scripted, TinyRaven()) as (session, _):
+            dog = Dashed()
+            dog.id = id
+            session.add(dog)
+            assert session.identity_map.get(id) is dog
+            session.store(dog, collection="Strays")
+            assert await session.commit() == [key]
+
     async def test_an_id_may_be_given_until_the_transaction_ends(self, scripted: Scripted) -> None:
         tiny = TinyRaven()
         async with on(scripted, tiny) as (session, _):
