@@ -166,6 +166,21 @@ class TestARefresh:
             assert await session.commit() == ["dogs/a"]
             assert tiny.rows == {"dogs/a": {"n": 1}}
 
+    async def test_leaves_what_was_edited_of_an_object_meanwhile(self, scripted: Scripted) -> None:
+        tiny = TinyRaven({"dogs/b": {"name": "Max", "age": 1}})
+        answer = Late(tiny)
+        async with scripted(tiny, answer, repeat=tiny) as (session, _):
+            b: Any = await session.load("dogs/b", type=TypedDog)
+            tiny.put("dogs/b", {"name": "Max", "age": 2})
+            refresh = session.refresh(b)
+            await answer.asked.wait()
+            b.name = "Rex"
+            answer.release.set()
+            await refresh
+            assert (b.name, b.age, session.changes(b)) == ("Rex", 2, {"name": ("Max", "Rex")})
+            assert await session.commit() == ["dogs/b"]
+            assert tiny.rows == {"dogs/b": {"name": "Rex", "age": 2}}
+
     async def test_leaves_what_was_made_unstorable_meanwhile(self, scripted: Scripted, tiny: TinyRaven) -> None:
         answer = Late(tiny)
         async with scripted(tiny, answer, repeat=tiny) as (session, _):
