@@ -11,10 +11,10 @@ from collections.abc import Callable, Generator
 from functools import partial
 from itertools import count
 from math import isfinite
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, overload
 
-from evsession.errors import ConfigurationError, NotLoaded
-from evsession.session.callbacks import Callback
+from evsession.errors import ConfigurationError, DirtyEntity, NotLoaded
+from evsession.session.callbacks import Callback, split
 from evsession.session.calls import Call
 from evsession.session.gate import Turn, Turns
 from evsession.session.known_entities import KnownEntities
@@ -229,6 +229,45 @@ class Working(Transacting, Generic[S]):
         hooks = self._events.hooks("rollback.post", None, None)
         if hooks:
             await HookCall(hooks, CommitEvent("rollback.post", self), Calling(self._unit, lambda *_: None)).wait()
+
+    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
+        """Load what references stand for, in one request for all; fields that were set stay set.
+
+        Entities that are loaded stay as they are.
+
+        Args:
+            *entities: Entities of this session; the callback may be the last of them.
+            callback: Called with the error.
+
+        Raises:
+            ConfigurationError: an entity is not known to this session.
+            SessionError: status 404, there is nothing under its key; its `key` names the first. Those that exist are loaded.
+        """
+        callback, *given = split(entities, callback, self._is_entity)
+        return self._reading("hydrate", lambda: self._hydrate(given), callback)
+
+    def _hydrate(self, entities: list[Any]) -> Steps:
+        known = [self._known(entity) for entity in entities]
+        return (yield from self._renew([one for one in known if one.is_reference], force=False))
+
+    @staticmethod
+    @abstractmethod
+    def _is_entity(thing: Any) -> bool:
+        """Return whether it can be an entity, even if it can also be called."""
+
+    @abstractmethod
+    def _reading(self, name: str, build: Callable[[], Steps], callback: Callback | None) -> Operation[None]:
+        """Return the operation that does the steps when reading has its turn."""
+
+    @abstractmethod
+    def _renew(self, known: list[Tracked[S]], *, force: bool) -> Steps:
+        """Load entities again, in one request; edits are given up by force only."""
+
+    @staticmethod
+    def _refuse_edits(known: Tracked[S]) -> NoReturn:
+        """Refuse to load again what would lose something by it."""
+        what = "is new" if known.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
+        raise DirtyEntity(f"{known.entity!r} {what}", key=known.key)
 
     def evict(self, *entities: Any) -> None:
         """Forget these entities: their edits are not saved, and loading one again gives a new object.

@@ -5,12 +5,12 @@ Knows documents, their reader and their writer. The verbs that every database ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 from evsession.config import SessionOptions
-from evsession.errors import ConfigurationError, DirtyEntity, SessionError
+from evsession.errors import ConfigurationError, SessionError
 from evsession.raven.document import Document
 from evsession.raven.snapshots import Snapshot
 from evsession.raven.storable import check_storable
@@ -61,6 +61,14 @@ class DocumentWork(Working[Snapshot]):
     def _find(self, key: str) -> Any:
         return self._workspace.find(key)
 
+    _is_entity = staticmethod(is_storable_entity)
+
+    def _reading(self, name: str, build: Callable[[], Steps], callback: Callback | None) -> Operation[None]:
+        return Operation(self, name, after_writers(self._queue(), build), callback, 0)
+
+    def _renew(self, known: list[Known], *, force: bool) -> Steps:
+        return self._reader.renew(known, force=force)
+
     def _backend(self) -> Batches:
         return self._writer.backend(checks=self.options.use_optimistic_concurrency)
 
@@ -101,26 +109,6 @@ class DocumentWork(Working[Snapshot]):
         known = self._workspace.known(entity)
         return MappingProxyType({} if known.snapshot is None else known.facts)
 
-    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
-        """Load what references stand for, in one request for all; fields that were set stay set.
-
-        Entities that are loaded stay as they are.
-
-        Args:
-            *entities: Entities of this session; the callback may be the last of them.
-            callback: Called with the error.
-
-        Raises:
-            ConfigurationError: an entity is not known to this session.
-            SessionError: status 404, there is no such document; its `key` names the first. Those that exist are loaded.
-        """
-        callback, *given = split(entities, callback, is_storable_entity)
-        return Operation(self, "hydrate", after_writers(self._queue(), lambda: self._hydrate(given)), callback, 0)
-
-    def _hydrate(self, entities: list[Any]) -> Steps:
-        known = [self._workspace.known(entity) for entity in entities]
-        return (yield from self._reader.renew([one for one in known if one.is_reference]))
-
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load these entities again, in one request; they stay the same objects.
 
@@ -141,19 +129,17 @@ class DocumentWork(Working[Snapshot]):
             SessionError: status 404, a document is not there any more; its `key` names the first. Or `uncertain`: what became
                 of an increment cannot be told, or of a new document whose key the server makes; what is pending stays so.
         """
-        callback, *given = split(entities, callback, is_storable_entity)
-        steps = after_writers(self._queue(), lambda: self._refresh(given, force=force))
-        return Operation(self, "refresh", steps, callback, 0)
+        callback, *given = split(entities, callback, self._is_entity)
+        return self._reading("refresh", lambda: self._refresh(given, force=force), callback)
 
     def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
         known = [self._workspace.known(entity) for entity in entities]
         for one in known:
             if one.unsure is None and (one.snapshot is None or (not force and self._unit.is_pending(one))):
-                what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
-                raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
+                self._refuse_edits(one)
             if one.key is None:
                 raise SessionError(f"whether {one.entity!r} was written cannot be told, for it has no key yet", uncertain=True)
-        return (yield from self._reader.renew(known, force=force))
+        return (yield from self._renew(known, force=force))
 
     def revert(self, *entities: Any) -> None:
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.

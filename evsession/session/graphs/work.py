@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from evsession.config import GraphSessionOptions
-from evsession.errors import DirtyEntity
 from evsession.neo4j import cypher
 from evsession.neo4j.addresses import fold_address
 from evsession.neo4j.models import check_names, names_in
@@ -165,6 +164,16 @@ class GraphWork(GraphOpenings):
     def _known(self, entity: Any) -> KnownNode:
         return self._nodes.of(entity)
 
+    @staticmethod
+    def _is_entity(thing: Any) -> bool:
+        return info_of(type(thing)) is not None
+
+    def _reading(self, name: str, build: Callable[[], Steps], callback: Callback | None) -> Operation[None]:
+        return Operation(self._loader(), name, build(), callback, 0)
+
+    def _renew(self, known: list[KnownNode], *, force: bool) -> Steps:
+        return self._reader.renew(known, force=force)
+
     def _find(self, key: str) -> Any:
         known = self._unit.map.get(key)
         if known is None:  # it may be the text of a key that is none
@@ -249,26 +258,6 @@ class GraphWork(GraphOpenings):
         built = cypher.find(info.labels, checked, order=order, skip=skip, limit=limit)
         return (yield from self._reader.find(info, built))
 
-    def hydrate(self, *entities: Any, callback: Callback | None = None) -> Operation[None]:
-        """Load what references stand for, in one request for all; properties that were set stay set.
-
-        Entities that are loaded stay as they are.
-
-        Args:
-            *entities: Entities of this session; the callback may be the last of them.
-            callback: Called with the error.
-
-        Raises:
-            ConfigurationError: an entity is not known to this session.
-            SessionError: status 404, there is no such node; its `key` names the first. Those that exist are loaded.
-        """
-        callback, *given = split(entities, callback, _is_entity)
-        return Operation(self._loader(), "hydrate", self._hydrate(given), callback, 0)
-
-    def _hydrate(self, entities: list[Any]) -> Steps:
-        known = [self._nodes.of(entity) for entity in entities]
-        return (yield from self._reader.renew([one for one in known if one.is_reference]))
-
     def refresh(self, *entities: Any, force: bool = False, callback: Callback | None = None) -> Operation[None]:
         """Load entities again, in one request; they stay the same objects.
 
@@ -287,16 +276,15 @@ class GraphWork(GraphOpenings):
             SessionError: status 404, a node is not there any more; its `key` names the first. Or `uncertain`: what became of an
                 increment cannot be told; what is pending stays so.
         """
-        callback, *given = split(entities, callback, _is_entity)
-        return Operation(self._loader(), "refresh", self._refresh(given, force=force), callback, 0)
+        callback, *given = split(entities, callback, self._is_entity)
+        return self._reading("refresh", lambda: self._refresh(given, force=force), callback)
 
     def _refresh(self, entities: list[Any], *, force: bool) -> Steps:
         known = [self._nodes.of(entity) for entity in entities]
         for one in known:
             if one.unsure is None and (one.snapshot is None or (not force and self._unit.has_edits(one))):
-                what = "is new" if one.snapshot is None else "has unsaved changes; give them up with force=True, or commit first"
-                raise DirtyEntity(f"{one.entity!r} {what}", key=one.key)
-        return (yield from self._reader.renew(known, force=force))
+                self._refuse_edits(one)
+        return (yield from self._renew(known, force=force))
 
     def revert(self, *entities: Any) -> None:
         """Let entities be as they were loaded or written last; unsaved edits and increments are gone.
@@ -322,7 +310,3 @@ class GraphWork(GraphOpenings):
             return Plan(batch, list(GraphBatches(self).requests(batch)))
         finally:
             self._unit.release(staged)
-
-
-def _is_entity(thing: Any) -> bool:
-    return info_of(type(thing)) is not None
