@@ -98,6 +98,7 @@ class Commit(Generic[S]):
         self._undo: list[Callable[[], None]] = []
         self._blame = ""
         self._vetoed: dict[int, tuple[Tracked[S], Kind]] = {}
+        self._spared: dict[int, Tracked[S]] = {}  # whose deletion was vetoed; what was edited is an update then
         self._held: list[Sequence[Staged[S]]] = []
         self._waiting: set[int] = set()
 
@@ -123,7 +124,7 @@ class Commit(Generic[S]):
             # Only `rounds` is asked for later: a session must not keep entities alive for the sake of its last commit, nor be
             # part of a cycle, or it would not be gone with all its entities when the program lets go of it.
             self._session = None
-            for kept in (self._undo, self._held, self._queued, self._vetoed):
+            for kept in (self._undo, self._held, self._queued, self._vetoed, self._spared):
                 kept.clear()
 
     def _write(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
@@ -207,13 +208,11 @@ class Commit(Generic[S]):
         for known in list(self._unit.map):
             place = id(known)
             item = items.get(place)
-            vetoed = self._vetoed.get(place)
-            if vetoed is not None and vetoed[1] is not Kind.DELETE:
-                if not (known.is_removed and place in self._queued):
+            if place in self._vetoed:
+                if place in self._spared or not (known.is_removed and place in self._queued):
                     continue
                 del self._vetoed[place]  # what was vetoed is the update of what shall now be deleted
-                vetoed = None
-            if known.is_removed and vetoed is None:
+            if known.is_removed and place not in self._spared:
                 if place in self._queued and (item is None or item.kind is not Kind.DELETE):
                     items.pop(place, None)
                     if known.snapshot is not None:
@@ -246,7 +245,7 @@ class Commit(Generic[S]):
         # One that a commit which was cut off has left meanwhile is no work of hooks, and in the value already.
         counts = bool(known.increments) and place not in self._waiting and (known.is_reference or not is_as_before)
         # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
-        is_kept = place in self._vetoed
+        is_kept = place in self._spared
         is_edited = is_kept and item is None and (known.snapshot is None or _fields(now) != known.snapshot.known)
         if is_as_before and not counts and not is_edited:
             return
@@ -296,10 +295,13 @@ class Commit(Generic[S]):
         for place, item in list(items.items()):
             if event.is_prevented(item.known.entity):
                 self._refuse_veto(item)
-                self._vetoed[place] = item.known, item.kind
-                if item.kind is Kind.DELETE and item.increments:
-                    self._unit.give_back_increments(item)
-                    self._waiting.discard(place)
+                if item.kind is not Kind.DELETE:
+                    self._vetoed[place] = item.known, item.kind
+                else:
+                    self._spared[place] = item.known
+                    if item.increments:
+                        self._unit.give_back_increments(item)
+                        self._waiting.discard(place)
                 del items[place]
 
     def _refuse_veto(self, item: Staged[S]) -> None:
@@ -317,10 +319,12 @@ class Commit(Generic[S]):
             if kind is Kind.INSERT:
                 self._unit.take_out(known)
                 self._undo.append(partial(self._unit.put_back, known))
-            elif kind is Kind.DELETE and not self._is_replaced(known):
+        for known in self._spared.values():
+            if not self._is_replaced(known):
                 known.is_removed = False
                 self._undo.append(partial(setattr, known, "is_removed", True))
         self._vetoed.clear()
+        self._spared.clear()
 
     def _events(self, items: Iterable[Staged[S]], when: str) -> Iterator[tuple[CommitEvent, type, str | None]]:
         """Yield one event for each kind and type, of those that somebody listens to."""

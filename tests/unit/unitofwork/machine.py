@@ -291,9 +291,13 @@ class SessionMachine(RuleBasedStateMachine):
             assert (caught.value.status_code, caught.value.key) == (404, entry.key)
         else:
             self.loop.wait(lambda: self.session.hydrate(entry.entity))
-            entry.is_reference = False
-            entry.now = {**copy.deepcopy(row), **{name: row.get(name, 0) + by for name, by in entry.added.items()}, **entry.now}
-            entry.base, entry.raw, entry.version = copy.deepcopy(row), copy.deepcopy(row), self.version_of(entry.key or "")
+            self.learn(entry, row)
+
+    def learn(self, entry: Entry, row: Fields) -> None:
+        """Let the model know that a reference was loaded."""
+        entry.is_reference = False
+        entry.now = {**copy.deepcopy(row), **{name: row.get(name, 0) + by for name, by in entry.added.items()}, **entry.now}
+        entry.base, entry.raw, entry.version = copy.deepcopy(row), copy.deepcopy(row), self.version_of(entry.key or "")
 
     @rule(which=WHICH, force=st.booleans())
     def refresh(self, which: int, force: bool) -> None:
@@ -629,6 +633,8 @@ class SessionMachine(RuleBasedStateMachine):
             is_there = key not in self.rows if kind == "delete" else key in self.rows and self.rows[key] == entry.now
             if is_there:
                 self.take_note([(kind, entry)])
+            elif entry.is_reference:
+                self.learn(entry, self.rows[key])
 
     @precondition(lambda self: not self.in_transaction)
     @rule()
@@ -679,9 +685,12 @@ class SessionMachine(RuleBasedStateMachine):
         vetoed=WHICH,
         key=st.sampled_from(KEYS),
         actions=st.sets(st.sampled_from(["edit", "remove", "add", "veto"]), min_size=1),
+        spares=st.booleans(),
         fails=st.booleans(),
     )
-    def commit_with_hooks(self, edited: int, removed: int, vetoed: int, key: str, actions: set[str], fails: bool) -> None:
+    def commit_with_hooks(
+        self, edited: int, removed: int, vetoed: int, key: str, actions: set[str], spares: bool, fails: bool
+    ) -> None:
         if self.in_transaction:
             return
         victim = self.choose(vetoed, removed=None) if "veto" in actions else None
@@ -703,7 +712,8 @@ class SessionMachine(RuleBasedStateMachine):
                 self.session.store(new, key=key)
 
         def veto(event: evsession.CommitEvent) -> None:
-            if victim is not None and any(entity is victim.entity for entity in event.entities):
+            is_other_way = spares and event.name != f"{veto_kind}.pre"  # an update instead of the deletion is let through
+            if victim is not None and not is_other_way and any(entity is victim.entity for entity in event.entities):
                 event.prevent(victim.entity)
 
         for name in ("insert.pre", "update.pre", "delete.pre"):
@@ -722,7 +732,7 @@ class SessionMachine(RuleBasedStateMachine):
         work = [
             one
             for one in self.work(ends=True)
-            if (one[1] is not victim or veto_kind == "delete") and (one[0] != "delete" or one[1].base is not None)
+            if (one[1] is not victim or (veto_kind == "delete" and spares)) and (one[0] != "delete" or one[1].base is not None)
         ]
         try:
             if victim is not None and victim.key is not None and self.of_key(victim.key) is not victim and veto_kind == "delete":

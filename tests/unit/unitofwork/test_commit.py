@@ -539,6 +539,19 @@ class TestVetoes:
         assert at.kinds() == {}
         assert at.commit() == []
 
+    def test_a_vetoed_removal_stays_though_its_update_is_vetoed_too(self) -> None:
+        at = desk(a={"n": 1})
+        a = at.load("a")
+        at.on("delete.pre", lambda event: event.prevent())
+        at.on("update.pre", lambda event: event.prevent())
+        a.n = 2
+        at.remove(a)
+        assert at.commit() == []
+        assert at.kinds() == {a: "update"}
+        at.hooks = Hooks()
+        assert at.commit() == ["a"]
+        assert at.shelf.rows == {"a": {"n": 2}}
+
     def test_commit_pre_may_veto_some_or_refuse_all(self) -> None:
         at = desk()
         one, two = Thing("a"), Thing("b")
