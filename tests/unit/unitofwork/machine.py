@@ -630,7 +630,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.loop.wait(lambda: self.session.refresh(*[entry.entity for _, entry in work]))
         for kind, entry in work:  # what happens to be there already as it was to be written counts as written
             key = entry.key or ""
-            is_there = key not in self.rows if kind == "delete" else key in self.rows and self.rows[key] == entry.now
+            is_there = key not in self.rows if kind == "delete" else key in self.rows and is_same(self.rows[key], entry.now)
             if is_there:
                 self.take_note([(kind, entry)])
             elif entry.is_reference:
@@ -727,6 +727,7 @@ class SessionMachine(RuleBasedStateMachine):
         if new is not None:
             self.entries.append(Entry(new, key, {"name": "by a hook"}, None, None))
         veto_kind = None if victim is None else victim.kind
+        is_replaced = victim is not None and victim.key is not None and self.of_key(victim.key) is not victim
         if victim is not None and veto_kind == "delete":
             victim.is_removed = False  # what was edited before is an update then
         work = [
@@ -735,7 +736,7 @@ class SessionMachine(RuleBasedStateMachine):
             if (one[1] is not victim or (veto_kind == "delete" and spares)) and (one[0] != "delete" or one[1].base is not None)
         ]
         try:
-            if victim is not None and victim.key is not None and self.of_key(victim.key) is not victim and veto_kind == "delete":
+            if is_replaced and veto_kind == "delete":
                 raise Failure(None)  # its key has gone to another one
             if fails and work:
                 self.wire.fault = "refused"
