@@ -89,9 +89,10 @@ async def test_that_come_to_nothing(session: evsession.Session, store: evsession
     anna = await session.load(ANNA)
     session.increment(anna, "logins", 2)
     session.increment(anna, "logins", -2)
-    await edit(store, ANNA, logins=100)
+    await edit(store, ANNA, logins=100, name="Anne")
     await session.commit()
     assert (await row(store, ANNA)).logins == 100
+    assert (anna.logins, anna.name) == (100, "Anne")
     assert await session.commit() == []
 
 

@@ -138,7 +138,8 @@ class Commands:
             self._workspace.unit.settle_increments(item, row, set_stored)
         known.snapshot = Snapshot(item.content, item.content if known.is_reference else encode(row))
         known.is_written = True
-        if result.edit_vector is not None and (known.is_reference or result.document is None or self._knows(item, row)):
+        is_known = known.is_reference or result.document is None or self._knows(item, row)
+        if is_known and result.edit_vector is not None:  # which is not told of what an edit has left as it was (seen on 7.1)
             known.version = result.edit_vector
             known.facts[CHANGE_VECTOR], known.facts[LAST_MODIFIED] = result.edit_vector, result.edit_modified
             if isinstance(known.entity, Document) and not known.is_reference:
