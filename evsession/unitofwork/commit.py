@@ -98,7 +98,8 @@ class Commit(Generic[S]):
         self._undo: list[Callable[[], None]] = []
         self._blame = ""
         self._vetoed: dict[int, tuple[Tracked[S], Kind]] = {}
-        self._spared: dict[int, Tracked[S]] = {}  # whose deletion was vetoed; what was edited is an update then
+        self._spared: dict[int, Tracked[S]] = {}  # whose deletion was vetoed
+        self._kept: set[int] = set()  # these, and what hooks have added again; what was edited before is an update then
         self._held: list[Sequence[Staged[S]]] = []
         self._waiting: set[int] = set()
 
@@ -124,7 +125,7 @@ class Commit(Generic[S]):
             # Only `rounds` is asked for later: a session must not keep entities alive for the sake of its last commit, nor be
             # part of a cycle, or it would not be gone with all its entities when the program lets go of it.
             self._session = None
-            for kept in (self._undo, self._held, self._queued, self._vetoed, self._spared):
+            for kept in (self._undo, self._held, self._queued, self._vetoed, self._spared, self._kept):
                 kept.clear()
 
     def _write(self, batch: Sequence[Staged[S]], saved: Saved, *, ends: bool) -> Generator[Any, Any, Sequence[Staged[S]]]:
@@ -215,13 +216,16 @@ class Commit(Generic[S]):
             if known.is_removed and place not in self._spared:
                 if place in self._queued and (item is None or item.kind is not Kind.DELETE):
                     items.pop(place, None)
+                    self._kept.discard(place)
+                    if item is not None:  # it may be kept after all; then it is an update with all of this
+                        self._unit.give_back_increments(item)
                     if known.snapshot is not None:
                         self._add(items, Staged(known, Kind.DELETE, b"", before=known.snapshot))
                 continue
             if item is not None and item.kind is Kind.DELETE:
                 if place not in self._queued:
                     continue  # added again by the program since the call
-                del items[place]
+                self._keep(items.pop(place))
                 item = None
             self._look_at(known, contents[place], item, items, before)
 
@@ -245,7 +249,7 @@ class Commit(Generic[S]):
         # One that a commit which was cut off has left meanwhile is no work of hooks, and in the value already.
         counts = bool(known.increments) and place not in self._waiting and (known.is_reference or not is_as_before)
         # Edits from before the call belong to it if the entity was to be deleted and that was vetoed; those of others are frozen.
-        is_kept = place in self._spared
+        is_kept = place in self._kept
         is_edited = is_kept and item is None and (known.snapshot is None or _fields(now) != known.snapshot.known)
         if is_as_before and not counts and not is_edited:
             return
@@ -295,14 +299,20 @@ class Commit(Generic[S]):
         for place, item in list(items.items()):
             if event.is_prevented(item.known.entity):
                 self._refuse_veto(item)
-                if item.kind is not Kind.DELETE:
-                    self._vetoed[place] = item.known, item.kind
-                else:
-                    self._spared[place] = item.known
-                    if item.increments:
-                        self._unit.give_back_increments(item)
-                        self._waiting.discard(place)
                 del items[place]
+                if item.kind is Kind.DELETE:
+                    self._spared[place] = item.known
+                    self._keep(item)
+                else:
+                    self._vetoed[place] = item.known, item.kind
+                    self._waiting.add(place)
+                    self._unit.give_back_increments(item)  # it may still be removed and kept; then they are work again
+
+    def _keep(self, item: Staged[S]) -> None:
+        """Let what was to be deleted stay; what was to be done with it before is work again."""
+        self._kept.add(id(item.known))
+        self._unit.give_back_increments(item)
+        self._waiting.discard(id(item.known))
 
     def _refuse_veto(self, item: Staged[S]) -> None:
         """Refuse to keep an entity whose key has been given to another one, since it was to be deleted."""
@@ -325,6 +335,7 @@ class Commit(Generic[S]):
                 self._undo.append(partial(setattr, known, "is_removed", True))
         self._vetoed.clear()
         self._spared.clear()
+        self._kept.clear()
 
     def _events(self, items: Iterable[Staged[S]], when: str) -> Iterator[tuple[CommitEvent, type, str | None]]:
         """Yield one event for each kind and type, of those that somebody listens to."""

@@ -258,14 +258,14 @@ class UnitOfWork(Counting[S]):
             known = item.known
             item.is_settled = True
             undo = self.journal.setdefault(id(known), Undo(known, known.snapshot))
-            if item.kind is Kind.DELETE:
-                known.is_flushed = True
-                continue
-            known.snapshot = self.mapper.picture(item.content, known.snapshot)
             for field, amount in (item.increments or {}).items():
                 undo.increments = undo.increments or {}
                 undo.increments[field] = undo.increments.get(field, 0) + amount
             item.increments = None
+            if item.kind is Kind.DELETE:
+                known.is_flushed = True
+            else:
+                known.snapshot = self.mapper.picture(item.content, known.snapshot)
 
     def note_written(self, known: Tracked[S], snapshot: S | None) -> None:
         """Take note that the program has written an entity by itself; a transaction that is open has staged it then."""
