@@ -91,7 +91,8 @@ class CommitEvent:
         """Veto these entities of the event, or all of them.
 
         A vetoed insert leaves the session, a vetoed update stays unsaved, and a vetoed delete stays; if it was edited, it is
-        updated instead, which is a soft delete. Vetoing all of a ``commit.pre`` refuses the commit with a `TransactionError`.
+        updated instead, which is a soft delete, and may be vetoed in its turn. Adding again what is to be deleted does the same.
+        Vetoing all of a ``commit.pre`` refuses the commit with a `TransactionError`.
 
         Raises:
             ConfigurationError: it is too late for a veto, or the entity is none of this event's.
