@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from evsession import Store
 from evsession.config import ID_STRATEGIES, Conventions, Options, SessionOptions, check_separator, check_strategy
 from evsession.errors import ConfigurationError
 
@@ -108,6 +109,11 @@ def test_frozen_settings_do_not_change(cls: Any) -> None:
 def test_settings_are_not_deleted() -> None:
     with pytest.raises(ConfigurationError, match="cannot be deleted"):
         del Options().cache
+
+
+def test_settings_are_those_of_instances() -> None:
+    with pytest.raises(AttributeError, match="'options' is an attribute of instances"):
+        _ = Store.options
 
 
 def test_a_session_copies_what_it_knows() -> None:
