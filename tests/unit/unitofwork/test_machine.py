@@ -7,4 +7,4 @@ from hypothesis import settings
 from tests.unit.unitofwork.machine import SessionMachine
 
 TestRandomPrograms = SessionMachine.TestCase
-TestRandomPrograms.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestRandomPrograms.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
