@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from evsession.wire.json import JSON, decode, encode, plain_scalar
+from evsession.wire.json import JSON, decode, encode, encode_to_keep, plain_scalar
 
 __all__ = ["Doubtful", "Snapshot", "keep", "pack_into", "packed"]
 
@@ -47,20 +47,11 @@ class Doubtful(Snapshot, eq=False, gc=False):
 
 
 def keep(value: dict[str, JSON], room: bytearray) -> bytes:
-    """Return what was decoded from JSON in the form in which it is kept.
-
-    msgspec gives bytes with room for up to half as many again behind them. By way of a buffer that is used again and again they
-    are of just their size, and 15 % faster made.
-
-    Args:
-        value: What runs no code of the program while it is encoded; it could use the buffer, too.
-        room: The buffer, whatever is in it.
-    """
+    """Return what was decoded from JSON in the form in which it is kept; see `encode_to_keep`."""
     try:
-        pack_into(value, room)
+        return encode_to_keep(value, room, pack_into)
     except OverflowError:  # msgpack ends at 64 bits
         return encode(value)
-    return bytes(room)
 
 
 def packed(snapshot: Snapshot) -> bytes | None:

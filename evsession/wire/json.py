@@ -95,7 +95,7 @@ def encode(value: JSON) -> bytes:
 
 
 def encode_to_keep(value: Any, room: bytearray, encode_into: Callable[[Any, bytearray], None] = encode_into) -> bytes:
-    """Return what was decoded from JSON as JSON again, for keeping.
+    """Return what was decoded from JSON as JSON again, or in the form that `encode_into` makes, for keeping.
 
     msgspec gives bytes with room for up to half as many again behind them. By way of a buffer that is used again and again they
     are of just their size, and 15 % faster made.
